@@ -1,0 +1,247 @@
+//! The table of tags.
+
+use std::fmt;
+
+use super::views::{ApcView, DcsView};
+use super::wire::WireType;
+
+/// Who owns a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The DCS writes it, the APC application reads it.
+    DcsToApc,
+    /// The APC application writes it, the DCS reads it.
+    ApcToDcs,
+}
+
+/// A tag of the hand-shake. MVs, CVs and DVs are counted from 0 here and from 1 in the tag's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "each variant is the tag of that name in docs/dcs-interface.md")]
+pub enum DcsTag {
+    HbApc,
+    HbEcho,
+    HbDcs,
+    ModeReq,
+    ModeAct,
+    Lease,
+    Permit,
+    WdOk,
+    ShedReason,
+    SolveSts,
+    CycleMs,
+    Overruns,
+    CfgRev,
+    RecId,
+    RecExpiryS,
+    RecReason,
+    RecSp(u8),
+    Mv(u8, MvTag),
+    Cv(u8, CvTag),
+    Dv(u8, DvTag),
+}
+
+/// A tag of one MV.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "each variant is the tag of that name in docs/dcs-interface.md")]
+pub enum MvTag {
+    SpReq,
+    SpAct,
+    Mode,
+    OprOn,
+    InitReq,
+    InitAck,
+    Sts,
+    Windup,
+    LoOpr,
+    HiOpr,
+    ClampLo,
+    ClampHi,
+    RocMax,
+    ShedOpt,
+}
+
+/// A tag of one CV.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "each variant is the tag of that name in docs/dcs-interface.md")]
+pub enum CvTag {
+    Pv,
+    OprOn,
+    SpOpr,
+    LoOpr,
+    HiOpr,
+    SsTgt,
+    Pred,
+    Sts,
+}
+
+/// A tag of one DV.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "each variant is the tag of that name in docs/dcs-interface.md")]
+pub enum DvTag {
+    Pv,
+    OprOn,
+}
+
+impl MvTag {
+    const ALL: [(Self, &'static str, Direction); 14] = {
+        use Direction::{ApcToDcs, DcsToApc};
+        [
+            (Self::SpReq, "SP_REQ", ApcToDcs),
+            (Self::SpAct, "SP_ACT", DcsToApc),
+            (Self::Mode, "MODE", DcsToApc),
+            (Self::OprOn, "OPR_ON", DcsToApc),
+            (Self::InitReq, "INIT_REQ", DcsToApc),
+            (Self::InitAck, "INIT_ACK", ApcToDcs),
+            (Self::Sts, "STS", ApcToDcs),
+            (Self::Windup, "WINDUP", DcsToApc),
+            (Self::LoOpr, "LO_OPR", DcsToApc),
+            (Self::HiOpr, "HI_OPR", DcsToApc),
+            (Self::ClampLo, "CLAMP_LO", DcsToApc),
+            (Self::ClampHi, "CLAMP_HI", DcsToApc),
+            (Self::RocMax, "ROC_MAX", DcsToApc),
+            (Self::ShedOpt, "SHED_OPT", DcsToApc),
+        ]
+    };
+}
+
+impl CvTag {
+    const ALL: [(Self, &'static str, Direction); 8] = {
+        use Direction::{ApcToDcs, DcsToApc};
+        [
+            (Self::Pv, "PV", DcsToApc),
+            (Self::OprOn, "OPR_ON", DcsToApc),
+            (Self::SpOpr, "SP_OPR", DcsToApc),
+            (Self::LoOpr, "LO_OPR", DcsToApc),
+            (Self::HiOpr, "HI_OPR", DcsToApc),
+            (Self::SsTgt, "SS_TGT", ApcToDcs),
+            (Self::Pred, "PRED", ApcToDcs),
+            (Self::Sts, "STS", ApcToDcs),
+        ]
+    };
+}
+
+impl DvTag {
+    const ALL: [(Self, &'static str, Direction); 2] =
+        [(Self::Pv, "PV", Direction::DcsToApc), (Self::OprOn, "OPR_ON", Direction::DcsToApc)];
+}
+
+const LOOP_TAGS: [(DcsTag, &str, Direction); 16] = {
+    use Direction::{ApcToDcs, DcsToApc};
+    [
+        (DcsTag::HbApc, "HB_APC", ApcToDcs),
+        (DcsTag::HbEcho, "HB_ECHO", DcsToApc),
+        (DcsTag::HbDcs, "HB_DCS", DcsToApc),
+        (DcsTag::ModeReq, "MODE_REQ", DcsToApc),
+        (DcsTag::ModeAct, "MODE_ACT", ApcToDcs),
+        (DcsTag::Lease, "LEASE", DcsToApc),
+        (DcsTag::Permit, "PERMIT", DcsToApc),
+        (DcsTag::WdOk, "WD_OK", DcsToApc),
+        (DcsTag::ShedReason, "SHED_REASON", ApcToDcs),
+        (DcsTag::SolveSts, "SOLVE_STS", ApcToDcs),
+        (DcsTag::CycleMs, "CYCLE_MS", ApcToDcs),
+        (DcsTag::Overruns, "OVERRUNS", ApcToDcs),
+        (DcsTag::CfgRev, "CFG_REV", ApcToDcs),
+        (DcsTag::RecId, "REC.ID", ApcToDcs),
+        (DcsTag::RecExpiryS, "REC.EXPIRY_S", ApcToDcs),
+        (DcsTag::RecReason, "REC.REASON", ApcToDcs),
+    ]
+};
+
+/// How many of each kind of variable a loop has: `u8` numbers index the tags.
+fn numbers(count: usize) -> impl Iterator<Item = u8> {
+    0..u8::try_from(count).unwrap_or(u8::MAX)
+}
+
+impl DcsTag {
+    /// Every tag of a loop with `mvs`, `cvs` and `dvs` variables, in a fixed order.
+    #[must_use]
+    pub fn all(mvs: usize, cvs: usize, dvs: usize) -> Vec<Self> {
+        let mut tags: Vec<_> = LOOP_TAGS.iter().map(|(tag, ..)| *tag).collect();
+        tags.extend(numbers(mvs).map(Self::RecSp));
+        tags.extend(numbers(mvs).flat_map(|n| MvTag::ALL.map(|(t, ..)| Self::Mv(n, t))));
+        tags.extend(numbers(cvs).flat_map(|n| CvTag::ALL.map(|(t, ..)| Self::Cv(n, t))));
+        tags.extend(numbers(dvs).flat_map(|n| DvTag::ALL.map(|(t, ..)| Self::Dv(n, t))));
+        tags
+    }
+
+    /// Who owns the tag.
+    #[must_use]
+    pub fn direction(self) -> Direction {
+        self.row().1
+    }
+
+    /// Its type on the wire.
+    #[must_use]
+    pub fn wire_type(self) -> WireType {
+        if matches!(self, Self::CfgRev | Self::RecReason) {
+            return WireType::String;
+        }
+        let size = usize::from(self.number()) + 1;
+        let (mut dcs, mut apc) = (DcsView::sized(size, size, size), ApcView::sized(size, size));
+        let field = dcs.field_mut(self).or_else(|| apc.field_mut(self)).map(|f| f.wire_type());
+        field.unwrap_or(WireType::String)
+    }
+
+    /// The number of its variable, counted from 0; 0 for a tag of the loop.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::RecSp(n) | Self::Mv(n, _) | Self::Cv(n, _) | Self::Dv(n, _) => n,
+            _ => 0,
+        }
+    }
+
+    fn row(self) -> (&'static str, Direction) {
+        fn find<T: PartialEq + Copy>(table: &[(T, &'static str, Direction)], tag: T) -> (&'static str, Direction) {
+            table.iter().find(|row| row.0 == tag).map_or(("", Direction::DcsToApc), |row| (row.1, row.2))
+        }
+        match self {
+            Self::RecSp(_) => ("REC.SP", Direction::ApcToDcs),
+            Self::Mv(_, t) => find(&MvTag::ALL, t),
+            Self::Cv(_, t) => find(&CvTag::ALL, t),
+            Self::Dv(_, t) => find(&DvTag::ALL, t),
+            tag => find(&LOOP_TAGS, tag),
+        }
+    }
+}
+
+/// The tag's name below the application's prefix, such as `HB_APC`, `MV1.SP_REQ` or `REC.SP2`.
+impl fmt::Display for DcsTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, number) = (self.row().0, self.number() + 1);
+        match self {
+            Self::RecSp(_) => write!(f, "{name}{number}"),
+            Self::Mv(..) => write!(f, "MV{number}.{name}"),
+            Self::Cv(..) => write!(f, "CV{number}.{name}"),
+            Self::Dv(..) => write!(f, "DV{number}.{name}"),
+            _ => f.write_str(name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_interface_and_unique() {
+        let tags = DcsTag::all(2, 3, 1);
+        let mut names: Vec<_> = tags.iter().map(ToString::to_string).collect();
+        for name in ["HB_APC", "MV1.SP_REQ", "MV2.INIT_ACK", "CV3.PV", "DV1.OPR_ON", "REC.SP2", "REC.EXPIRY_S"] {
+            assert!(names.iter().any(|n| n == name), "{name}");
+        }
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), tags.len());
+    }
+
+    #[test]
+    fn every_tag_lives_in_the_image_of_its_owner_and_in_no_other() {
+        let (mut dcs, mut apc) = (DcsView::sized(2, 3, 1), ApcView::sized(2, 3));
+        for tag in DcsTag::all(2, 3, 1) {
+            let text = tag.wire_type() == WireType::String;
+            assert_eq!(dcs.field_mut(tag).is_some(), !text && tag.direction() == Direction::DcsToApc, "{tag}");
+            assert_eq!(apc.field_mut(tag).is_some(), !text && tag.direction() == Direction::ApcToDcs, "{tag}");
+        }
+    }
+}
