@@ -1,1 +1,3 @@
 //! actors
+#![allow(missing_docs)]
+pub mod kernel;

@@ -1,0 +1,103 @@
+//! The only reader of a clock. Everything else is told the time.
+#![allow(clippy::disallowed_methods, reason = "this is the module that the rule points to")]
+
+use std::time::{Duration, Instant, SystemTime};
+
+use signals::Stamp;
+
+/// Plant time, from the wall or from tokio's paused clock.
+///
+/// Under the wall, plant time runs `speed` times as fast as the monotonic clock: 1 beside a plant, more against a rig
+/// that runs faster. Clones agree with each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    source: Source,
+    origin: Instant,
+    speed: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Wall { utc_origin: SystemTime },
+    Virtual { origin: tokio::time::Instant },
+}
+
+impl Clock {
+    /// The wall's clock, starting now, `speed` times as fast. A speed that is not positive and finite counts as 1.
+    #[must_use]
+    pub fn wall(speed: f64) -> Self {
+        let speed = if speed.is_finite() && speed > 0.0 { speed } else { 1.0 };
+        Self { source: Source::Wall { utc_origin: SystemTime::now() }, origin: Instant::now(), speed }
+    }
+
+    /// The clock of the tokio runtime in which this is called: under its paused clock, virtual time.
+    #[must_use]
+    pub fn of_tokio() -> Self {
+        let source = Source::Virtual { origin: tokio::time::Instant::now() };
+        Self { source, origin: Instant::now(), speed: 1.0 }
+    }
+
+    /// The plant time now.
+    #[must_use]
+    pub fn now(&self) -> Stamp {
+        let elapsed = match self.source {
+            Source::Wall { .. } => self.origin.elapsed(),
+            Source::Virtual { origin } => origin.elapsed(),
+        };
+        Stamp::ZERO + elapsed.mul_f64(self.speed)
+    }
+
+    /// Nanoseconds of the wall's monotonic clock since this clock was made: for measuring how long code takes. Not
+    /// plant time, not an input of any decision.
+    #[must_use]
+    pub fn wall_ns(&self) -> i64 {
+        i64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(i64::MAX)
+    }
+
+    /// The plant time at a moment of the calendar: for source times that come over the wire. Under virtual time the
+    /// calendar has no meaning and the answer is now.
+    #[must_use]
+    pub fn at_utc(&self, utc: SystemTime) -> Stamp {
+        let Source::Wall { utc_origin } = self.source else { return self.now() };
+        match utc.duration_since(utc_origin) {
+            Ok(after) => Stamp::ZERO + after.mul_f64(self.speed),
+            Err(before) => Stamp::from_secs_f64(-before.duration().as_secs_f64() * self.speed),
+        }
+    }
+
+    /// How much wall time a span of plant time takes.
+    #[must_use]
+    pub fn wall_span(&self, plant: Duration) -> Duration {
+        plant.div_f64(self.speed)
+    }
+
+    /// Whether time is virtual.
+    #[must_use]
+    pub fn is_virtual(&self) -> bool {
+        matches!(self.source, Source::Virtual { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plant_time_runs_at_its_speed() {
+        let clock = Clock::wall(1000.0);
+        let utc = SystemTime::now();
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(clock.now() >= Stamp::from_secs_f64(5.0));
+        let (lo, hi) = (clock.at_utc(utc - Duration::from_millis(1)), clock.at_utc(utc));
+        assert!((hi.since(lo).as_secs_f64() - 1.0).abs() < 1e-6);
+        assert!(lo < Stamp::ZERO);
+        assert_eq!(clock.wall_span(Duration::from_secs(2)), Duration::from_millis(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn virtual_time_moves_only_when_tokio_moves_it() {
+        let clock = Clock::of_tokio();
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(clock.now(), Stamp::from_secs_f64(3600.0));
+    }
+}

@@ -1,0 +1,26 @@
+//! The layer that keeps latency bounded on top of ractor and tokio. Nothing here knows of control.
+//!
+//! - [`Latest`]: one newest-value slot per edge; never a queue.
+//! - [`Doorbell`]: a coalesced, zero-sized wake-up with a stable address that survives a restart of its actor.
+//! - [`Stage`] and its shell: one ractor actor per stage that answers the bell and does one step.
+//! - [`Clock`]: the only reader of a clock; wall or virtual.
+//! - [`Pacer`]: beats on absolute time that keep their phase and never burst.
+//! - [`supervision`]: restarts with intensity and backoff in control periods.
+//!
+//! Why not plain ractor: its mailboxes are unbounded, a panicked actor loses its state and its address, and its
+//! timers are late and burst (docs/adr/0004).
+
+mod clock;
+mod doorbell;
+mod pacer;
+mod probe;
+mod slot;
+mod stage;
+pub mod supervision;
+
+pub use clock::Clock;
+pub use doorbell::{Doorbell, Ring};
+pub use pacer::{Beat, Pacer, PacerError};
+pub use probe::{Observer, Probe, StageReport, Telemetry, Unobserved};
+pub use slot::Latest;
+pub use stage::Stage;

@@ -1,0 +1,168 @@
+//! What is measured of the loop itself: latency per stage, and counts.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hdrhistogram::Histogram;
+
+/// Longest latency that a histogram tells apart: one minute.
+const LONGEST_NS: u64 = 60_000_000_000;
+
+/// Where a measurement also goes, such as a metrics endpoint. Called on the control thread: it must not block, and it
+/// should not allocate.
+pub trait Observer: Send + Sync + fmt::Debug {
+    /// A stage answered its bell and was done `latency_ns` after the ring.
+    fn stage(&self, name: &'static str, latency_ns: u64);
+}
+
+/// An observer that looks away.
+#[derive(Debug)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn stage(&self, _name: &'static str, _latency_ns: u64) {}
+}
+
+/// The measurements of one run: a probe per stage and the loop's counters. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Telemetry(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    observer: Box<dyn Observer>,
+    probes: Mutex<Vec<Probe>>,
+    cycles: AtomicU64,
+    overruns: AtomicU64,
+    restarts: AtomicU64,
+}
+
+/// The latency of one stage. Recording neither allocates nor blocks on anything but a reader of the report.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    name: &'static str,
+    histogram: Arc<Mutex<Histogram<u64>>>,
+    telemetry: std::sync::Weak<Inner>,
+}
+
+/// Latency of one stage over a run, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StageReport {
+    /// The stage.
+    pub name: &'static str,
+    /// How many answers.
+    pub count: u64,
+    /// Median.
+    pub p50_us: f64,
+    /// 99th percentile.
+    pub p99_us: f64,
+    /// 99.9th percentile.
+    pub p999_us: f64,
+    /// The longest.
+    pub max_us: f64,
+}
+
+impl Telemetry {
+    /// Nothing measured yet; every latency is also told to `observer`.
+    #[must_use]
+    pub fn new(observer: Box<dyn Observer>) -> Self {
+        let probes = Mutex::new(Vec::new());
+        let zero = || AtomicU64::new(0);
+        Self(Arc::new(Inner { observer, probes, cycles: zero(), overruns: zero(), restarts: zero() }))
+    }
+
+    /// The probe of the stage `name`, made at the first call.
+    #[must_use]
+    pub fn probe(&self, name: &'static str) -> Probe {
+        let mut probes = self.0.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = probes.iter().find(|p| p.name == name) {
+            return known.clone();
+        }
+        let histogram = Histogram::new_with_bounds(1, LONGEST_NS, 3).or_else(|_| Histogram::new(3));
+        let Ok(histogram) = histogram else { unreachable!("1 ≤ LONGEST_NS / 2 and 3 digits are lawful bounds") };
+        let probe =
+            Probe { name, histogram: Arc::new(Mutex::new(histogram)), telemetry: Arc::downgrade(&self.0) };
+        probes.push(probe.clone());
+        probe
+    }
+
+    /// Counts a control cycle.
+    pub fn count_cycle(&self) {
+        self.0.cycles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts scheduled beats that were dropped because an earlier one ran over them.
+    pub fn count_overruns(&self, beats: u64) {
+        self.0.overruns.fetch_add(beats, Ordering::Relaxed);
+    }
+
+    /// Counts a restart of a stage.
+    pub fn count_restart(&self) {
+        self.0.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Control cycles so far.
+    #[must_use]
+    pub fn cycles(&self) -> u64 {
+        self.0.cycles.load(Ordering::Relaxed)
+    }
+
+    /// Dropped beats so far.
+    #[must_use]
+    pub fn overruns(&self) -> u64 {
+        self.0.overruns.load(Ordering::Relaxed)
+    }
+
+    /// Restarts so far.
+    #[must_use]
+    pub fn restarts(&self) -> u64 {
+        self.0.restarts.load(Ordering::Relaxed)
+    }
+
+    /// The latencies of every stage, in the order in which the stages were made.
+    #[must_use]
+    pub fn stages(&self) -> Vec<StageReport> {
+        let probes = self.0.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        probes.iter().map(Probe::report).collect()
+    }
+}
+
+impl Probe {
+    /// Records one latency, in nanoseconds; beyond a minute it counts as a minute.
+    pub fn record(&self, latency_ns: i64) {
+        let latency_ns = u64::try_from(latency_ns).unwrap_or(0).clamp(1, LONGEST_NS);
+        self.histogram.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(latency_ns);
+        if let Some(telemetry) = self.telemetry.upgrade() {
+            telemetry.observer.stage(self.name, latency_ns);
+        }
+    }
+
+    fn report(&self) -> StageReport {
+        let histogram = self.histogram.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = |q: f64| histogram.value_at_quantile(q) as f64 * 1e-3;
+        StageReport {
+            name: self.name,
+            count: histogram.len(),
+            p50_us: at(0.5),
+            p99_us: at(0.99),
+            p999_us: at(0.999),
+            max_us: if histogram.is_empty() { 0.0 } else { histogram.max() as f64 * 1e-3 },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_is_found_again_by_name_and_reports_its_percentiles() {
+        let telemetry = Telemetry::new(Box::new(Unobserved));
+        for k in 1..=1000 {
+            telemetry.probe("mpc").record(k * 1000);
+        }
+        let [report] = telemetry.stages()[..] else { panic!("one probe") };
+        assert_eq!(report.count, 1000);
+        assert!((report.p50_us - 500.0).abs() < 1.0 && (report.p99_us - 990.0).abs() < 1.0, "{report:?}");
+    }
+}

@@ -1,0 +1,46 @@
+//! A stage of the loop, and the ractor shell around it.
+
+use std::fmt;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use super::clock::Clock;
+use super::doorbell::{Doorbell, Ring};
+use super::probe::Probe;
+
+/// What an actor of the loop does when its bell rings: read slots, call one pure step, write slots, ring on.
+///
+/// It must not block, and should not allocate in the steady state. A panic ends this incarnation, not the loop.
+pub trait Stage: Send + fmt::Debug {
+    /// One step. Stages that have nothing new to do return at once: rings are hints, slots are the truth.
+    fn step(&mut self);
+}
+
+/// One incarnation of a stage, with its bell and its probe.
+#[derive(Debug)]
+pub(crate) struct Incarnation {
+    pub(crate) stage: Box<dyn Stage>,
+    pub(crate) bell: Doorbell,
+    pub(crate) probe: Probe,
+    pub(crate) clock: Clock,
+}
+
+/// The one ractor actor of the house: it answers the bell.
+pub(crate) struct Shell;
+
+impl Actor for Shell {
+    type Msg = Ring;
+    type State = Incarnation;
+    type Arguments = Incarnation;
+
+    async fn pre_start(&self, _me: ActorRef<Ring>, incarnation: Incarnation) -> Result<Incarnation, ActorProcessingErr> {
+        Ok(incarnation)
+    }
+
+    async fn handle(&self, _me: ActorRef<Ring>, Ring: Ring, it: &mut Incarnation) -> Result<(), ActorProcessingErr> {
+        let rung_at_ns = it.bell.answer();
+        it.stage.step();
+        it.probe.record(it.clock.wall_ns() - rung_at_ns);
+        Ok(())
+    }
+}
