@@ -1,3 +1,38 @@
-//! actors
-#![allow(missing_docs)]
+//! The closed loop as supervised actors.
+//!
+//! ```text
+//!            beat                                        T/10 scans
+//! pacer ──────┬──────────────────────────────────────────────┐
+//!             ▼                                              ▼
+//! inlet ▶ sensor (one per tag) ▶ estimator ▶ mpc ▷ solver ▶ selector ▶ interlock ▶ actuator ▶ MoveSink
+//!                                    └─────▶ model                        └─────▶ outlet (status tags)
+//! ```
+//!
+//! `▶` is a newest-value slot and a doorbell; `▷` crosses to the solver's thread. Each stage is one file: it reads
+//! slots, calls one pure `step` of `control` or `safety`, writes slots and rings on. The kernel (slots, doorbells,
+//! pacer, clock, supervision) knows nothing of control.
+//!
+//! # Invariants
+//! - Nothing unbounded is reachable from the cycle: edges are slots, doorbells coalesce, the event log is a bounded
+//!   channel that loses the newest.
+//! - A move reaches a [`MoveSink`] only as a [`safety::ApprovedMove`], by value.
+//! - All of a loop's stages run on one thread, the control runtime's; only the solver has its own.
+//! - In the steady state a cycle allocates nothing outside the solver.
+
+mod actuator;
+pub mod board;
+mod estimator;
+mod interlock;
 pub mod kernel;
+mod model;
+mod mpc;
+pub mod ports;
+mod report;
+mod selector;
+mod sensor;
+mod solver;
+mod wiring;
+
+pub use board::Board;
+pub use ports::{Inlet, MoveSink, Outlet, RecommendationSink};
+pub use wiring::{Ending, Loop, LoopConfig, LoopContext, WiringError};

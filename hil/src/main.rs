@@ -1,2 +1,195 @@
-//! hil
-fn main() {}
+//! `outrigger-hil`: the rig on the command line.
+//!
+//! `plant` emulates a plant file behind an OPC UA server and obeys commands on standard input; `check` reads a plant
+//! file and says what is wrong with it. With `--json` every event is one line of JSON on standard output.
+
+use std::io::{BufRead, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use hil::live::{Event, LiveOptions};
+use hil::report::{Snapshot, Summary};
+use hil::server::ServerOptions;
+use hil::{Rig, RigConfig};
+use tokio::sync::mpsc;
+
+/// The most commands that wait to be carried out.
+const COMMANDS_MAX: usize = 64;
+
+/// An emulated plant and a fake DCS behind an OPC UA server.
+#[derive(Debug, Parser)]
+#[command(
+    name = "outrigger-hil",
+    version,
+    after_help = "Passwords are read from OUTRIGGER_DCS_PASSWORD (user \
+    outrigger) and OUTRIGGER_OPERATOR_PASSWORD (user operator). User certificates are read from \
+    PKI/users/outrigger/ and PKI/users/operator/."
+)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Emulate a plant and serve it; commands are read from standard input, one a line.
+    Plant(Plant),
+    /// Read a plant file and report its faults.
+    Check {
+        /// The plant file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Plant {
+    /// The plant file.
+    file: PathBuf,
+    /// Plant seconds per wall second.
+    #[arg(long, default_value_t = 1.0, value_parser = speed)]
+    speed: f64,
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:4855")]
+    listen: SocketAddr,
+    /// Folder of the certificates; made if missing.
+    #[arg(long, default_value = "pki-rig")]
+    pki: PathBuf,
+    /// Take client certificates that are not in PKI/trusted. For the laboratory.
+    #[arg(long)]
+    trust_clients: bool,
+    /// Seed of the measurement noise.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// One line of JSON per event.
+    #[arg(long)]
+    json: bool,
+    /// End after this many seconds of wall time.
+    #[arg(long, value_name = "WALL_SECONDS")]
+    seconds: Option<f64>,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().map_err(|e| e.to_string())?;
+    if (0.001..=10_000.0).contains(&value) { Ok(value) } else { Err(format!("{value} is outside 0.001 to 10000")) }
+}
+
+fn main() -> anyhow::Result<()> {
+    let level = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).init();
+    match Cli::parse().task {
+        Task::Plant(plant) => tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?
+            .block_on(serve(plant)),
+        Task::Check { file } => check(&file),
+    }
+}
+
+fn check(file: &std::path::Path) -> anyhow::Result<()> {
+    let config = RigConfig::load(file)?;
+    let (title, prefix) = (config.title.clone(), config.prefix.to_string());
+    let rig = Rig::new(config, 0)?;
+    writeln!(std::io::stdout(), "{title}: {prefix} starts at rest")?;
+    write!(std::io::stdout(), "{}", cycle_text(&rig.snapshot()))?;
+    Ok(())
+}
+
+async fn serve(plant: Plant) -> anyhow::Result<()> {
+    let rig = Rig::new(RigConfig::load(&plant.file)?, plant.seed)?;
+    let wall_limit = plant.seconds.map(Duration::try_from_secs_f64).transpose().context("--seconds")?;
+    let options = LiveOptions {
+        speed: plant.speed,
+        wall_limit,
+        server: ServerOptions {
+            listen: plant.listen,
+            pki: plant.pki,
+            trust_clients: plant.trust_clients,
+            outrigger_password: std::env::var("OUTRIGGER_DCS_PASSWORD").ok(),
+            operator_password: std::env::var("OUTRIGGER_OPERATOR_PASSWORD").ok(),
+        },
+    };
+    let json = plant.json;
+    let tell = move |event| print(&event, json).is_ok();
+    hil::live::run(rig, options, standard_input(), told_to_stop(), tell).await?;
+    Ok(())
+}
+
+/// The lines of standard input. Its end is not the end of the run: the channel just falls silent.
+fn standard_input() -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
+    // A thread of its own, left behind at the end: a read from a terminal cannot be cancelled.
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if sender.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Resolves on SIGINT or SIGTERM.
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupted = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminated) => tokio::select! {
+            _ = interrupted => {}
+            _ = terminated.recv() => {}
+        },
+        Err(_) => drop(interrupted.await),
+    }
+}
+
+fn print(event: &Event, json: bool) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        serde_json::to_writer(&mut out, event)?;
+        out.write_all(b"\n")?;
+    } else {
+        out.write_all(text(event).as_bytes())?;
+    }
+    out.flush()
+}
+
+fn text(event: &Event) -> String {
+    match event {
+        Event::Ready { endpoint, certificate } => format!("serving {endpoint}, certificate {certificate}\n"),
+        Event::Cycle { snapshot, server_up, .. } => {
+            let link = if *server_up { "" } else { " SERVER DOWN" };
+            format!("{}{link}\n", cycle_text(snapshot).trim_end())
+        }
+        Event::Ack { command, ok: true, .. } => format!("ok: {command}\n"),
+        Event::Ack { command, error, .. } => format!("refused: {command}: {}\n", error.as_deref().unwrap_or("")),
+        Event::Summary { summary, late_s, .. } => summary_text(summary, *late_s),
+    }
+}
+
+fn cycle_text(s: &Snapshot) -> String {
+    let cvs = s.cv.iter().map(|cv| match cv.sp {
+        Some(sp) => format!("{} {:.4} ({sp:.4}) {}", cv.name, cv.pv, cv.unit),
+        None => format!("{} {:.2} {}", cv.name, cv.pv, cv.unit),
+    });
+    let mvs = s.mv.iter().map(|mv| format!("{} {:.2} {} {}", mv.name, mv.sp_act, mv.unit, mv.mode));
+    let values: Vec<String> = cvs.chain(mvs).collect();
+    let watchdog = if s.wd_ok { "" } else { " WATCHDOG" };
+    format!("{:>9.1} s {}>{}{watchdog} | {}\n", s.t_s, s.mode_req, s.mode_act, values.join(" | "))
+}
+
+fn summary_text(s: &Summary, late_s: f64) -> String {
+    let mut lines = vec![
+        format!("{:.1} s of plant time, {} control periods, {late_s:.1} s late", s.t_s, s.cycles),
+        format!("cost {:.6}, open loop {:.6}", s.totals.cost, s.totals.cost_open_loop),
+        format!("greatest limit violation {:.3} % of range", s.totals.max_limit_violation),
+        format!("greatest bump {:.3} % of range, {} sheds", s.bump_pct, s.sheds),
+        format!("writes while not on: {}, refused: {:?}", s.writes_while_not_on, s.refused_writes),
+        format!("states: {}", s.mode_acts.join(" ")),
+    ];
+    lines.extend(s.alarms.iter().map(|alarm| format!("{:>9.1} s ALARM {}", alarm.t_s, alarm.cause)));
+    lines.join("\n") + "\n"
+}

@@ -1,12 +1,25 @@
 //! Plant models: differential equations with Jacobians, and the integrators that step them.
 //!
 //! Used by the estimator and the MPC (prediction), by the rig (the emulated plant) and by replay. A new plant is one
-//! file here and one line in [`by_name`].
+//! file here and one line in [`ALL`].
 //!
 //! # Invariants
 //! - Pure: no clock, no I/O, no allocation in a step.
 //! - A model's numbers are in the units that its card names, the units of its literature source.
 
+mod catalogue;
+mod cstr2;
+mod cstr4;
+mod integrate;
 mod model;
+mod quadtank;
+mod shape;
+mod steady;
 
+pub use catalogue::{ALL, UnknownModel, by_name};
+pub use cstr2::Cstr2;
+pub use cstr4::Cstr4;
+pub use integrate::{Held, Rk4};
 pub use model::{MAX_STATES, ModelCard, PlantModel, Variable};
+pub use quadtank::{LOWEST_CM, QuadTank};
+pub use steady::{RESIDUAL_MAX, STEPS_MAX, SteadyStateError, steady_state};

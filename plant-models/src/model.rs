@@ -69,6 +69,10 @@ pub trait PlantModel: Send + Sync + fmt::Debug {
     fn rhs(&self, x: &[f64], u: &[f64], p: &[f64], dx: &mut [f64]);
 
     /// `a = ∂f/∂x` (NX × NX) and `b = ∂f/∂u` (NX × NU), per unit of the model's time.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the two matrices are outputs, and models are called where nothing may allocate"
+    )]
     fn rhs_jacobians(&self, x: &[f64], u: &[f64], p: &[f64], a: &mut DMatrix<f64>, b: &mut DMatrix<f64>);
 
     /// `y = h(x, p)`.

@@ -1,1 +1,16 @@
-//! runtime
+//! The runtime: one plant file in, one loop beside the DCS.
+//!
+//! Configuration ([`config`]) → wiring ([`run`]) → adapters: the DCS ([`opcua`]), Prometheus ([`metrics`]), HTTP
+//! ([`http`]). One adapter, one foreign library, one place.
+//!
+//! # Invariants
+//! - A plant file that has a fault starts nothing.
+//! - The control runtime does no I/O but the pacer's timer; the service runtime computes nothing that the plant feels.
+
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod metrics;
+pub mod opcua;
+pub mod report;
+pub mod run;

@@ -1,2 +1,119 @@
-//! runtime
-fn main() {}
+//! The program `outrigger`: reads the command line, does what it says, and ends with 0 only if that worked.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks through its standard streams")]
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use runtime::cli::{Cli, Command, LogFormat, RunArgs};
+use runtime::config::{ConfigError, Loaded, load};
+use runtime::opcua::{Pki, browse};
+use runtime::run::{RunOptions, run};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging(cli.log);
+    match perform(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("outrigger: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_logging(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,opcua_client=error,opcua_core=error,opcua_crypto=error"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+fn perform(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Check { plant, json } => check(&plant, json),
+        Command::Certificate { pki } => {
+            let pki = Pki::create(&pki)?;
+            println!("certificate: {}", pki.certificate().display());
+            println!("trusted:     {}", pki.trusted().display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Browse { plant, endpoint, pki } => {
+            let loaded = with_endpoint(load(&plant)?, endpoint);
+            let found = service_runtime()?.block_on(async {
+                browse(&Pki::create(&pki)?, &loaded.plant.dcs).await
+            })?;
+            for node in found.iter().filter(|n| n.is_variable) {
+                println!("{}\t{}", node.node, node.path);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Run(args) => run_loop(args),
+    }
+}
+
+fn run_loop(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let RunArgs { plant, endpoint, pki, speed, http, report } = args;
+    let loaded = with_endpoint(load(&plant)?, endpoint);
+    let options = RunOptions { speed, pki_dir: pki, http, report };
+    let runtime = service_runtime()?;
+    runtime.block_on(run(loaded, options, stopped()))?;
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn service_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.context("cannot make the service runtime")
+}
+
+fn with_endpoint(mut loaded: Loaded, endpoint: Option<String>) -> Loaded {
+    if let Some(endpoint) = endpoint {
+        loaded.plant.dcs.endpoint = endpoint;
+    }
+    loaded
+}
+
+fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    match load(file) {
+        Ok(Loaded { plant, revision }) => {
+            if json {
+                println!("{}", serde_json::json!({ "ok": true, "revision": revision, "faults": [] }));
+            } else {
+                let (mvs, cvs, dvs) = (plant.mvs.len(), plant.cvs.len(), plant.dvs.len());
+                println!("{}: in order (revision {revision})", file.display());
+                println!("loop {}: {mvs} MVs, {cvs} CVs, {dvs} DVs, {:?}", plant.name, plant.mode);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(ConfigError::Faulty(faults)) => {
+            if json {
+                println!("{}", serde_json::json!({ "ok": false, "faults": faults.faults }));
+            } else {
+                eprintln!("{faults}");
+                eprintln!("{}: {} faults", file.display(), faults.faults.len());
+            }
+            Ok(ExitCode::FAILURE)
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Resolves at SIGINT or SIGTERM.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping: the DCS keeps what it has, its watchdog takes the MVs back");
+}

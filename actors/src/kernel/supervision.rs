@@ -60,11 +60,11 @@ impl Escalation {
 #[derive(Debug)]
 pub struct Supervised {
     supervisor: ActorRef<Restart>,
-    escalation: Escalation,
 }
 
 impl Supervised {
-    /// Starts every child under a new supervisor, on the runtime in which this is called.
+    /// Starts every child under a new supervisor, on the runtime in which this is called. `escalation` is raised when
+    /// a child is given up.
     ///
     /// # Errors
     /// ractor's, when an actor cannot be spawned; those already started are stopped.
@@ -73,17 +73,11 @@ impl Supervised {
         policy: RestartPolicy,
         clock: Clock,
         telemetry: Telemetry,
+        escalation: Escalation,
     ) -> Result<Self, SpawnErr> {
-        let escalation = Escalation::default();
-        let arguments = Tree { children: Vec::new(), policy, clock, telemetry, escalation: escalation.clone() };
-        let (supervisor, _join) = Actor::spawn(None, Supervisor, (arguments, children)).await?;
-        Ok(Self { supervisor, escalation })
-    }
-
-    /// Raised when a stage was given up.
-    #[must_use]
-    pub fn escalation(&self) -> Escalation {
-        self.escalation.clone()
+        let tree = Tree { children: Vec::new(), policy, clock, telemetry, escalation };
+        let (supervisor, _join) = Actor::spawn(None, Supervisor, (tree, children)).await?;
+        Ok(Self { supervisor })
     }
 
     /// Stops the subtree and waits for it.
@@ -217,6 +211,7 @@ mod tests {
         steps: Arc<AtomicU64>,
         crash: Arc<AtomicBool>,
         telemetry: Telemetry,
+        escalation: Escalation,
         tree: Supervised,
     }
 
@@ -228,8 +223,10 @@ mod tests {
             Box::new(move || Box::new(Fragile { steps: s.clone(), crash: c.clone() }));
         let children = vec![ChildSpec { name: "fragile", bell: bell.clone(), make }];
         let policy = RestartPolicy { period: Duration::from_secs(1), intensity: 3, window_periods: 60 };
-        let tree = Supervised::start(children, policy, Clock::of_tokio(), telemetry.clone()).await.unwrap();
-        Bench { bell, steps, crash, telemetry, tree }
+        let escalation = Escalation::default();
+        let (clock, t, e) = (Clock::of_tokio(), telemetry.clone(), escalation.clone());
+        let tree = Supervised::start(children, policy, clock, t, e).await.unwrap();
+        Bench { bell, steps, crash, telemetry, escalation, tree }
     }
 
     async fn settle() {
@@ -261,12 +258,12 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(wait_s)).await;
             settle().await;
             assert_eq!(b.steps.load(Ordering::Relaxed), crash, "answered after {wait_s} s");
-            assert!(!b.tree.escalation().is_raised());
+            assert!(!b.escalation.is_raised());
         }
         b.crash.store(true, Ordering::Relaxed);
         b.bell.ring(0);
         settle().await;
-        assert!(b.tree.escalation().is_raised());
+        assert!(b.escalation.is_raised());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,0 +1,43 @@
+//! The end of the loop. Which of the two stands there is wiring: closed loop has an actuator, advisory has a
+//! recommender, shadow has neither.
+
+use crate::board::Board;
+use crate::kernel::{Clock, Probe, Stage};
+use crate::ports::{MoveSink, RecommendationSink};
+
+/// `ApprovedMove` → plant.
+#[derive(Debug)]
+pub(crate) struct Actuator {
+    pub(crate) sink: Box<dyn MoveSink>,
+    pub(crate) board: Board,
+    /// From the opening of the cycle to the hand-over of its move.
+    pub(crate) cycle: Probe,
+    pub(crate) clock: Clock,
+    pub(crate) last_cycle: u64,
+}
+
+impl Stage for Actuator {
+    fn step(&mut self) {
+        let Some(approved) = self.board.approved.take() else { return };
+        self.sink.write(approved);
+        if let Some(beat) = self.board.beat.read().filter(|b| b.cycle != self.last_cycle) {
+            self.last_cycle = beat.cycle;
+            self.cycle.record(self.clock.wall_ns() - beat.wall_ns);
+        }
+    }
+}
+
+/// `Recommended` → a person.
+#[derive(Debug)]
+pub(crate) struct Recommender {
+    pub(crate) sink: Box<dyn RecommendationSink>,
+    pub(crate) board: Board,
+}
+
+impl Stage for Recommender {
+    fn step(&mut self) {
+        if let Some(recommended) = self.board.recommended.take() {
+            self.sink.recommend(recommended);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The loop's slots: one per edge. Who writes which is told by the fields' order, which is that of the cycle.
+
+use control::accuracy::ModelError;
+use control::estimation::{Checkpoint, Estimate};
+use control::frame::Frame;
+use control::mpc::MpcOutcome;
+use control::screening::Screened;
+use control::selector::Selection;
+use safety::{ApprovedMove, FirstOut, Recommended, State};
+use signals::dcs::ModeActual;
+use signals::{MAX_MVS, Stamp, Values};
+
+use crate::kernel::Latest;
+use crate::ports::{Inlet, Outlet};
+
+/// Interlock scans in a control period (the interlock's scan is T/10).
+pub const SCANS_PER_CYCLE: u64 = 10;
+
+/// The newest beat of the pacer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beat {
+    /// The control cycle that is under way, counted from 1.
+    pub cycle: u64,
+    /// The interlock scan within the cycle; 0 opens the cycle.
+    pub scan: u64,
+    /// When the cycle was opened: the `now` of every stage before the interlock.
+    pub at: Stamp,
+    /// The same, on the wall's monotonic clock.
+    pub wall_ns: i64,
+}
+
+impl Beat {
+    /// Whether sensors that are not heard yet are given up for this cycle.
+    pub(crate) fn past_cut_off(&self) -> bool {
+        self.scan > 0
+    }
+}
+
+/// What came of this cycle's optimisation.
+#[derive(Clone, Copy, Debug)]
+pub struct Solved {
+    /// The control cycle for which it was started.
+    pub cycle: u64,
+    /// When it was done.
+    pub at: Stamp,
+    /// How long it took, in wall time.
+    pub took_ns: i64,
+    /// Its result.
+    pub outcome: MpcOutcome,
+}
+
+/// What the selector chose.
+#[derive(Clone, Copy, Debug)]
+pub struct Selected {
+    /// The control cycle.
+    pub cycle: u64,
+    /// The choice.
+    pub selection: Selection,
+}
+
+/// What the interlock decided last, for displays and for the stages before it.
+#[derive(Clone, Copy, Debug)]
+pub struct LoopStatus {
+    /// When.
+    pub at: Stamp,
+    /// The state of the interlock.
+    pub state: State,
+    /// What the DCS is told of it.
+    pub mode_act: ModeActual,
+    /// The heartbeat that the DCS is given.
+    pub heartbeat: u32,
+    /// The first cause of the present trip or shed.
+    pub first_out: Option<FirstOut>,
+    /// Whether the last move was cut to its limits.
+    pub clamped: bool,
+    /// The set-points of the last approved move, while the loop is closed.
+    pub last_move: Option<Values<MAX_MVS>>,
+}
+
+impl LoopStatus {
+    /// Whether the loop is closed: our set-points are in use.
+    #[must_use]
+    pub fn engaged(&self) -> bool {
+        matches!(self.state, State::Active | State::Hold | State::Ramp)
+    }
+}
+
+/// Every slot of one loop. Clones share the slots.
+#[derive(Clone, Debug)]
+pub struct Board {
+    /// From the plant.
+    pub inlet: Inlet,
+    /// From the pacer.
+    pub beat: Latest<Beat>,
+    /// From the sensors, by `TagId`.
+    pub screened: Vec<Latest<Screened>>,
+    /// From the estimator: the judged measurements of the cycle.
+    pub frame: Latest<Frame>,
+    /// From the estimator.
+    pub estimate: Latest<Estimate>,
+    /// From the estimator, for its next incarnation.
+    pub checkpoint: Latest<Checkpoint>,
+    /// From the model that runs beside the plant.
+    pub model_error: Latest<ModelError>,
+    /// From the solver.
+    pub solved: Latest<Solved>,
+    /// From the selector.
+    pub selected: Latest<Selected>,
+    /// From the interlock to the actuator; taken, not read.
+    pub approved: Latest<ApprovedMove>,
+    /// From the interlock to the recommender; taken, not read.
+    pub recommended: Latest<Recommended>,
+    /// From the interlock.
+    pub status: Latest<LoopStatus>,
+    /// To the plant, beside moves.
+    pub outlet: Outlet,
+}
+
+impl Board {
+    /// The empty slots of a loop with so many measured tags.
+    #[must_use]
+    pub fn new(tags: usize) -> Self {
+        Self {
+            inlet: Inlet::new(tags),
+            beat: Latest::new(),
+            screened: (0..tags).map(|_| Latest::new()).collect(),
+            frame: Latest::new(),
+            estimate: Latest::new(),
+            checkpoint: Latest::new(),
+            model_error: Latest::new(),
+            solved: Latest::new(),
+            selected: Latest::new(),
+            approved: Latest::new(),
+            recommended: Latest::new(),
+            status: Latest::new(),
+            outlet: Outlet::default(),
+        }
+    }
+
+    /// The set-points in use: what the DCS says, and where it says nothing good, what was known before. `None` until
+    /// every MV was heard of once.
+    pub(crate) fn set_points_in_use(&self, last: &mut Option<Values<MAX_MVS>>) -> Option<Values<MAX_MVS>> {
+        let dcs = self.inlet.dcs.read()?;
+        let known = *last;
+        let mut u = Values::new();
+        for (i, mv) in dcs.mvs.iter().enumerate() {
+            let before = known.and_then(|k| k.get(i).copied());
+            let _ = u.push(mv.sp_act.finite().or(before)?);
+        }
+        *last = Some(u);
+        Some(u)
+    }
+}

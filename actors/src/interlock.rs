@@ -1,0 +1,110 @@
+//! The interlock actor: gathers the interlock's inputs, lets it step, and carries its decision out.
+//!
+//! Rung at every scan (T/10) by the pacer and by the selector when there is a proposal. A new incarnation, after a
+//! crash, boots tripped: whatever had been granted is withdrawn (invariant I16).
+
+use std::sync::mpsc::SyncSender;
+
+use safety::{Decision, Event, Inputs, Interlock, SolveReport, Verdict};
+use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, Values};
+
+use control::selector::Selection;
+
+use crate::board::{Board, LoopStatus};
+use crate::kernel::supervision::Escalation;
+use crate::kernel::{Clock, Doorbell, Latest, Stage, Telemetry};
+use crate::report;
+
+/// `ProposedMove` → `Verdict` → `ApprovedMove`.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    pub(crate) interlock: Interlock,
+    pub(crate) board: Board,
+    pub(crate) telemetry: Telemetry,
+    /// Raised when a stage was given up: then nothing is proposed any more.
+    pub(crate) escalation: Escalation,
+    pub(crate) next: Doorbell,
+    pub(crate) events: SyncSender<Event>,
+    pub(crate) clock: Clock,
+    pub(crate) last_cycle: u64,
+    pub(crate) last_move: Option<Values<MAX_MVS>>,
+}
+
+impl Guard {
+    /// The selection of a cycle that was not looked at before, and whether the selector has nothing left.
+    fn selection(&mut self) -> (Option<ProposedMove>, bool) {
+        let given_up = self.escalation.is_raised();
+        let Some(selected) = self.board.selected.read() else { return (None, given_up) };
+        let fresh = selected.cycle != self.last_cycle;
+        self.last_cycle = selected.cycle;
+        match selected.selection {
+            Selection::Move(proposed) if fresh && !given_up => (Some(proposed), false),
+            Selection::Move(_) => (None, given_up),
+            Selection::Shed => (None, true),
+        }
+    }
+
+    fn carry_out(&mut self, decision: Decision) {
+        let dcs = self.board.inlet.dcs.read();
+        let status = self.status_of(&decision);
+        self.board.status.put(status);
+        let view = report::apc_view(&self.board, &decision, dcs.as_ref(), &self.telemetry, self.clock.now());
+        for event in &decision.events {
+            // A full log loses events, never time.
+            let _ = self.events.try_send(*event);
+        }
+        match decision.verdict {
+            Verdict::Pass(approved) => {
+                self.board.approved.put(approved);
+                self.next.ring(self.clock.wall_ns());
+            }
+            Verdict::Recommend(recommended) => {
+                self.board.recommended.put(recommended);
+                self.next.ring(self.clock.wall_ns());
+            }
+            Verdict::Withhold(_) | Verdict::Trip(_) => {}
+        }
+        self.board.outlet.put(view);
+    }
+
+    fn status_of(&mut self, decision: &Decision) -> LoopStatus {
+        if let Verdict::Pass(approved) = &decision.verdict {
+            self.last_move = Some(Values::collect(approved.u().iter().copied()));
+        }
+        LoopStatus {
+            at: self.clock.now(),
+            state: decision.state,
+            mode_act: decision.mode_act,
+            heartbeat: decision.heartbeat,
+            first_out: decision.first_out,
+            clamped: decision.clamped,
+            last_move: self.last_move,
+        }
+    }
+}
+
+impl Stage for Guard {
+    fn step(&mut self) {
+        let (Some(beat), Some(dcs)) = (self.board.beat.read(), self.board.inlet.dcs.read()) else { return };
+        let samples: Fixed<Option<Sample>, MAX_TAGS> =
+            Fixed::collect(self.board.inlet.samples.iter().map(Latest::read));
+        let (proposal, no_proposal_left) = self.selection();
+        let solve = self.board.solved.read().map_or_else(SolveReport::default, |s| SolveReport {
+            status: s.outcome.status,
+            cycle: s.cycle,
+            at: s.at,
+        });
+        let inputs = Inputs {
+            samples: &samples,
+            dcs: &dcs,
+            link_up: self.board.inlet.link_up(),
+            proposal: proposal.as_ref(),
+            no_proposal_left,
+            solve,
+            cycle: beat.cycle,
+            writes: self.board.inlet.writes.read().unwrap_or_default(),
+        };
+        let decision = self.interlock.step(&inputs, self.clock.now());
+        self.carry_out(decision);
+    }
+}

@@ -1,0 +1,90 @@
+//! The ports: how the loop meets the world. An adapter implements the sinks and fills the inlet; the loop knows no
+//! protocol.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use safety::{ApprovedMove, Recommended, WriteReport};
+use signals::Sample;
+use signals::dcs::{ApcView, DcsView};
+use tokio::sync::Notify;
+
+use crate::kernel::Latest;
+
+/// What flows in. The adapter puts; the stages read. Clones share the slots.
+#[derive(Clone, Debug)]
+pub struct Inlet {
+    /// The newest sample of each tag, by `TagId`: the CVs, then the DVs.
+    pub samples: Vec<Latest<Sample>>,
+    /// The newest image of the DCS.
+    pub dcs: Latest<DcsView>,
+    /// What became of the writes.
+    pub writes: Latest<WriteReport>,
+    link_up: Arc<AtomicBool>,
+}
+
+impl Inlet {
+    /// An inlet for so many tags, through which nothing has come yet.
+    #[must_use]
+    pub fn new(tags: usize) -> Self {
+        Self {
+            samples: (0..tags).map(|_| Latest::new()).collect(),
+            dcs: Latest::new(),
+            writes: Latest::new(),
+            link_up: Arc::default(),
+        }
+    }
+
+    /// Says whether the DCS can be reached.
+    pub fn set_link(&self, up: bool) {
+        self.link_up.store(up, Ordering::Release);
+    }
+
+    /// Whether the DCS can be reached.
+    #[must_use]
+    pub fn link_up(&self) -> bool {
+        self.link_up.load(Ordering::Acquire)
+    }
+}
+
+/// What flows out beside moves: the status tags. The loop puts, the adapter is woken and writes what changed.
+#[derive(Clone, Debug, Default)]
+pub struct Outlet {
+    view: Latest<ApcView>,
+    changed: Arc<Notify>,
+}
+
+impl Outlet {
+    /// Makes `view` the newest status.
+    pub fn put(&self, view: ApcView) {
+        self.view.put(view);
+        self.changed.notify_one();
+    }
+
+    /// The newest status.
+    #[must_use]
+    pub fn read(&self) -> Option<ApcView> {
+        self.view.read()
+    }
+
+    /// Returns once a status was put since the last time that this returned.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+/// The only way of a move to the plant: it takes an [`ApprovedMove`], which only the interlock makes, by value.
+///
+/// `write` is called on the control thread and must neither block nor allocate; it hands over and returns. What became
+/// of the move comes back through [`Inlet::writes`].
+pub trait MoveSink: Send + fmt::Debug {
+    /// Hands a move over.
+    fn write(&mut self, approved: ApprovedMove);
+}
+
+/// Where a recommendation goes in advisory mode: to a person. It has no way to the plant.
+pub trait RecommendationSink: Send + fmt::Debug {
+    /// Hands a recommendation over.
+    fn recommend(&mut self, recommended: Recommended);
+}

@@ -1,0 +1,46 @@
+//! The selector actor: whose move is put to the interlock this cycle.
+//!
+//! Rung by the solver when it is done, and by the pacer at the solve deadline: whichever comes first decides the cycle.
+
+use std::time::Duration;
+
+use control::selector::{Selector, SelectorInput};
+use signals::{MAX_MVS, Values};
+
+use crate::board::{Board, Selected};
+use crate::kernel::{Clock, Doorbell, Stage};
+
+/// `Solved` → `ProposedMove`, or nothing left.
+#[derive(Debug)]
+pub(crate) struct Select {
+    pub(crate) selector: Selector,
+    pub(crate) period: Duration,
+    pub(crate) board: Board,
+    pub(crate) deadline_scan: u64,
+    pub(crate) interlock: Doorbell,
+    pub(crate) clock: Clock,
+    pub(crate) last_cycle: u64,
+    pub(crate) last_u: Option<Values<MAX_MVS>>,
+}
+
+impl Stage for Select {
+    fn step(&mut self) {
+        let Some(beat) = self.board.beat.read().filter(|b| b.cycle != self.last_cycle) else { return };
+        let solved = self.board.solved.read().filter(|s| s.cycle == beat.cycle);
+        if solved.is_none() && beat.scan < self.deadline_scan {
+            return;
+        }
+        let Some(in_use) = self.board.set_points_in_use(&mut self.last_u) else { return };
+        self.last_cycle = beat.cycle;
+        let last_move = self.board.status.read().filter(|s| s.engaged()).and_then(|s| s.last_move);
+        let selection = self.selector.step(&SelectorInput {
+            cycle: beat.cycle,
+            now: self.clock.now(),
+            valid_for: self.period,
+            outcome: solved.as_ref().map(|s| &s.outcome),
+            u_current: &last_move.unwrap_or(in_use),
+        });
+        self.board.selected.put(Selected { cycle: beat.cycle, selection });
+        self.interlock.ring(self.clock.wall_ns());
+    }
+}

@@ -1,0 +1,173 @@
+//! Runs the optimisation beside the control thread, within a time limit.
+//!
+//! The solver has a thread of its own, so that an optimisation, however long, never delays a scan of the interlock. It
+//! is given the newest problem and puts its result into a slot. It asks its deadline itself; a result that comes after
+//! the deadline all the same is not used by the selector, which looks at the cycle. A panic inside it costs one cycle:
+//! the solver is built anew.
+//!
+//! Under virtual time there are no threads: the problem is solved on the spot, without a deadline, so that a run is a
+//! function of its inputs.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use control::estimation::Estimate;
+use control::mpc::{MpcInput, MpcOutcome, Nmpc};
+use control::targets::Targets;
+use signals::{MAX_MVS, SolveStatus, Values};
+
+use crate::board::Solved;
+use crate::kernel::{Clock, Doorbell, Latest};
+
+/// Asked by the solver between iterations: is it too late?
+pub(crate) type Late = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Makes a solver; the configuration was checked when the first one was made.
+pub(crate) type MakeNmpc = Arc<dyn Fn() -> Nmpc + Send + Sync>;
+
+/// One cycle's problem.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Problem {
+    pub(crate) estimate: Estimate,
+    pub(crate) targets: Targets,
+    pub(crate) u_prev: Values<MAX_MVS>,
+    /// When the cycle was opened, on the wall's clock: the time limit counts from here.
+    pub(crate) opened_ns: i64,
+}
+
+/// Where results go.
+#[derive(Clone, Debug)]
+pub(crate) struct Results {
+    pub(crate) solved: Latest<Solved>,
+    pub(crate) bell: Doorbell,
+    pub(crate) clock: Clock,
+}
+
+/// The way to the solver. Dropping it ends the solver's thread.
+#[derive(Debug)]
+pub(crate) enum Solver {
+    OnTheSpot(Box<Worker>),
+    OnItsThread(Arc<Mailbox>),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    problem: Mutex<Option<Problem>>,
+    arrived: Condvar,
+    closed: AtomicBool,
+}
+
+impl Solver {
+    /// A solver on a thread of its own, or on the spot under virtual time. `limit_ns` is the wall time that a solve may
+    /// take, counted from the opening of the cycle.
+    ///
+    /// An operating system that gives no thread leaves a loop without plans: the selector falls back, and sheds.
+    pub(crate) fn new(make: MakeNmpc, results: Results, limit_ns: i64) -> Self {
+        if results.clock.is_virtual() {
+            let late: Late = Arc::new(|| false);
+            return Self::OnTheSpot(Box::new(Worker::new(make, results, late)));
+        }
+        let mailbox = Arc::new(Mailbox::default());
+        let inbox = Arc::clone(&mailbox);
+        let spawned = std::thread::Builder::new().name("outrigger-mpc".to_owned()).spawn(move || {
+            let (deadline, clock) = (Arc::new(AtomicI64::new(0)), results.clock);
+            let asked = Arc::clone(&deadline);
+            let late: Late = Arc::new(move || clock.wall_ns() > asked.load(Ordering::Relaxed));
+            let mut worker = Worker::new(make, results, late);
+            while let Some(problem) = inbox.wait() {
+                deadline.store(problem.opened_ns.saturating_add(limit_ns), Ordering::Relaxed);
+                worker.solve(&problem);
+            }
+        });
+        if let Err(error) = spawned {
+            tracing::error!(%error, "no thread for the solver");
+        }
+        Self::OnItsThread(mailbox)
+    }
+
+    /// Hands over a problem; one that was not begun yet is replaced.
+    pub(crate) fn start(&mut self, problem: Problem) {
+        match self {
+            Self::OnTheSpot(worker) => worker.solve(&problem),
+            Self::OnItsThread(mailbox) => {
+                *mailbox.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+                mailbox.arrived.notify_one();
+            }
+        }
+    }
+}
+
+impl Drop for Solver {
+    fn drop(&mut self) {
+        if let Self::OnItsThread(mailbox) = self {
+            mailbox.closed.store(true, Ordering::Release);
+            mailbox.arrived.notify_one();
+        }
+    }
+}
+
+impl Mailbox {
+    fn wait(&self) -> Option<Problem> {
+        let mut problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if self.closed.load(Ordering::Acquire) {
+                return None;
+            }
+            if let Some(problem) = problem.take() {
+                return Some(problem);
+            }
+            // The time-out guards against a close between the look and the wait.
+            let waited = self.arrived.wait_timeout(problem, std::time::Duration::from_secs(1));
+            problem = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// The solver itself, with its work space.
+pub(crate) struct Worker {
+    make: MakeNmpc,
+    nmpc: Nmpc,
+    results: Results,
+    late: Late,
+}
+
+impl Worker {
+    fn new(make: MakeNmpc, results: Results, late: Late) -> Self {
+        Self { nmpc: make(), make, results, late }
+    }
+
+    fn solve(&mut self, problem: &Problem) {
+        let Problem { estimate, targets, u_prev, .. } = problem;
+        let input = MpcInput {
+            cycle: estimate.cycle(),
+            now: estimate.at(),
+            x: estimate.x(),
+            d: estimate.d(),
+            p: estimate.p(),
+            u_prev,
+            setpoints: &targets.setpoints,
+            cv_lo: &targets.cv_lo,
+            cv_hi: &targets.cv_hi,
+            u_lo: &targets.u_lo,
+            u_hi: &targets.u_hi,
+            du_max: &targets.du_max,
+        };
+        let begun_ns = self.results.clock.wall_ns();
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.nmpc.solve(&input, &self.late))).unwrap_or_else(|_| {
+            self.nmpc = (self.make)();
+            MpcOutcome { status: SolveStatus::Numerical, plan: None, iterations: 0, kkt_residual: f64::NAN }
+        });
+        let took_ns = self.results.clock.wall_ns() - begun_ns;
+        let (cycle, at) = (estimate.cycle(), self.results.clock.now());
+        self.results.solved.put(Solved { cycle, at, took_ns, outcome });
+        self.results.bell.ring(self.results.clock.wall_ns());
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("results", &self.results).finish_non_exhaustive()
+    }
+}

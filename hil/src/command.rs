@@ -1,0 +1,284 @@
+//! What the operator, or the campaign that plays the operator, can tell the rig: one line, one command.
+//!
+//! Place in the loop: standard input of `outrigger-hil`, the `[[operator]]` timeline of a plant file, and tests.
+
+use std::str::FromStr;
+
+use signals::Quality;
+use signals::dcs::{ModeRequest, MvMode};
+
+/// A measured variable, numbered from 0; written `CV1`, `DV1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// A controlled variable.
+    Cv(usize),
+    /// A measured disturbance.
+    Dv(usize),
+}
+
+/// What an operator does at a slave loop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SlaveAction {
+    /// Changes the mode; not to RCAS, which only the hand-shake reaches.
+    Mode(MvMode),
+    /// Sets the set-point, in AUTO.
+    Setpoint(f64),
+    /// Sets the output in percent, in MAN.
+    Output(f64),
+}
+
+/// What a measurement shows in place of the plant's value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Forced {
+    /// This value, which may be NaN.
+    Value(f64),
+    /// The value that it showed last.
+    Frozen,
+}
+
+/// A command, understood. The line that gives each is in its description.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// `mode off|warm|advisory|on`: the operator's request.
+    Mode(ModeRequest),
+    /// `engage`: a lease, and the hand-shake for every MV that is switched on.
+    Engage,
+    /// `permit on|off`: the DCS's permissives.
+    Permit(bool),
+    /// `sp CV1 0.85`.
+    Setpoint(usize, f64),
+    /// `limits CV2 100 140`.
+    CvLimits(usize, f64, f64),
+    /// `limits MV1 5 100`.
+    MvLimits(usize, f64, f64),
+    /// `mv MV1 on|off`.
+    MvSwitch(usize, bool),
+    /// `cv CV1 on|off`.
+    CvSwitch(usize, bool),
+    /// `dv DV1 on|off`.
+    DvSwitch(usize, bool),
+    /// `slave MV1 man|auto|cas`, `slave MV1 sp 20`, `slave MV1 out 35`.
+    Slave(usize, SlaveAction),
+    /// `disturb CA0 4.8`: any disturbance of the model, measured or not.
+    Disturb(String, f64),
+    /// `rearm`: the watchdog's latch.
+    Rearm,
+    /// `server stop|start`.
+    Server(bool),
+    /// `quality CV1 bad|uncertain|good`.
+    Quality(Measured, Quality),
+    /// `pv CV1 nan|frozen|<number>|off`.
+    Pv(Measured, Option<Forced>),
+    /// `quit`.
+    Quit,
+}
+
+/// A command that was not carried out; nothing has changed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CommandError {
+    /// The line is no command.
+    #[error("`{line}` is no command; the forms are: {FORMS}")]
+    Unknown {
+        /// The line.
+        line: String,
+    },
+    /// A number cannot be used.
+    #[error("`{word}` is not a finite number")]
+    NotANumber {
+        /// What was written.
+        word: String,
+    },
+    /// The variable does not exist here.
+    #[error("there is no {what}")]
+    NoSuchVariable {
+        /// What was named.
+        what: String,
+    },
+    /// The CV has limits only.
+    #[error("CV{number} has no set-point")]
+    NoSetpoint {
+        /// Its number, from 1.
+        number: usize,
+    },
+    /// The hand-over cannot begin.
+    #[error("cannot engage: {why}")]
+    CannotEngage {
+        /// What stands against it.
+        why: &'static str,
+    },
+    /// The slave loop is in another mode than the action needs.
+    #[error("MV{number} is in {mode:?}, which does not take this")]
+    WrongMode {
+        /// Its number, from 1.
+        number: usize,
+        /// The mode.
+        mode: MvMode,
+    },
+    /// The value lies outside what the DCS lets pass.
+    #[error("{value} is outside {low} to {high}")]
+    OutOfRange {
+        /// The value.
+        value: f64,
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+}
+
+const FORMS: &str = "mode off|warm|advisory|on, engage, permit on|off, sp CVn X, limits CVn|MVn LO HI, mv MVn on|off, \
+    cv CVn on|off, dv DVn on|off, slave MVn man|auto|cas, slave MVn sp X, slave MVn out PCT, disturb NAME X, rearm, \
+    server stop|start, quality CVn|DVn good|uncertain|bad, pv CVn|DVn nan|frozen|X|off, quit";
+
+/// What the shell around the rig has to do; the rig itself has done its part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ack {
+    /// Nothing.
+    Done,
+    /// Take the OPC UA server and its connections down.
+    ServerStop,
+    /// Bring the OPC UA server up again on its port.
+    ServerStart,
+    /// End the run.
+    Quit,
+}
+
+fn number(word: &str) -> Result<f64, CommandError> {
+    let parsed = word.parse::<f64>().ok().filter(|v| v.is_finite());
+    parsed.ok_or_else(|| CommandError::NotANumber { word: word.to_owned() })
+}
+
+/// `kind` followed by a number from 1, such as `CV1`; gives it counted from 0.
+fn index(word: &str, kind: &str) -> Result<usize, CommandError> {
+    let no_such = || CommandError::NoSuchVariable { what: word.to_owned() };
+    let digits = word.strip_prefix(kind).ok_or_else(no_such)?;
+    digits.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).ok_or_else(no_such)
+}
+
+fn measured(word: &str) -> Result<Measured, CommandError> {
+    if word.starts_with("DV") { index(word, "DV").map(Measured::Dv) } else { index(word, "CV").map(Measured::Cv) }
+}
+
+fn switch(word: &str) -> Option<bool> {
+    match word {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
+fn limits(word: &str, low: &str, high: &str) -> Result<Command, CommandError> {
+    let (low, high) = (number(low)?, number(high)?);
+    if word.starts_with("MV") {
+        Ok(Command::MvLimits(index(word, "MV")?, low, high))
+    } else {
+        Ok(Command::CvLimits(index(word, "CV")?, low, high))
+    }
+}
+
+fn slave_mode(word: &str) -> Option<MvMode> {
+    match word {
+        "man" => Some(MvMode::Man),
+        "auto" => Some(MvMode::Auto),
+        "cas" => Some(MvMode::Cas),
+        _ => None,
+    }
+}
+
+fn mode_request(word: &str) -> Option<ModeRequest> {
+    ModeRequest::ALL.iter().copied().find(|m| m.label().to_lowercase() == word)
+}
+
+fn quality(word: &str) -> Option<Quality> {
+    match word {
+        "good" => Some(Quality::Good),
+        "uncertain" => Some(Quality::Uncertain),
+        "bad" => Some(Quality::Bad),
+        _ => None,
+    }
+}
+
+fn forced(word: &str) -> Result<Option<Forced>, CommandError> {
+    Ok(match word {
+        "off" => None,
+        "nan" => Some(Forced::Value(f64::NAN)),
+        "frozen" => Some(Forced::Frozen),
+        value => Some(Forced::Value(number(value)?)),
+    })
+}
+
+impl FromStr for Command {
+    type Err = CommandError;
+
+    fn from_str(line: &str) -> Result<Self, CommandError> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let unknown = || CommandError::Unknown { line: line.trim().to_owned() };
+        Ok(match words.as_slice() {
+            ["mode", mode] => Self::Mode(mode_request(mode).ok_or_else(unknown)?),
+            ["engage"] => Self::Engage,
+            ["permit", word] => Self::Permit(switch(word).ok_or_else(unknown)?),
+            ["sp", cv, value] => Self::Setpoint(index(cv, "CV")?, number(value)?),
+            ["limits", tag, low, high] => limits(tag, low, high)?,
+            ["mv", mv, word] => Self::MvSwitch(index(mv, "MV")?, switch(word).ok_or_else(unknown)?),
+            ["cv", cv, word] => Self::CvSwitch(index(cv, "CV")?, switch(word).ok_or_else(unknown)?),
+            ["dv", dv, word] => Self::DvSwitch(index(dv, "DV")?, switch(word).ok_or_else(unknown)?),
+            ["slave", mv, "sp", value] => Self::Slave(index(mv, "MV")?, SlaveAction::Setpoint(number(value)?)),
+            ["slave", mv, "out", value] => Self::Slave(index(mv, "MV")?, SlaveAction::Output(number(value)?)),
+            ["slave", mv, mode] => {
+                Self::Slave(index(mv, "MV")?, SlaveAction::Mode(slave_mode(mode).ok_or_else(unknown)?))
+            }
+            ["disturb", name, value] => Self::Disturb((*name).to_owned(), number(value)?),
+            ["rearm"] => Self::Rearm,
+            ["server", "stop"] => Self::Server(false),
+            ["server", "start"] => Self::Server(true),
+            ["quality", tag, word] => Self::Quality(measured(tag)?, quality(word).ok_or_else(unknown)?),
+            ["pv", tag, word] => Self::Pv(measured(tag)?, forced(word)?),
+            ["quit"] => Self::Quit,
+            _ => return Err(unknown()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_is_understood() {
+        for (line, command) in [
+            ("mode on", Command::Mode(ModeRequest::On)),
+            ("  mode   advisory ", Command::Mode(ModeRequest::Advisory)),
+            ("engage", Command::Engage),
+            ("permit off", Command::Permit(false)),
+            ("sp CV1 0.85", Command::Setpoint(0, 0.85)),
+            ("limits CV2 100 140", Command::CvLimits(1, 100.0, 140.0)),
+            ("limits MV1 5 100", Command::MvLimits(0, 5.0, 100.0)),
+            ("mv MV2 off", Command::MvSwitch(1, false)),
+            ("cv CV3 on", Command::CvSwitch(2, true)),
+            ("dv DV1 off", Command::DvSwitch(0, false)),
+            ("slave MV1 man", Command::Slave(0, SlaveAction::Mode(MvMode::Man))),
+            ("slave MV1 sp 20", Command::Slave(0, SlaveAction::Setpoint(20.0))),
+            ("slave MV1 out 35", Command::Slave(0, SlaveAction::Output(35.0))),
+            ("disturb CA0 4.8", Command::Disturb("CA0".to_owned(), 4.8)),
+            ("rearm", Command::Rearm),
+            ("server stop", Command::Server(false)),
+            ("server start", Command::Server(true)),
+            ("quality DV1 uncertain", Command::Quality(Measured::Dv(0), Quality::Uncertain)),
+            ("pv CV1 frozen", Command::Pv(Measured::Cv(0), Some(Forced::Frozen))),
+            ("pv CV1 1e9", Command::Pv(Measured::Cv(0), Some(Forced::Value(1e9)))),
+            ("pv CV1 off", Command::Pv(Measured::Cv(0), None)),
+            ("quit", Command::Quit),
+        ] {
+            assert_eq!(line.parse::<Command>(), Ok(command), "{line}");
+        }
+        assert!(matches!("pv CV1 nan".parse(), Ok(Command::Pv(_, Some(Forced::Value(v)))) if v.is_nan()));
+    }
+
+    #[test]
+    fn what_is_no_command_says_why() {
+        for line in ["", "engage now", "mode rcas", "slave MV1 rcas", "sp CV0 1", "sp MV1 1", "sp CV1 inf", "mv MV1"] {
+            assert!(line.parse::<Command>().is_err(), "{line}");
+        }
+        assert!("sp CV1 x".parse::<Command>().unwrap_err().to_string().contains("`x` is not a finite number"));
+    }
+}

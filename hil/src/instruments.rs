@@ -1,0 +1,85 @@
+//! The instruments: they put the plant's outputs and disturbances, with noise, into the words of the DCS.
+//!
+//! Place in the loop: between emulator and DCS. Faults of measurements are injected here, so that the application
+//! meets them as it would meet those of a real transmitter: a wrong number, a frozen one, a bad status.
+
+use signals::dcs::{DcsView, Reading};
+use signals::{Quality, Stamp};
+
+use crate::command::{Forced, Measured};
+use crate::config::RigConfig;
+use crate::noise::Noise;
+
+/// One transmitter.
+#[derive(Clone, Copy, Debug)]
+struct Transmitter {
+    source: usize,
+    noise_sd: f64,
+    quality: Quality,
+    forced: Option<Forced>,
+    shown: f64,
+}
+
+impl Transmitter {
+    fn new(source: usize, noise_sd: f64) -> Self {
+        Self { source, noise_sd, quality: Quality::Good, forced: None, shown: f64::NAN }
+    }
+
+    /// Draws its noise in every case, so that a fault does not shift the noise of the others.
+    fn read(&mut self, truth: &[f64], noise: &mut Noise, now: Stamp) -> Reading<f64> {
+        let draw = noise.normal() * self.noise_sd;
+        self.shown = match self.forced {
+            Some(Forced::Value(value)) => value,
+            Some(Forced::Frozen) => self.shown,
+            None => truth.get(self.source).map_or(f64::NAN, |value| value + draw),
+        };
+        Reading { value: self.shown, quality: self.quality, source_time: now }
+    }
+}
+
+/// Every transmitter of the loop.
+#[derive(Clone, Debug)]
+pub(crate) struct Instruments {
+    noise: Noise,
+    cvs: Vec<Transmitter>,
+    dvs: Vec<Transmitter>,
+}
+
+impl Instruments {
+    /// Healthy instruments.
+    #[must_use]
+    pub(crate) fn new(config: &RigConfig, seed: u64) -> Self {
+        Self {
+            noise: Noise::seeded(seed),
+            cvs: config.cvs.iter().map(|cv| Transmitter::new(cv.output, cv.noise_sd)).collect(),
+            dvs: config.dvs.iter().map(|dv| Transmitter::new(dv.index, dv.noise_sd)).collect(),
+        }
+    }
+
+    /// Reads outputs `y` (NY) and disturbances `p` (NP) into the `PV`s of the image, stamped `now`.
+    pub(crate) fn read(&mut self, y: &[f64], p: &[f64], now: Stamp, view: &mut DcsView) {
+        for (transmitter, cv) in self.cvs.iter_mut().zip(view.cvs.iter_mut()) {
+            cv.pv = transmitter.read(y, &mut self.noise, now);
+        }
+        for (transmitter, dv) in self.dvs.iter_mut().zip(view.dvs.iter_mut()) {
+            dv.pv = transmitter.read(p, &mut self.noise, now);
+        }
+    }
+
+    /// Sets the status that a measurement bears from the next scan on; `false` when there is no such measurement.
+    pub(crate) fn set_quality(&mut self, of: Measured, quality: Quality) -> bool {
+        self.find(of).map(|t| t.quality = quality).is_some()
+    }
+
+    /// Forces what a measurement shows from the next scan on, or frees it; `false` when there is no such measurement.
+    pub(crate) fn force(&mut self, of: Measured, forced: Option<Forced>) -> bool {
+        self.find(of).map(|t| t.forced = forced).is_some()
+    }
+
+    fn find(&mut self, of: Measured) -> Option<&mut Transmitter> {
+        match of {
+            Measured::Cv(n) => self.cvs.get_mut(n),
+            Measured::Dv(n) => self.dvs.get_mut(n),
+        }
+    }
+}

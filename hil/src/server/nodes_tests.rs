@@ -1,0 +1,58 @@
+use super::*;
+
+#[test]
+fn only_the_interfaces_own_scalar_types_pass_and_nothing_is_converted() {
+    for (given, passes) in [
+        (Variant::Double(1.0), true),
+        (Variant::Boolean(true), true),
+        (Variant::UInt32(1), true),
+        (Variant::Float(1.0), false),
+        (Variant::Int64(1), false),
+        (Variant::from("1.0"), false),
+        (Variant::from(vec![1.0, 2.0]), false),
+        (Variant::Empty, false),
+    ] {
+        assert_eq!(wire_value(&given).is_some(), passes, "{given:?}");
+    }
+}
+
+#[test]
+fn a_value_survives_the_way_to_the_wire_and_back() {
+    for value in [WireValue::Boolean(true), WireValue::UInt16(7), WireValue::Int32(-3), WireValue::Double(0.6)] {
+        assert_eq!(wire_value(&variant(value)), Some(value));
+    }
+}
+
+#[test]
+fn severity_alone_decides_the_quality() {
+    for (given, want) in [
+        (None, Quality::Good),
+        (Some(StatusCode::GoodClamped), Quality::Good),
+        (Some(StatusCode::UncertainSensorNotAccurate), Quality::Uncertain),
+        (Some(StatusCode::BadSensorFailure), Quality::Bad),
+    ] {
+        assert_eq!(quality(given), want);
+    }
+    assert_eq!(status(Quality::Bad, Stamp::NEVER), StatusCode::BadWaitingForInitialData);
+    assert_eq!(status(Quality::Bad, Stamp::ZERO), StatusCode::Bad);
+}
+
+#[test]
+fn every_writable_node_has_one_writer_and_measurements_have_none() {
+    let config = crate::test_plant();
+    let writers = writers(&config);
+    let of = |tag: &str| writers.get(&format!("Area1.R101.APC_cstr.{tag}")).copied();
+    for (tag, want) in [
+        ("HB_APC", Some(Role::Application)),
+        ("MV1.SP_REQ", Some(Role::Application)),
+        ("MODE_REQ", Some(Role::Operator)),
+        ("CV1.SP_OPR", Some(Role::Operator)),
+        ("DV1.OPR_ON", Some(Role::Operator)),
+        ("CV1.PV", None),
+        ("MV1.CLAMP_HI", None),
+        ("LEASE", None),
+        ("WD_OK", None),
+    ] {
+        assert_eq!(of(tag), want, "{tag}");
+    }
+}

@@ -1,0 +1,27 @@
+//! The models that a plant file may name.
+
+use crate::{Cstr2, Cstr4, PlantModel, QuadTank};
+
+/// Every model with its literature parameters. A new plant is one line here.
+pub static ALL: [&'static dyn PlantModel; 3] = [&Cstr2::NOMINAL, &Cstr4::NOMINAL, &QuadTank::NOMINAL];
+
+/// A model name that is not in [`ALL`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown plant model `{name}`, expected one of {}", known())]
+pub struct UnknownModel {
+    /// What was asked for.
+    pub name: String,
+}
+
+/// The model whose card bears `name`.
+///
+/// # Errors
+/// [`UnknownModel`], whose message lists the known names.
+pub fn by_name(name: &str) -> Result<&'static dyn PlantModel, UnknownModel> {
+    let known = ALL.iter().copied().find(|model| model.card().name == name);
+    known.ok_or_else(|| UnknownModel { name: name.to_owned() })
+}
+
+fn known() -> String {
+    ALL.iter().map(|model| format!("`{}`", model.card().name)).collect::<Vec<_>>().join(", ")
+}

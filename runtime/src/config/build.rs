@@ -1,0 +1,177 @@
+//! From a plant file to what each crate of the loop is told.
+
+use std::time::Duration;
+
+use actors::LoopConfig;
+use actors::board::SCANS_PER_CYCLE;
+use actors::kernel::supervision::RestartPolicy;
+use control::accuracy::OpenLoopConfig;
+use control::estimation::{CvNoise, EkfConfig};
+use control::mpc::{CvTuning, MpcConfig, MvTuning};
+use control::screening::ScreenConfig;
+use control::selector::SelectorConfig;
+use control::targets::{CvTarget, MvRange, TargetsConfig};
+use safety::{CheckSet, Effect, InterlockConfig, MvChecks, Reach, Role, TagChecks, TagEffects};
+
+use super::plant::{Cv, Limits, Mode, OnRange, PlantFile};
+
+/// Periods after which the model that runs beside the plant is set to the estimate again.
+const ANCHOR_EVERY: u32 = 20;
+/// Crashes of one stage that are mended within [`RESTART_WINDOW`] periods; one more and the loop sheds.
+const RESTART_INTENSITY: usize = 5;
+const RESTART_WINDOW: u32 = 60;
+
+impl PlantFile {
+    /// The control period T.
+    #[must_use]
+    pub fn period(&self) -> Duration {
+        Duration::from_secs_f64(self.period_s)
+    }
+
+    /// The loop that this file describes.
+    #[must_use]
+    pub fn loop_config(&self) -> LoopConfig {
+        let scans = self.mpc.time_limit_pct / 100.0 * SCANS_PER_CYCLE as f64;
+        LoopConfig {
+            model: self.model,
+            period: self.period(),
+            screens: self.measured().map(|(limits, _)| self.screen(limits)).collect(),
+            ekf: self.ekf(),
+            open_loop: OpenLoopConfig {
+                period_s: self.period_s,
+                substeps: self.estimator.substeps,
+                outputs: self.cvs.iter().map(|cv| cv.output).collect(),
+                anchor_every: ANCHOR_EVERY,
+            },
+            targets: self.targets(),
+            mpc: self.mpc_config(),
+            // At least one scan, at most the last: `time_limit_pct` is between 10 and 90.
+            deadline_scan: (scans.round() as u64).clamp(1, SCANS_PER_CYCLE - 1),
+            selector: SelectorConfig { plan_max_age: self.mpc.plan_max_age, hold_max: self.mpc.hold_max },
+            interlock: self.interlock(),
+            restarts: RestartPolicy {
+                period: self.period(),
+                intensity: RESTART_INTENSITY,
+                window_periods: RESTART_WINDOW,
+            },
+        }
+    }
+
+    /// Every measured tag in the order of `TagId`; the CV where it is one.
+    fn measured(&self) -> impl Iterator<Item = (&Limits, Option<&Cv>)> {
+        let cvs = self.cvs.iter().map(|cv| (&cv.limits, Some(cv)));
+        cvs.chain(self.dvs.iter().map(|dv| (&dv.limits, None)))
+    }
+
+    fn screen(&self, limits: &Limits) -> ScreenConfig {
+        ScreenConfig {
+            lo: limits.low,
+            hi: limits.high,
+            hysteresis: limits.hysteresis,
+            rate_max_per_s: limits.rate_max_per_s,
+            max_age: Duration::from_secs_f64(limits.max_age_s),
+            frozen_samples: limits.frozen_samples,
+            frozen_band: limits.resolution,
+            spike_window: limits.spike_window as usize,
+            spike_sigmas: limits.spike_sigmas,
+            accept_uncertain: false,
+        }
+    }
+
+    fn ekf(&self) -> EkfConfig {
+        let noise = |cv: &Cv| CvNoise {
+            output: cv.output,
+            measurement_sd: cv.measurement_sd,
+            disturbance_sd: cv.disturbance_sd,
+        };
+        EkfConfig {
+            period_s: self.period_s,
+            substeps: self.estimator.substeps,
+            cv: self.cvs.iter().map(noise).collect(),
+            state_sd: self.estimator.state_sd.clone(),
+            initial_sd: self.estimator.initial_sd.clone(),
+            dv_of: self.dvs.iter().map(|dv| dv.disturbance).collect(),
+            dv_hold: Duration::from_secs_f64(self.estimator.dv_hold_s),
+            cv_missing_max: self.estimator.cv_missing_max,
+        }
+    }
+
+    fn targets(&self) -> TargetsConfig {
+        let cv = |cv: &Cv| CvTarget { has_setpoint: cv.weight > 0.0, margin: cv.limit_margin };
+        let mvs = self.mvs.iter().map(|mv| MvRange { low: mv.low, high: mv.high, rate_max_per_s: mv.rate_max_per_s });
+        TargetsConfig { period: self.period(), cvs: self.cvs.iter().map(cv).collect(), mvs: mvs.collect() }
+    }
+
+    fn mpc_config(&self) -> MpcConfig {
+        let cv = |cv: &Cv| CvTuning {
+            output: cv.output,
+            span: cv.span,
+            weight: cv.weight,
+            terminal_weight: cv.terminal_weight,
+            soft_linear: cv.limit_linear,
+            soft_quadratic: cv.limit_quadratic,
+        };
+        let mvs = self.mvs.iter().map(|mv| MvTuning { span: mv.high - mv.low, move_weight: mv.move_weight });
+        MpcConfig {
+            period_s: self.period_s,
+            horizon: self.mpc.horizon,
+            blocks: self.mpc.blocks.clone(),
+            substeps: self.mpc.substeps,
+            sqp_iterations: self.mpc.sqp_iterations,
+            cv: self.cvs.iter().map(cv).collect(),
+            mv: mvs.collect(),
+            dv_of: self.dvs.iter().map(|dv| dv.disturbance).collect(),
+        }
+    }
+
+    fn interlock(&self) -> InterlockConfig {
+        let mvs = self.mvs.iter().map(|mv| MvChecks {
+            lo: mv.low,
+            hi: mv.high,
+            rate_max_per_s: mv.rate_max_per_s,
+            ramp_safe_value: mv.ramp_to,
+            span: mv.high - mv.low,
+        });
+        InterlockConfig {
+            period: self.period(),
+            reach: match self.mode {
+                Mode::Shadow => Reach::Shadow,
+                Mode::Advisory => Reach::Advisory,
+                Mode::ClosedLoop => Reach::ClosedLoop,
+            },
+            tags: self.measured().map(|(limits, cv)| tag_checks(limits, cv)).collect(),
+            cvs: self.cvs.len(),
+            mvs: mvs.collect(),
+            heartbeat_timeout: Duration::from_secs_f64(self.safety.heartbeat_timeout_s),
+            armed_timeout: Duration::from_secs_f64(self.safety.armed_timeout_s),
+            hold_periods: self.safety.hold_periods,
+            solver_failures_hold: self.safety.solver_failures_hold,
+            solver_failures_shed: self.safety.solver_failures_shed,
+            write_failures_max: self.safety.write_failures_max,
+            switched_off: CheckSet::EMPTY,
+        }
+    }
+}
+
+fn tag_checks(limits: &Limits, cv: Option<&Cv>) -> TagChecks {
+    let role = if cv.is_some_and(|cv| cv.critical) { Role::Critical } else { Role::NonCritical };
+    let mut effects = TagEffects::of(role);
+    if let Some(cv) = cv.filter(|cv| cv.critical) {
+        effects.range = match cv.on_range {
+            OnRange::Hold => Effect::Hold,
+            OnRange::Shed => Effect::Shed,
+            OnRange::Trip => Effect::Trip,
+        };
+    }
+    TagChecks {
+        role,
+        lo: limits.low,
+        hi: limits.high,
+        hysteresis: limits.hysteresis,
+        rate_max_per_s: limits.rate_max_per_s,
+        max_age: Duration::from_secs_f64(limits.max_age_s),
+        accept_uncertain: false,
+        delay: Duration::from_secs_f64(limits.delay_s),
+        effects,
+    }
+}

@@ -1,0 +1,91 @@
+//! The plant file: one TOML file that says all that a loop must know.
+//!
+//! [`load`] gives a [`PlantFile`] that is sound, or every fault of the file at once. What the crates of the loop check
+//! themselves (shapes, signs, capacities) is checked here too, by making them once, so that `outrigger check` accepts
+//! no file that `outrigger run` would refuse.
+
+mod build;
+mod cross;
+mod plant;
+mod reader;
+mod units;
+
+use std::path::{Path, PathBuf};
+
+use control::estimation::Ekf;
+use control::mpc::Nmpc;
+use control::screening::Screen;
+use safety::Interlock;
+use sha2::{Digest, Sha256};
+use signals::TagId;
+
+pub use plant::{Cv, Dcs, Dv, Login, Mode, Mv, PlantFile, Security, Tag};
+pub use reader::{Fault, Faults};
+pub use units::Affine;
+
+/// A plant file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {source}", .file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file has faults.
+    #[error(transparent)]
+    Faulty(#[from] Faults),
+    /// Every key is in order, and a part of the loop refuses what they say together.
+    #[error("{}: {part}: {why}", .file.display())]
+    Refused {
+        /// The file.
+        file: PathBuf,
+        /// The part: estimator, mpc, interlock, a tag.
+        part: String,
+        /// Its own words.
+        why: String,
+    },
+}
+
+/// A plant file and the hash by which it is known (`CFG_REV`).
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the file says.
+    pub plant: PlantFile,
+    /// SHA-256 over the file and this program's version, the first 16 hexadecimal digits.
+    pub revision: String,
+}
+
+/// Reads and checks a plant file.
+///
+/// # Errors
+/// [`ConfigError`]; of a faulty file, every fault.
+pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
+    let plant = parse(file, &text)?;
+    let mut hash = Sha256::new();
+    hash.update(env!("CARGO_PKG_VERSION"));
+    hash.update(&text);
+    let revision = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    Ok(Loaded { plant, revision })
+}
+
+/// Checks a plant file's text; `file` is its name in the messages.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(file: &Path, text: &str) -> Result<PlantFile, ConfigError> {
+    let plant = reader::Document::new(file, text).read(plant::read)?;
+    let refused = |part: String, why: String| ConfigError::Refused { file: file.to_owned(), part, why };
+    let config = plant.loop_config();
+    for (tag, screen) in (0_u16..).zip(config.screens) {
+        Screen::new(TagId(tag), screen).map_err(|e| refused(format!("measured tag {}", tag + 1), e.to_string()))?;
+    }
+    Ekf::new(config.model, config.ekf).map_err(|e| refused("estimator".into(), e.to_string()))?;
+    Nmpc::new(config.model, config.mpc).map_err(|e| refused("mpc".into(), e.to_string()))?;
+    Interlock::new(config.interlock).map_err(|e| refused("safety".into(), e.to_string()))?;
+    Ok(plant)
+}

@@ -1,0 +1,203 @@
+//! What Prometheus is told. The one place of the crate `prometheus`.
+//!
+//! Latencies are observed as they happen, by the control thread (atomic additions, no allocation once a stage is
+//! known); everything else is read from the loop's slots when somebody asks.
+
+use std::sync::Arc;
+
+use actors::kernel::{Observer, Telemetry};
+use actors::Board;
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+use safety::State;
+use signals::SolveStatus;
+
+use crate::opcua::LinkCounts;
+
+/// Stages of a loop, in the order of the cycle.
+const STAGES: [&str; 9] =
+    ["sensor", "estimator", "model", "mpc", "selector", "interlock", "actuator", "recommender", "cycle"];
+
+/// From 1 µs to 4 s, in factors of 4.
+const BUCKETS_S: [f64; 12] = [1e-6, 4e-6, 16e-6, 64e-6, 256e-6, 1e-3, 4e-3, 16e-3, 64e-3, 0.25, 1.0, 4.0];
+
+/// The latencies of the stages.
+#[derive(Clone, Debug)]
+pub struct StageLatencies(Arc<Vec<(&'static str, Histogram)>>);
+
+impl StageLatencies {
+    /// A histogram per stage, known to `registry`.
+    ///
+    /// # Errors
+    /// The registry's, when a metric of the name is there already.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let mut stages = Vec::new();
+        for stage in STAGES {
+            let opts = HistogramOpts::new("outrigger_stage_latency_seconds", "From the ring of a stage to its end")
+                .const_label("stage", stage)
+                .buckets(BUCKETS_S.to_vec());
+            let histogram = Histogram::with_opts(opts)?;
+            registry.register(Box::new(histogram.clone()))?;
+            stages.push((stage, histogram));
+        }
+        Ok(Self(Arc::new(stages)))
+    }
+}
+
+impl Observer for StageLatencies {
+    fn stage(&self, name: &'static str, latency_ns: u64) {
+        if let Some((_, histogram)) = self.0.iter().find(|(stage, _)| *stage == name) {
+            histogram.observe(latency_ns as f64 * 1e-9);
+        }
+    }
+}
+
+/// The rest, read when asked for.
+#[derive(Debug)]
+pub struct Exporter {
+    registry: Registry,
+    cycles: IntCounter,
+    overruns: IntCounter,
+    restarts: IntCounter,
+    reconnects: IntCounter,
+    refused_values: IntCounter,
+    failed_writes: IntCounter,
+    late_moves: IntCounter,
+    link_up: IntGauge,
+    sample_age: GaugeVec,
+    model_rmse: GaugeVec,
+    solver_status: IntGauge,
+    solver_seconds: Gauge,
+    solver_iterations: IntGauge,
+    state: IntGaugeVec,
+    heartbeat: IntGauge,
+}
+
+/// What the exporter reads.
+#[derive(Debug)]
+pub struct Sources<'a> {
+    /// The loop's slots.
+    pub board: &'a Board,
+    /// The loop's counters.
+    pub telemetry: &'a Telemetry,
+    /// The link's counters.
+    pub link: &'a LinkCounts,
+    /// Names of the measured tags, by `TagId`.
+    pub tags: &'a [String],
+    /// The plant time now.
+    pub now: signals::Stamp,
+}
+
+fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+impl Exporter {
+    /// Every metric of a loop, known to `registry`.
+    ///
+    /// # Errors
+    /// The registry's, when a metric of the name is there already.
+    pub fn register(registry: Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str| IntCounter::new(name, help).and_then(|m| add(&registry, m));
+        let gauge = |name: &str, help: &str| IntGauge::new(name, help).and_then(|m| add(&registry, m));
+        let per = |name: &str, help: &str, label: &str| {
+            GaugeVec::new(Opts::new(name, help), &[label]).and_then(|m| add(&registry, m))
+        };
+        Ok(Self {
+            cycles: counter("outrigger_cycles_total", "Control cycles")?,
+            overruns: counter("outrigger_overruns_total", "Scheduled beats that were dropped")?,
+            restarts: counter("outrigger_restarts_total", "Restarts of crashed stages")?,
+            reconnects: counter("outrigger_reconnects_total", "Connections to the DCS that were made again")?,
+            refused_values: counter("outrigger_refused_values_total", "Values of another type than their tag's")?,
+            failed_writes: counter("outrigger_failed_writes_total", "Writes that the DCS did not accept")?,
+            late_moves: counter("outrigger_late_moves_total", "Approved moves that came too late to be written")?,
+            link_up: gauge("outrigger_link_up", "1 while the DCS can be reached")?,
+            sample_age: per("outrigger_sample_age_seconds", "Age of the newest sample, in plant time", "tag")?,
+            model_rmse: per("outrigger_model_rmse", "Error of the open-loop model, root mean square", "tag")?,
+            solver_status: gauge("outrigger_solver_status", "Status of the last solve: 1 solved; see SOLVE_STS")?,
+            solver_seconds: add(
+                &registry,
+                Gauge::new("outrigger_solver_seconds", "Wall time of the last solve")?,
+            )?,
+            solver_iterations: gauge("outrigger_solver_iterations", "Interior-point iterations of the last solve")?,
+            state: {
+                let opts = Opts::new("outrigger_interlock_state", "1 for the present state of the interlock");
+                add(&registry, IntGaugeVec::new(opts, &["state"])?)?
+            },
+            heartbeat: gauge("outrigger_heartbeat", "HB_APC")?,
+            registry,
+        })
+    }
+
+    /// The metrics as text (exposition format 0.0.4).
+    ///
+    /// # Errors
+    /// The encoder's.
+    pub fn render(&self, sources: &Sources<'_>) -> Result<String, prometheus::Error> {
+        self.read(sources);
+        let mut out = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut out)?;
+        String::from_utf8(out).map_err(|e| prometheus::Error::Msg(e.to_string()))
+    }
+
+    fn read(&self, sources: &Sources<'_>) {
+        let Sources { board, telemetry, link, tags, now } = sources;
+        raise(&self.cycles, telemetry.cycles());
+        raise(&self.overruns, telemetry.overruns());
+        raise(&self.restarts, telemetry.restarts());
+        raise(&self.reconnects, link.reconnects());
+        raise(&self.refused_values, link.refused_values());
+        raise(&self.failed_writes, link.failed_writes());
+        raise(&self.late_moves, link.late_moves());
+        self.link_up.set(i64::from(board.inlet.link_up()));
+        for (name, slot) in tags.iter().zip(&board.inlet.samples) {
+            let age = slot.read().map_or(f64::INFINITY, |s| now.since(s.source_time).as_secs_f64());
+            self.sample_age.with_label_values(&[name]).set(age);
+        }
+        if let Some(error) = board.model_error.read() {
+            for (name, rmse) in tags.iter().zip(&error.rmse) {
+                self.model_rmse.with_label_values(&[name]).set(*rmse);
+            }
+        }
+        if let Some(solved) = board.solved.read() {
+            self.solver_status.set(i64::from(solved.outcome.status.code()));
+            self.solver_seconds.set(solved.took_ns as f64 * 1e-9);
+            self.solver_iterations.set(i64::from(solved.outcome.iterations));
+        } else {
+            self.solver_status.set(i64::from(SolveStatus::NotRun.code()));
+        }
+        if let Some(status) = board.status.read() {
+            self.heartbeat.set(i64::from(status.heartbeat));
+            for state in ALL_STATES {
+                self.state.with_label_values(&[&format!("{state:?}")]).set(i64::from(state == status.state));
+            }
+        }
+    }
+}
+
+const ALL_STATES: [State; 9] = [
+    State::Boot,
+    State::Tripped,
+    State::Ready,
+    State::Advisory,
+    State::Armed,
+    State::Active,
+    State::Hold,
+    State::Ramp,
+    State::Shed,
+];
+
+fn raise(counter: &IntCounter, to: u64) {
+    counter.inc_by(to.saturating_sub(counter.get()));
+}
+
+/// Names of the measured tags of a loop, by `TagId`.
+#[must_use]
+pub fn tag_names(plant: &crate::config::PlantFile) -> Vec<String> {
+    let cvs = plant.cvs.iter().map(|cv| cv.tag.name.clone());
+    cvs.chain(plant.dvs.iter().map(|dv| dv.tag.name.clone())).collect()
+}
+

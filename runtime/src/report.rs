@@ -1,0 +1,108 @@
+//! What a run was like: `/status` while it lasts, the report file when it ends.
+
+use std::path::Path;
+
+use actors::Board;
+use actors::kernel::{StageReport, Telemetry};
+use safety::State;
+use serde::Serialize;
+
+use crate::opcua::LinkCounts;
+
+/// The latency of a stage, in microseconds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StageLatency {
+    name: &'static str,
+    count: u64,
+    p50_us: f64,
+    p99_us: f64,
+    p999_us: f64,
+    max_us: f64,
+}
+
+impl From<StageReport> for StageLatency {
+    fn from(r: StageReport) -> Self {
+        let StageReport { name, count, p50_us, p99_us, p999_us, max_us } = r;
+        Self { name, count, p50_us, p99_us, p999_us, max_us }
+    }
+}
+
+fn stages(telemetry: &Telemetry) -> Vec<StageLatency> {
+    telemetry.stages().into_iter().map(StageLatency::from).collect()
+}
+
+/// The present state of a loop.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    state: String,
+    mode_act: String,
+    first_out: Option<String>,
+    link_up: bool,
+    cycle: u64,
+    overruns: u64,
+    restarts: u64,
+    solve_status: Option<String>,
+    solve_ms: Option<f64>,
+    stages: Vec<StageLatency>,
+}
+
+impl Status {
+    /// Reads it from the loop's slots.
+    #[must_use]
+    pub fn read(board: &Board, telemetry: &Telemetry) -> Self {
+        let (status, solved) = (board.status.read(), board.solved.read());
+        Self {
+            state: status.map_or_else(|| "Boot".to_owned(), |s| format!("{:?}", s.state)),
+            mode_act: status.map_or_else(String::new, |s| s.mode_act.label()),
+            first_out: status.and_then(|s| s.first_out).map(|f| f.cause.to_string()),
+            link_up: board.inlet.link_up(),
+            cycle: telemetry.cycles(),
+            overruns: telemetry.overruns(),
+            restarts: telemetry.restarts(),
+            solve_status: solved.map(|s| format!("{:?}", s.outcome.status)),
+            solve_ms: solved.map(|s| s.took_ns as f64 * 1e-6),
+            stages: stages(telemetry),
+        }
+    }
+}
+
+/// The whole run.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunReport {
+    revision: String,
+    cycles: u64,
+    overruns: u64,
+    restarts: u64,
+    reconnects: u64,
+    failed_writes: u64,
+    late_moves: u64,
+    states: Vec<String>,
+    stages: Vec<StageLatency>,
+}
+
+impl RunReport {
+    /// Sums a run up. `states` are those that the interlock passed through, in order.
+    #[must_use]
+    pub fn new(revision: &str, telemetry: &Telemetry, link: &LinkCounts, states: &[State]) -> Self {
+        Self {
+            revision: revision.to_owned(),
+            cycles: telemetry.cycles(),
+            overruns: telemetry.overruns(),
+            restarts: telemetry.restarts(),
+            reconnects: link.reconnects(),
+            failed_writes: link.failed_writes(),
+            late_moves: link.late_moves(),
+            states: states.iter().map(|s| format!("{s:?}")).collect(),
+            stages: stages(telemetry),
+        }
+    }
+
+    /// Writes it as JSON.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn write(&self, file: &Path) -> std::io::Result<()> {
+        let text = serde_json::to_string_pretty(self)?;
+        std::fs::write(file, text + "\n")
+    }
+}

@@ -1,0 +1,294 @@
+//! The first half of a step: what the inputs mean, without yet acting on it.
+
+use std::time::Duration;
+
+use signals::dcs::{ModeRequest, MvRead};
+use signals::{Fixed, MAX_MVS, Stamp};
+
+use super::Interlock;
+use super::show::Notice;
+use crate::cause::{Cause, CheckId, Effect, Mismatch};
+use crate::checks::TagMonitor;
+use crate::config::MvChecks;
+use crate::handshake::{DcsWatch, Edge, MvScan, Service};
+use crate::inputs::{Inputs, WriteReport};
+use crate::limits::{Bounds, Range};
+
+/// A cause with its effect.
+pub(super) type Hazard = (Effect, Cause);
+
+/// The harder of two hazards; of equals the first.
+pub(super) fn harder(a: Option<Hazard>, b: Option<Hazard>) -> Option<Hazard> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if b.0 > a.0 { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
+
+/// What one step knows.
+pub(super) struct Scan<'a> {
+    pub(super) inputs: &'a Inputs<'a>,
+    pub(super) now: Stamp,
+    /// Why the inputs cannot be used at all.
+    pub(super) broken: Option<Cause>,
+    pub(super) request: ModeRequest,
+    pub(super) edge: Option<Edge>,
+    /// The hardest active hazard of measurements and command.
+    pub(super) hazard: Option<Hazard>,
+    /// Check 16.
+    pub(super) silence: Option<Cause>,
+    pub(super) mvs: Fixed<MvScan, MAX_MVS>,
+}
+
+impl Scan<'_> {
+    pub(super) fn permit(&self) -> bool {
+        self.inputs.dcs.permit.good() == Some(true)
+    }
+
+    pub(super) fn wd_ok(&self) -> bool {
+        self.inputs.dcs.wd_ok.good() == Some(true)
+    }
+
+    /// A withdrawn permission of the DCS, which no hand-over and no engagement survives.
+    pub(super) fn withdrawn(&self) -> Option<Cause> {
+        if !self.permit() {
+            Some(Cause::NoPermit)
+        } else if !self.wd_ok() {
+            Some(Cause::WatchdogTripped)
+        } else {
+            self.silence
+        }
+    }
+
+    pub(super) fn mv(&self, mv: usize) -> MvScan {
+        self.mvs.get(mv).copied().unwrap_or_default()
+    }
+
+    /// Whether a hazard of at least `effect` is active in measurements or command.
+    pub(super) fn hazard_from(&self, effect: Effect) -> Option<Cause> {
+        self.hazard.filter(|h| h.0 >= effect).map(|h| h.1)
+    }
+}
+
+/// The memory of one MV.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MvMemory {
+    /// The value last approved, or last known; before that a lawful stand-in, which is never written.
+    pub(super) last: f64,
+    /// Whether the last approval manipulated it and nothing has taken it away since.
+    pub(super) in_service: bool,
+    /// Its writes fail; latched while engaged.
+    pub(super) failed: bool,
+    /// The operator's last good limits.
+    operator: Option<Range>,
+    /// The limits now read are bad or crossed.
+    pub(super) limits_bad: bool,
+    pub(super) limits_told: Notice,
+    pub(super) failed_told: Notice,
+}
+
+impl MvMemory {
+    pub(super) fn new(checks: &MvChecks) -> Self {
+        Self {
+            last: checks.ramp_safe_value.unwrap_or(checks.lo),
+            in_service: false,
+            failed: false,
+            operator: None,
+            limits_bad: false,
+            limits_told: Notice::default(),
+            failed_told: Notice::default(),
+        }
+    }
+
+    fn operator_limits(&mut self, read: &MvRead) -> Option<Range> {
+        let ends = read.lo_opr.finite().zip(read.hi_opr.finite());
+        let seen = ends.and_then(|(lo, hi)| Range::new(lo, hi));
+        self.limits_bad = seen.is_none();
+        self.operator = seen.or(self.operator);
+        self.operator
+    }
+}
+
+/// Checks 15 and 17: whether the controller lives and solves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ControllerWatch {
+    pub(super) proposed_at: Stamp,
+    /// The newest cycle with a usable solution; at the start, the first cycle.
+    usable_cycle: Option<u64>,
+    /// Cycles in a row without a usable solution.
+    pub(super) failed_cycles: u64,
+}
+
+impl Default for ControllerWatch {
+    fn default() -> Self {
+        Self { proposed_at: Stamp::NEVER, usable_cycle: None, failed_cycles: 0 }
+    }
+}
+
+impl ControllerWatch {
+    /// Failed cycles are those after the newest usable one that are over, or whose solve has ended unusable. So a
+    /// solver that says nothing fails like one that says no.
+    fn observe(&mut self, inputs: &Inputs<'_>, now: Stamp) {
+        if inputs.proposal.is_some() {
+            self.proposed_at = now;
+        }
+        let solve = inputs.solve;
+        let usable = *self.usable_cycle.get_or_insert(inputs.cycle);
+        let usable = if solve.status.is_usable() { usable.max(solve.cycle) } else { usable };
+        let ended = if solve.status.is_usable() { 0 } else { solve.cycle };
+        self.usable_cycle = Some(usable);
+        self.failed_cycles = ended.max(inputs.cycle.saturating_sub(1)).saturating_sub(usable);
+    }
+}
+
+/// Which approvals were confirmed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WriteBook {
+    /// The newest approval; 0 before the first.
+    newest: u64,
+    approved_at: Stamp,
+    confirmed: u64,
+    /// Approvals after this one belong to the present arming.
+    armed_after: u64,
+}
+
+impl Default for WriteBook {
+    fn default() -> Self {
+        Self { newest: 0, approved_at: Stamp::NEVER, confirmed: 0, armed_after: 0 }
+    }
+}
+
+impl WriteBook {
+    fn observe(&mut self, report: &WriteReport) {
+        self.confirmed = self.confirmed.max(report.confirmed.min(self.newest));
+    }
+
+    /// Numbers the next approval.
+    pub(super) fn next_id(&mut self, now: Stamp) -> u64 {
+        self.newest += 1;
+        self.approved_at = now;
+        self.newest
+    }
+
+    pub(super) fn arm(&mut self) {
+        self.armed_after = self.newest;
+    }
+
+    /// Whether the DCS holds a set-point that was tracked in this arming.
+    pub(super) fn tracked(&self) -> bool {
+        self.confirmed > self.armed_after
+    }
+
+    /// What was in flight when the loop gave the MVs back does not matter any more.
+    pub(super) fn forget(&mut self) {
+        self.confirmed = self.newest;
+    }
+
+    pub(super) fn in_order(&self, period: Duration, now: Stamp) -> bool {
+        let in_flight = self.newest - self.confirmed;
+        in_flight == 0 || (in_flight == 1 && now.since(self.approved_at) <= period)
+    }
+}
+
+impl Interlock {
+    /// Takes the inputs into every memory. The operator's request is read first and always: an edge that falls on a
+    /// broken step is spent like any other.
+    pub(super) fn observe<'a>(&mut self, inputs: &'a Inputs<'a>, now: Stamp) -> Scan<'a> {
+        let (request, edge) = self.operator.observe(&inputs.dcs.mode_req);
+        let broken = self.misfit(inputs, now);
+        self.last_step = Some((now, inputs.cycle));
+        let mut scan = Scan { inputs, now, broken, request, edge, hazard: None, silence: None, mvs: Fixed::new() };
+        if let Some(cause) = broken {
+            scan.hazard = Some((Effect::Trip, cause));
+            return scan;
+        }
+        self.writes.observe(&inputs.writes);
+        self.controller.observe(inputs, now);
+        let off = self.config.switched_off;
+        for ((monitor, checks), sample) in self.tags.iter_mut().zip(&self.config.tags).zip(inputs.samples) {
+            monitor.observe(checks, off, sample.as_ref(), now);
+        }
+        let beats = (self.heartbeat, self.echo_window());
+        self.dcs.observe(inputs.dcs, inputs.link_up, beats, now);
+        let silence = self.dcs.silence(self.config.heartbeat_timeout, now);
+        scan.silence =
+            silence.filter(|_| !off.contains(CheckId::DcsHeartbeat)).map(|source| Cause::DcsSilent { source });
+        scan.hazard = harder(self.command_hazard(inputs), self.tag_hazard(now));
+        self.observe_mvs(&mut scan);
+        scan
+    }
+
+    /// The inputs' misfit to the configuration or to the step before; a step that runs back also loses every memory
+    /// of time, so that no stamp from the future keeps anything alive.
+    fn misfit(&mut self, inputs: &Inputs<'_>, now: Stamp) -> Option<Cause> {
+        if let Some((last, cycle)) = self.last_step {
+            if now < last {
+                self.forget_time(now);
+                return Some(Cause::ClockBack { by: last.since(now) });
+            }
+            if inputs.cycle < cycle {
+                self.forget_time(now);
+                return Some(Cause::Inconsistent(Mismatch::Cycle));
+            }
+        }
+        let proposed = inputs.proposal.map_or(self.mvs.len(), |p| p.u.len());
+        if inputs.samples.len() != self.tags.len() {
+            Some(Cause::Inconsistent(Mismatch::Samples))
+        } else if inputs.dcs.mvs.len() != self.mvs.len() {
+            Some(Cause::Inconsistent(Mismatch::Mvs))
+        } else if proposed != self.mvs.len() {
+            Some(Cause::Inconsistent(Mismatch::Proposal))
+        } else {
+            None
+        }
+    }
+
+    fn forget_time(&mut self, now: Stamp) {
+        self.tags.fill(TagMonitor::default());
+        self.dcs = DcsWatch::default();
+        self.controller = ControllerWatch::default();
+        self.beat_cycle = None;
+        self.spent_cycle = None;
+        self.entered = now;
+    }
+
+    /// A true echo lags by no more beats than the time-out has periods, and two that are on their way.
+    fn echo_window(&self) -> u32 {
+        let periods = self.config.heartbeat_timeout.as_nanos() / self.config.period.as_nanos().max(1);
+        u32::try_from(periods).unwrap_or(u32::MAX).saturating_add(2)
+    }
+
+    /// Check 3 on a command.
+    fn command_hazard(&self, inputs: &Inputs<'_>) -> Option<Hazard> {
+        if self.config.switched_off.contains(CheckId::NotFinite) {
+            return None;
+        }
+        let mv = inputs.proposal?.u.iter().position(|u| !u.is_finite())?;
+        Some((Effect::Trip, Cause::CommandNotFinite { mv: u16::try_from(mv).unwrap_or(u16::MAX) }))
+    }
+
+    /// The hardest active fault of the measured tags.
+    fn tag_hazard(&self, now: Stamp) -> Option<Hazard> {
+        let tags = self.tags.iter().zip(&self.config.tags).enumerate();
+        tags.fold(None, |worst, (tag, (monitor, checks))| {
+            let named = |fault| Cause::Measurement { tag: self.config.measured(tag), fault };
+            harder(worst, monitor.worst(checks, now).map(|(effect, fault)| (effect, named(fault))))
+        })
+    }
+
+    fn observe_mvs(&mut self, scan: &mut Scan<'_>) {
+        let engaged = self.state.is_engaged();
+        let period_s = self.config.period.as_secs_f64();
+        let (max, failures) = (self.config.write_failures_max, &scan.inputs.writes.failures);
+        let mvs = self.mvs.iter_mut().zip(&self.config.mvs).zip(&scan.inputs.dcs.mvs);
+        scan.mvs = Fixed::collect(mvs.enumerate().map(|(n, ((memory, checks), read))| {
+            let failing = failures.get(n).is_some_and(|count| *count >= max);
+            memory.failed = failing || (engaged && memory.failed);
+            let operator = memory.operator_limits(read);
+            let bounds = Bounds::of(checks, read, operator, period_s);
+            let mv = MvScan::of(checks, read, bounds, memory.failed);
+            memory.in_service &= mv.service == Service::In;
+            mv
+        }));
+    }
+}

@@ -1,0 +1,93 @@
+//! What the DCS and the journal see of a step.
+
+use signals::dcs::MvStatus;
+
+use super::observe::Scan;
+use super::{Events, Interlock};
+use crate::cause::{Cause, Effect};
+use crate::checks::News;
+use crate::handshake::{MvScan, Service};
+use crate::verdict::{Event, MvDecision, State};
+
+/// A condition that is told when it begins and when it ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Notice {
+    told: Option<Cause>,
+}
+
+impl Notice {
+    fn tell(&mut self, active: Option<Cause>, events: &mut Events) {
+        let event = match (self.told, active) {
+            (None, Some(cause)) => Event::Raised { cause, effect: Effect::Warn },
+            (Some(cause), None) => Event::Cleared { cause },
+            _ => return,
+        };
+        if events.push(event).is_ok() {
+            self.told = active;
+        }
+    }
+}
+
+impl Interlock {
+    /// Tells what began and what ended. This comes last in a step: where transitions and cut commands have filled the
+    /// log, the rest waits for the next step.
+    pub(super) fn tell(&mut self, scan: &Scan<'_>, events: &mut Events) {
+        if scan.broken.is_some() {
+            return;
+        }
+        for (n, (monitor, checks)) in self.tags.iter_mut().zip(&self.config.tags).enumerate() {
+            let tag = self.config.measured(n);
+            monitor.tell(checks, scan.now, &mut |news| {
+                let event = match news {
+                    News::Raised(fault, effect) => Event::Raised { cause: Cause::Measurement { tag, fault }, effect },
+                    News::Cleared(fault) => Event::Cleared { cause: Cause::Measurement { tag, fault } },
+                };
+                events.push(event).is_ok()
+            });
+        }
+        for (n, memory) in self.mvs.iter_mut().enumerate() {
+            let mv = u16::try_from(n).unwrap_or(u16::MAX);
+            let failures = scan.inputs.writes.failures.get(n).copied().unwrap_or(0);
+            memory.limits_told.tell(memory.limits_bad.then_some(Cause::OperatorLimits { mv }), events);
+            memory.failed_told.tell(memory.failed.then_some(Cause::WritesFail { mv, failures }), events);
+        }
+        self.silence_told.tell(scan.silence, events);
+    }
+
+    /// `INIT_ACK` and `STS` of one MV. The acknowledgement follows the request once the DCS holds a tracked set-point
+    /// and, on the way to an engagement, has given a new lease.
+    pub(super) fn show_mv(&self, mv: usize, scan: &Scan<'_>) -> MvDecision {
+        let seen = scan.mv(mv);
+        let handing_over = match self.state {
+            State::Armed => self.lease.granted().is_some() && self.writes.tracked(),
+            state => state.is_engaged(),
+        };
+        let init_ack = handing_over && seen.init_req && seen.service.takes_part();
+        MvDecision { init_ack, sts: self.status(mv, &seen) }
+    }
+
+    fn status(&self, mv: usize, seen: &MvScan) -> MvStatus {
+        if matches!(self.state, State::Boot | State::Tripped | State::Shed) {
+            return MvStatus::Inac;
+        }
+        match seen.service {
+            Service::Off => MvStatus::Inac,
+            Service::Faulty => MvStatus::Serv,
+            _ if self.state == State::Armed => MvStatus::Init,
+            Service::In if self.state.is_engaged() => self.limit_status(mv, seen),
+            Service::NotRcas | Service::In => MvStatus::Ffwd,
+        }
+    }
+
+    fn limit_status(&self, mv: usize, seen: &MvScan) -> MvStatus {
+        let Some((memory, bounds)) = self.mvs.get(mv).zip(seen.bounds) else { return MvStatus::Serv };
+        let reach = bounds.reachable();
+        if memory.last >= reach.hi - bounds.tolerance {
+            MvStatus::High
+        } else if memory.last <= reach.lo + bounds.tolerance {
+            MvStatus::Low
+        } else {
+            MvStatus::On
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A configuration that cannot be used is refused whole.
+
+use std::time::Duration;
+
+use super::world::config;
+use crate::cause::{CheckId, CheckSet, Effect};
+use crate::config::{InterlockConfig, Reach, SafetyError};
+use crate::interlock::Interlock;
+
+#[test]
+fn a_sound_configuration_is_accepted() {
+    assert!(Interlock::new(config(Reach::ClosedLoop)).is_ok());
+}
+
+#[test]
+fn each_unsound_number_is_refused_by_name() {
+    type Spoil = fn(&mut InterlockConfig);
+    let spoils: [(&str, Spoil); 22] = [
+        ("period", |c| c.period = Duration::ZERO),
+        ("heartbeat_timeout", |c| c.heartbeat_timeout = c.period / 2),
+        ("armed_timeout", |c| c.armed_timeout = Duration::ZERO),
+        ("hold_periods", |c| c.hold_periods = 0),
+        ("solver_failures_hold", |c| c.solver_failures_hold = 0),
+        ("solver_failures_shed", |c| c.solver_failures_shed = 1),
+        ("write_failures_max", |c| c.write_failures_max = 0),
+        ("3 CVs", |c| {
+            c.cvs = 3;
+            c.tags.truncate(2);
+        }),
+        ("0 CVs", |c| c.cvs = 0),
+        ("0 MVs", |c| c.mvs.clear()),
+        ("9 MVs", |c| c.mvs = vec![c.mvs[0]; 9]),
+        ("9 DVs", |c| c.tags = vec![c.tags[0]; 11]),
+        ("CV1 (tag 0): lo and hi", |c| c.tags[0].lo = f64::NAN),
+        ("DV1 (tag 2): lo and hi", |c| c.tags[2].hi = c.tags[2].lo),
+        ("hysteresis", |c| c.tags[0].hysteresis = 50.0),
+        ("CV1 (tag 0): rate_max_per_s", |c| c.tags[0].rate_max_per_s = 0.0),
+        ("max_age", |c| c.tags[0].max_age = Duration::ZERO),
+        ("effects", |c| c.tags[0].effects.rate = Effect::Clamp),
+        ("MV2: lo and hi", |c| c.mvs[1].hi = f64::INFINITY),
+        ("MV1: rate_max_per_s", |c| c.mvs[0].rate_max_per_s = f64::NAN),
+        ("ramp_safe_value", |c| c.mvs[0].ramp_safe_value = Some(100.5)),
+        ("span", |c| c.mvs[0].span = 0.0),
+    ];
+    for (name, spoil) in spoils {
+        let mut config = config(Reach::ClosedLoop);
+        spoil(&mut config);
+        let message = Interlock::new(config).unwrap_err().to_string();
+        assert!(message.contains(name), "{name}: {message}");
+    }
+}
+
+#[test]
+fn every_fault_is_told_at_once() {
+    let mut config = config(Reach::ClosedLoop);
+    config.period = Duration::ZERO;
+    config.mvs[1].span = -1.0;
+    config.tags[0].max_age = Duration::ZERO;
+    let Err(SafetyError::Config { faults }) = Interlock::new(config) else { panic!("must be refused") };
+    assert_eq!(faults.len(), 3, "{faults:?}");
+}
+
+#[test]
+fn what_must_stay_on_cannot_be_switched_off() {
+    for check in CheckId::ALWAYS_ON {
+        let config = InterlockConfig { switched_off: CheckSet::EMPTY.with(check), ..config(Reach::ClosedLoop) };
+        let message = Interlock::new(config).unwrap_err().to_string();
+        assert!(message.contains(&format!("check {}", check.number())), "{message}");
+    }
+    let config = InterlockConfig { switched_off: CheckSet::EMPTY.with(CheckId::Rate), ..config(Reach::ClosedLoop) };
+    assert!(Interlock::new(config).is_ok());
+}

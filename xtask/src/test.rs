@@ -1,0 +1,173 @@
+//! `cargo xtask test`: everything that must hold before a change is handed in, in one command.
+//!
+//! Each step is an ordinary command that a person could type; it is printed before it runs, and its own output,
+//! summary included, passes through untouched.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::stopwatch::Stopwatch;
+
+/// The foreign OPC UA client of the interop tests.
+const INTEROP_CLIENT: &str = "asyncua";
+const INTEROP_CLIENT_VERSION: &str = "2.1.0";
+/// The tests that need the client look for a Python here and skip without it.
+const PYTHON_VARIABLE: &str = "OUTRIGGER_TEST_PYTHON";
+
+/// Format, lints, house test, unit tests, scenarios, interop tests and doctests.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// Leave out the slow steps: the Python client for interop and the doctests.
+    #[arg(long)]
+    quick: bool,
+    /// Run the steps that follow a failed one too.
+    #[arg(long)]
+    keep_going: bool,
+}
+
+/// How a step ended.
+enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(String),
+}
+
+struct Step {
+    name: &'static str,
+    slow: bool,
+    run: fn(&Path) -> Result<Outcome>,
+}
+
+const STEPS: [Step; 6] = [
+    Step { name: "format", slow: false, run: |root| cargo(root, &["fmt", "--all", "--", "--check"]) },
+    Step { name: "house", slow: false, run: house },
+    Step { name: "lints", slow: false, run: lints },
+    Step { name: "interop client", slow: true, run: interop_client },
+    Step { name: "tests", slow: false, run: tests },
+    Step { name: "doctests", slow: true, run: |root| cargo(root, &["test", "--doc", "--workspace"]) },
+];
+
+/// Runs the steps in order; `false` if one failed.
+pub(crate) fn run(args: &TestArgs) -> Result<bool> {
+    let root = crate::root()?;
+    let whole = Stopwatch::start();
+    let steps: Vec<&Step> = STEPS.iter().filter(|step| !(args.quick && step.slow)).collect();
+    let (mut passed, mut failed, mut skipped) = (0_u32, Vec::new(), 0_u32);
+    for (number, step) in (1_usize..).zip(&steps) {
+        eprintln!("\n==> [{number}/{}] {}", steps.len(), step.name);
+        let watch = Stopwatch::start();
+        let outcome = (step.run)(&root)?;
+        let seconds = watch.seconds();
+        match outcome {
+            Outcome::Passed => {
+                passed += 1;
+                eprintln!("<== {}: passed in {seconds:.1} s", step.name);
+            }
+            Outcome::Skipped(why) => {
+                skipped += 1;
+                eprintln!("<== {}: skipped: {why}", step.name);
+            }
+            Outcome::Failed(why) => {
+                failed.push(step.name);
+                eprintln!("<== {}: FAILED after {seconds:.1} s: {why}", step.name);
+                if !args.keep_going {
+                    break;
+                }
+            }
+        }
+    }
+    let seconds = whole.seconds();
+    let left = steps.len().saturating_sub(failed.len()) - passed as usize - skipped as usize;
+    let verdict = if failed.is_empty() { "passed".to_owned() } else { format!("FAILED at {}", failed.join(", ")) };
+    eprintln!(
+        "\nxtask test: {verdict}: {passed} passed, {} failed, {skipped} skipped, {left} not run, {seconds:.0} s",
+        failed.len()
+    );
+    Ok(failed.is_empty())
+}
+
+/// Runs a command in the root with its output passing through.
+fn command(root: &Path, program: &OsStr, args: &[&str], envs: &[(&str, &OsStr)]) -> Result<Outcome> {
+    let shown = Path::new(program).file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    eprintln!("    {shown} {}", args.join(" "));
+    let status = Command::new(program)
+        .args(args)
+        .envs(envs.iter().copied())
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| format!("{shown} cannot be started"))?;
+    Ok(if status.success() { Outcome::Passed } else { Outcome::Failed(format!("{shown}: {status}")) })
+}
+
+fn cargo(root: &Path, args: &[&str]) -> Result<Outcome> {
+    command(root, &crate::cargo(), args, &[])
+}
+
+fn lints(root: &Path) -> Result<Outcome> {
+    cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+}
+
+fn house(_root: &Path) -> Result<Outcome> {
+    let sound = crate::graph::run(&crate::graph::GraphArgs { check: true })?;
+    Ok(if sound { Outcome::Passed } else { Outcome::Failed("see the lines above".to_owned()) })
+}
+
+fn tests(root: &Path) -> Result<Outcome> {
+    let python = venv_python(root);
+    let mut envs: Vec<(&str, &OsStr)> = Vec::new();
+    if has_client(&python) {
+        envs.push((PYTHON_VARIABLE, python.as_os_str()));
+    } else {
+        eprintln!("    no {INTEROP_CLIENT} {INTEROP_CLIENT_VERSION} in target/venv: the interop tests will skip");
+    }
+    let cargo = crate::cargo();
+    if quiet(&cargo, &["nextest", "--version"]) {
+        return command(root, &cargo, &["nextest", "run", "--workspace", "--locked"], &envs);
+    }
+    eprintln!("    cargo-nextest is missing: falling back to `cargo test` (cargo install cargo-nextest --locked)");
+    command(root, &cargo, &["test", "--workspace", "--all-targets", "--locked"], &envs)
+}
+
+fn venv_python(root: &Path) -> PathBuf {
+    root.join("target/venv/bin/python")
+}
+
+/// True if the command starts and succeeds; its output is dropped.
+fn quiet(program: &OsStr, args: &[&str]) -> bool {
+    let done =
+        Command::new(program).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    done.is_ok_and(|status| status.success())
+}
+
+/// True if this Python imports the pinned version of the client.
+fn has_client(python: &Path) -> bool {
+    let script = format!(
+        "import {INTEROP_CLIENT}, importlib.metadata as m; assert m.version('{INTEROP_CLIENT}') == '{INTEROP_CLIENT_VERSION}'"
+    );
+    quiet(python.as_os_str(), &["-c", &script])
+}
+
+/// Sets up `target/venv` with the pinned client, once.
+fn interop_client(root: &Path) -> Result<Outcome> {
+    let python = venv_python(root);
+    if has_client(&python) {
+        eprintln!("    {INTEROP_CLIENT} {INTEROP_CLIENT_VERSION} is there already");
+        return Ok(Outcome::Passed);
+    }
+    let system = OsString::from("python3");
+    if !quiet(&system, &["--version"]) {
+        return Ok(Outcome::Skipped("python3 is missing, so the interop tests will skip".to_owned()));
+    }
+    let made = command(root, &system, &["-m", "venv", "--clear", "target/venv"], &[])?;
+    if !matches!(made, Outcome::Passed) {
+        return Ok(Outcome::Failed("python3 cannot make a virtual environment (Debian: python3-venv)".to_owned()));
+    }
+    let pin = format!("{INTEROP_CLIENT}=={INTEROP_CLIENT_VERSION}");
+    let args = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", pin.as_str()];
+    command(root, python.as_os_str(), &args, &[])
+}
