@@ -64,6 +64,19 @@ fn an_mv_with_a_bad_signal_goes_out_of_service_and_comes_back_without_a_bump() {
 }
 
 #[test]
+fn an_mv_that_left_between_two_moves_starts_where_the_dcs_has_it() {
+    play(
+        &mut engaged(on()),
+        "
+        prop=53,53               | 5  | Active | u1=53
+        mv1.mode=AUTO mv1.sp=40  | 2  | Active | moves=0
+        mv1.mode=RCAS            | 8  | Active | moves=1 u1=40
+                                 | 10 | Active | u1=45
+        ",
+    );
+}
+
+#[test]
 fn two_failed_writes_put_an_mv_out_until_the_loop_engages_again() {
     play(
         &mut engaged(on()),

@@ -142,6 +142,8 @@ fn no_engagement_without_a_new_lease_every_mv_in_rcas_and_a_confirmed_track() {
     }
     let unconfirmed = armed.replace("mode=ON", "confirm=stop mode=ON");
     play(&mut closed_loop(), &format!("{unconfirmed} grant | 30 | Armed | ack1=0 moves=0"));
+    let in_rcas = "takes_back=0 lease=8 mv1.mode=RCAS mv2.mode=RCAS";
+    play(&mut closed_loop(), &format!("{unconfirmed} {in_rcas} | 30 | Armed | moves=0\n confirm=go | 12 | Active |"));
     let solver = armed.replace("mode=ON", "solver=fail mode=ON");
     play(&mut closed_loop(), &format!("{solver} | 10 | Armed |\n grant | 30 | Armed | moves=0"));
     play(&mut closed_loop(), &format!("{armed} grant | 3 | Active | moves=1"));
@@ -276,6 +278,20 @@ fn an_echo_that_was_lost_before_a_trip_does_not_bar_the_reset_but_the_arming() {
         mode=ON             | 1  | Ready   | refused
         mode=WARM echo=go   | 5  | Ready   |
         mode=ON             | 1  | Armed   |
+        ",
+    );
+}
+
+#[test]
+fn what_shed_the_loop_must_be_gone_before_the_acknowledgement() {
+    play(
+        &mut engaged(CheckSet::EMPTY),
+        "
+        cv2=150             | 90 | Shed    | reason=402
+        mode=OFF            | 5  | Shed    |
+        mode=WARM           | 5  | Shed    | refused
+        mode=OFF cv2=ok     | 5  | Shed    |
+        mode=WARM           | 1  | Ready   |
         ",
     );
 }
