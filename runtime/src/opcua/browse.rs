@@ -37,7 +37,7 @@ pub async fn browse(pki: &Pki, dcs: &Dcs) -> Result<Vec<Found>, LinkError> {
     while let Some((folder, path, depth)) = open_folders.pop() {
         let children = children(&open.session, dcs, &folder).await?;
         for (node, name, class) in children {
-            if node == NodeId::from(ObjectId::Server) || found.len() >= MOST {
+            if node == ObjectId::Server || found.len() >= MOST {
                 continue;
             }
             let path = format!("{path}/{name}");

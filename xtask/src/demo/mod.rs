@@ -231,7 +231,7 @@ impl Stage {
     /// Lets the operator act as long as there is something to do; `false` when the story is over.
     fn act(&mut self) -> Result<bool> {
         loop {
-            let runtime_up = self.runtime.status().is_some_and(|s| !s.state.is_empty() && s.state != "Boot");
+            let runtime_up = self.runtime.status().is_some_and(|s| s.link_up && s.state != "Boot");
             let sight = Sight {
                 elapsed_s: self.watch.seconds(),
                 cycle: self.history.last(),

@@ -264,12 +264,13 @@ impl Picture<'_, '_> {
         Ok(())
     }
 
-    /// The mode over time as a coloured strip with names where they fit.
+    /// The mode over time as a coloured strip with names where they fit. While the server is away the last mode that
+    /// was written is stale, so none is shown.
     fn strip(&self, top: i32) -> Drawn {
         let (y0, y1) = (top + 16, top + STRIP_HEIGHT - 4);
         self.write("MODE_ACT", &words(14, INK, (HPos::Right, VPos::Center)), (LEFT - 8, (y0 + y1) / 2))?;
-        for (mode, from, to) in runs(self.history, |cycle| cycle.mode_act.clone()) {
-            let mode = mode.unwrap_or_else(|| "-".to_owned());
+        for (mode, from, to) in runs(self.history, |cycle| cycle.mode_act.clone().filter(|_| cycle.server_up)) {
+            let mode = mode.unwrap_or_else(|| "unknown".to_owned());
             let (x0, x1) = (self.x(from), self.x(to));
             self.root.draw(&Rectangle::new([(x0, y0), (x1, y1)], mode_colour(&mode).filled()))?;
             if x1 - x0 > 10 * i32::try_from(mode.len()).unwrap_or(0) {

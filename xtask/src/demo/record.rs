@@ -108,6 +108,9 @@ pub(crate) struct Summary {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Status {
     pub(crate) state: String,
+    /// The OPC UA session with the DCS stands and data flow.
+    #[serde(default)]
+    pub(crate) link_up: bool,
     #[serde(default)]
     pub(crate) cycle: u64,
     #[serde(default)]

@@ -33,7 +33,7 @@ pub(super) struct Sight<'a> {
     /// The newest cycle of the rig and how many there were.
     pub(super) cycle: Option<&'a Cycle>,
     pub(super) cycles: usize,
-    /// The runtime answers and its interlock has left Boot.
+    /// The runtime answers, its link stands and its interlock has left Boot.
     pub(super) runtime_up: bool,
 }
 

@@ -141,7 +141,11 @@ fn draw_cv(frame: &mut Frame<'_>, area: Rect, history: &History, index: usize) {
     let sp = points(history, |cycle| cycle.cv.get(index)?.sp);
     let lo = points(history, |cycle| cycle.cv.get(index)?.lo);
     let hi = points(history, |cycle| cycle.cv.get(index)?.hi);
-    let title = format!(" {} {} {}  set-point {} ", cv.tag, cv.name, number(cv.pv), number(cv.sp));
+    let aim = match cv.sp {
+        Some(_) => format!("set-point {}", number(cv.sp)),
+        None => format!("limits {} to {}", number(cv.lo), number(cv.hi)),
+    };
+    let title = format!(" {} {} {}  {aim} ", cv.tag, cv.name, number(cv.pv));
     let lines = [(lo, Color::Red), (hi, Color::Red), (sp, Color::Yellow), (pv, Color::Cyan)];
     let limits = [cv.lo, cv.hi].map(|limit| limit.unwrap_or(f64::NAN));
     draw_chart(frame, area, (title, &cv.unit), &lines, &limits);
