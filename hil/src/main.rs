@@ -115,7 +115,7 @@ async fn serve(plant: Plant) -> anyhow::Result<()> {
     };
     let json = plant.json;
     let tell = move |event| print(&event, json).is_ok();
-    hil::live::run(rig, options, standard_input(), told_to_stop(), tell).await?;
+    Box::pin(hil::live::run(rig, options, standard_input(), told_to_stop(), tell)).await?;
     Ok(())
 }
 

@@ -26,7 +26,8 @@ fn main() -> ExitCode {
 }
 
 fn start_logging(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,opcua_client=error,opcua_core=error,opcua_crypto=error"));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,opcua_client=error,opcua_core=error,opcua_crypto=error"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
@@ -45,9 +46,7 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Browse { plant, endpoint, pki } => {
             let loaded = with_endpoint(load(&plant)?, endpoint);
-            let found = service_runtime()?.block_on(async {
-                browse(&Pki::create(&pki)?, &loaded.plant.dcs).await
-            })?;
+            let found = service_runtime()?.block_on(async { browse(&Pki::create(&pki)?, &loaded.plant.dcs).await })?;
             for node in found.iter().filter(|n| n.is_variable) {
                 println!("{}\t{}", node.node, node.path);
             }

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use actors::kernel::{Observer, Telemetry};
 use actors::Board;
+use actors::kernel::{Observer, Telemetry};
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -118,10 +118,7 @@ impl Exporter {
             sample_age: per("outrigger_sample_age_seconds", "Age of the newest sample, in plant time", "tag")?,
             model_rmse: per("outrigger_model_rmse", "Error of the open-loop model, root mean square", "tag")?,
             solver_status: gauge("outrigger_solver_status", "Status of the last solve: 1 solved; see SOLVE_STS")?,
-            solver_seconds: add(
-                &registry,
-                Gauge::new("outrigger_solver_seconds", "Wall time of the last solve")?,
-            )?,
+            solver_seconds: add(&registry, Gauge::new("outrigger_solver_seconds", "Wall time of the last solve")?)?,
             solver_iterations: gauge("outrigger_solver_iterations", "Interior-point iterations of the last solve")?,
             state: {
                 let opts = Opts::new("outrigger_interlock_state", "1 for the present state of the interlock");
@@ -200,4 +197,3 @@ pub fn tag_names(plant: &crate::config::PlantFile) -> Vec<String> {
     let cvs = plant.cvs.iter().map(|cv| cv.tag.name.clone());
     cvs.chain(plant.dvs.iter().map(|dv| dv.tag.name.clone())).collect()
 }
-

@@ -5,8 +5,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actors::kernel::{Clock, Telemetry};
@@ -138,12 +138,7 @@ struct ControlThread {
 }
 
 impl ControlThread {
-    fn start(
-        config: actors::LoopConfig,
-        ending: Ending,
-        context: LoopContext,
-        log: EventLog,
-    ) -> anyhow::Result<Self> {
+    fn start(config: actors::LoopConfig, ending: Ending, context: LoopContext, log: EventLog) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()

@@ -234,7 +234,8 @@ impl Check<'_> {
         let rate = self.faults.note(at("max_rate_per_s"), positive(raw.max_rate_per_s));
         let backup = match (raw.shed, raw.backup_sp) {
             (RawShed::BackupSp, None) => Err("`backup-sp` needs a `backup_sp`".to_owned()),
-            (_, sp) => inside(sp.unwrap_or(raw.start), clamp),
+            (_, None) => Ok(raw.start),
+            (_, Some(sp)) => inside(sp, clamp),
         };
         let backup_sp = self.faults.note(at("backup_sp"), backup);
         let slave = self.slave(at("slave"), raw.slave);

@@ -69,6 +69,7 @@ pub struct Dcs {
     leased: bool,
     lease_lost_at: Stamp,
     hb_dcs: u32,
+    hb_good: Option<u32>,
     hb_changed_at: Stamp,
     watched_since: Stamp,
     view: DcsView,
@@ -101,6 +102,7 @@ impl Dcs {
             leased: false,
             lease_lost_at: Stamp::NEVER,
             hb_dcs: 0,
+            hb_good: None,
             hb_changed_at: Stamp::ZERO,
             watched_since: Stamp::ZERO,
             view: DcsView::sized(mvs, cvs, dvs),
@@ -288,14 +290,14 @@ impl Dcs {
 
     /// Every MV back to AUTO where it is; whether one was in the application's hands.
     fn release_all(&mut self, now: Stamp) -> bool {
-        let released = self.mvs.iter_mut().map(MvLoop::release).fold(false, |any, r| any || r);
+        let released = self.mvs.iter_mut().filter_map(|mv| mv.release().then_some(())).count() > 0;
         self.drop_lease(now);
         released
     }
 
     /// Every MV back by its shed option, with an alarm.
     fn shed_all(&mut self, now: Stamp, cause: AlarmCause) {
-        let shed = self.mvs.iter_mut().map(MvLoop::shed).fold(false, |any, s| any || s);
+        let shed = self.mvs.iter_mut().filter_map(|mv| mv.shed().then_some(())).count() > 0;
         self.drop_lease(now);
         self.tally.sheds += u32::from(shed);
         self.alarm(now, cause);

@@ -145,7 +145,8 @@ impl Dcs {
         if let (DcsTag::Mv(n, MvTag::SpReq), WireValue::Double(sp)) = (tag, value) {
             self.judge_setpoint(now, usize::from(n), sp, quality)?;
         }
-        if quality.is_good() && self.apc.hb_apc.value != image.hb_apc.value {
+        if tag == DcsTag::HbApc && quality.is_good() && self.hb_good != Some(image.hb_apc.value) {
+            self.hb_good = Some(image.hb_apc.value);
             self.hb_changed_at = now;
         }
         if let (DcsTag::ModeAct, Some(mode)) = (tag, image.mode_act.good()) {

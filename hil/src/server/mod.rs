@@ -37,6 +37,9 @@ use nodes::{RigNodeManager, RigNodes};
 
 /// The namespace of the rig's nodes.
 pub const NAMESPACE_URI: &str = "urn:outrigger:rig";
+/// The server's own URI. The library keeps nodes of its own in the namespace of that name, and answers for all of it:
+/// it must not be the namespace of the rig's nodes.
+const APPLICATION_URI: &str = "urn:outrigger:rig:server";
 /// The fastest sampling, in milliseconds.
 const SAMPLING_MIN_MS: f64 = 10.0;
 /// How long a stopping server may take to drop what it holds.
@@ -176,7 +179,7 @@ impl RigServer {
                 tracing::error!(%reason, "opc ua server ended");
             }
         });
-        let published = (*lock(rig).apc(), lock(rig).texts().clone());
+        let published = said(rig);
         let server = Self { runtime: Some(runtime), handle, manager, address, published };
         server.push(clock, true)?;
         Ok(server)
@@ -199,10 +202,7 @@ impl RigServer {
     /// # Errors
     /// A node is missing.
     pub fn publish(&mut self, rig: &SharedRig, clock: &WallClock) -> Result<(), ServerError> {
-        let said = {
-            let rig = lock(rig);
-            (*rig.apc(), rig.texts().clone())
-        };
+        let said = said(rig);
         let everything = said != self.published;
         self.published = said;
         self.push(clock, everything)
@@ -233,6 +233,12 @@ impl Drop for RigServer {
     }
 }
 
+/// What the application has said, copied under one lock.
+fn said(rig: &SharedRig) -> (ApcView, Texts) {
+    let rig = lock(rig);
+    (*rig.apc(), rig.texts().clone())
+}
+
 /// The file of the server's own certificate.
 #[must_use]
 pub fn certificate_path(pki: &Path) -> PathBuf {
@@ -245,8 +251,8 @@ fn configured(address: SocketAddr, options: &ServerOptions) -> ServerBuilder {
     let endpoint = |mode| ServerEndpoint::new("/", SecurityPolicy::Basic256Sha256, mode, &anonymous);
     let mut builder = ServerBuilder::new()
         .application_name("Outrigger rig")
-        .application_uri(NAMESPACE_URI)
-        .product_uri(NAMESPACE_URI)
+        .application_uri(APPLICATION_URI)
+        .product_uri(APPLICATION_URI)
         .pki_dir(&options.pki)
         .certificate_path("own/cert.der")
         .private_key_path("private/private.pem")

@@ -83,10 +83,12 @@ impl PlantFile {
             root.fault("cv", "at least one CV with a weight above 0: something to control");
         }
         if self.safety.solver_failures_shed < self.safety.solver_failures_hold {
-            root.fault("safety", "solver_failures_shed of at least solver_failures_hold");
+            let what = format!("at least solver_failures_hold, {}", self.safety.solver_failures_hold);
+            root.fault_in_section("safety", "solver_failures_shed", what);
         }
         if self.safety.heartbeat_timeout_s < self.period_s {
-            root.fault("safety", format!("heartbeat_timeout_s of at least the control period, {} s", self.period_s));
+            let what = format!("at least the control period, {} s", self.period_s);
+            root.fault_in_section("safety", "heartbeat_timeout_s", what);
         }
     }
 

@@ -8,6 +8,7 @@ mod build;
 mod cross;
 mod plant;
 mod reader;
+mod sections;
 mod units;
 
 use std::path::{Path, PathBuf};
@@ -27,12 +28,20 @@ pub use units::Affine;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{}: cannot be read: {source}", .file.display())]
+    #[error("{}: cannot be read", .file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// The file is not text.
+    #[error("{}:{line}: not UTF-8 text, as a TOML file must be", .file.display())]
+    NotText {
+        /// The file.
+        file: PathBuf,
+        /// The first line that is not, counted from 1.
+        line: usize,
     },
     /// The file has faults.
     #[error(transparent)]
@@ -63,8 +72,8 @@ pub struct Loaded {
 /// # Errors
 /// [`ConfigError`]; of a faulty file, every fault.
 pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
+    let bytes = std::fs::read(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
+    let text = text(file, bytes)?;
     let plant = parse(file, &text)?;
     let mut hash = Sha256::new();
     hash.update(env!("CARGO_PKG_VERSION"));
@@ -73,12 +82,20 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
     Ok(Loaded { plant, revision })
 }
 
+fn text(file: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
+    String::from_utf8(bytes).map_err(|e| {
+        let sound = e.as_bytes().iter().take(e.utf8_error().valid_up_to());
+        let line = 1 + sound.filter(|b| **b == b'\n').count();
+        ConfigError::NotText { file: file.to_owned(), line }
+    })
+}
+
 /// Checks a plant file's text; `file` is its name in the messages.
 ///
 /// # Errors
 /// As [`load`].
 pub fn parse(file: &Path, text: &str) -> Result<PlantFile, ConfigError> {
-    let plant = reader::Document::new(file, text).read(plant::read)?;
+    let plant = reader::Document::new(file, text).read(sections::read)?;
     let refused = |part: String, why: String| ConfigError::Refused { file: file.to_owned(), part, why };
     let config = plant.loop_config();
     for (tag, screen) in (0_u16..).zip(config.screens) {

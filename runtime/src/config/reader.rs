@@ -169,7 +169,10 @@ impl<'d, 't> Section<'d, 't> {
     }
 
     /// As [`Self::get`], for a key that may be left out.
-    #[allow(clippy::option_option, reason = "the outer says whether the key is in order, the inner whether it is there")]
+    #[allow(
+        clippy::option_option,
+        reason = "the outer says whether the key is in order, the inner whether it is there"
+    )]
     pub(crate) fn optional<T>(
         &self,
         key: &'static str,
@@ -195,6 +198,12 @@ impl<'d, 't> Section<'d, 't> {
     /// A finite number of at least zero.
     pub(crate) fn non_negative(&self, key: &'static str, expected: &str) -> Option<f64> {
         self.get(key, &format!("{expected}, at least 0"), |v| number(v).filter(|x| *x >= 0.0))
+    }
+
+    /// A number from `low` to `high`.
+    pub(crate) fn between(&self, key: &'static str, expected: &str, low: f64, high: f64) -> Option<f64> {
+        let expected = format!("{expected}, from {low} to {high}");
+        self.get(key, &expected, |v| number(v).filter(|x| (low..=high).contains(x)))
     }
 
     /// A whole number between `low` and `high`.
@@ -259,9 +268,10 @@ impl<'d, 't> Section<'d, 't> {
             }
             return Some(Vec::new());
         };
-        let tables: Option<Vec<_>> = value.get_ref().as_array().and_then(|items| {
-            items.iter().map(|v| Some((v.span().start, v.get_ref().as_table()?))).collect()
-        });
+        let tables: Option<Vec<_>> = value
+            .get_ref()
+            .as_array()
+            .and_then(|items| items.iter().map(|v| Some((v.span().start, v.get_ref().as_table()?))).collect());
         let Some(tables) = tables.filter(|t| (least..=most).contains(&t.len())) else {
             self.fault(key, format!("from {least} to {most} tables [[{key}]]"));
             return None;

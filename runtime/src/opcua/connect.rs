@@ -7,9 +7,7 @@ use std::time::Duration;
 use actors::Inlet;
 use opcua::client::{Client, ClientBuilder, IdentityToken, Session};
 use opcua::crypto::{CertificateStore, SecurityPolicy};
-use opcua::types::{
-    EndpointDescription, Error, MessageSecurityMode, NodeId, StatusCode, UserTokenPolicy,
-};
+use opcua::types::{EndpointDescription, Error, MessageSecurityMode, NodeId, StatusCode, UserTokenPolicy};
 use signals::dcs::DcsTag;
 use tokio::task::JoinHandle;
 
@@ -225,9 +223,10 @@ fn identity(login: &Login) -> Result<IdentityToken, LinkError> {
 }
 
 pub(super) async fn namespace(session: &Session, dcs: &Dcs) -> Result<u16, LinkError> {
-    session.get_namespace_index(&dcs.namespace).await.map_err(|e| {
-        unreachable(dcs, "look up the namespace", &format!("\"{}\": {e}", dcs.namespace))
-    })
+    session
+        .get_namespace_index(&dcs.namespace)
+        .await
+        .map_err(|e| unreachable(dcs, "look up the namespace", &format!("\"{}\": {e}", dcs.namespace)))
 }
 
 pub(super) fn unreachable(dcs: &Dcs, what: &'static str, why: &str) -> LinkError {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use opcua::types::{NodeId, NumericRange, AttributeId, StatusCode, Variant, WriteValue};
+use opcua::types::{AttributeId, NodeId, NumericRange, StatusCode, Variant, WriteValue};
 use safety::{ApprovedMove, MoveKind, Recommended, WriteReport};
 use signals::dcs::{ApcView, DcsTag, Direction, MvTag, Reading, WireValue};
 use signals::{Fixed, MAX_MVS, Quality};

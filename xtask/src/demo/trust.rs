@@ -22,7 +22,7 @@ pub(super) fn trust(certificate: &Path, pki: &Path) -> Result<()> {
 fn trusted_name(der: &[u8]) -> String {
     let thumbprint: String = Sha1::digest(der).iter().map(|byte| format!("{byte:02x}")).collect();
     match common_name(der) {
-        Some(name) => format!("{name} [{thumbprint}].der"),
+        Some(name) => format!("CN={name} [{thumbprint}].der"),
         None => format!("{thumbprint}.der"),
     }
 }
