@@ -1,6 +1,8 @@
 //! The end of the loop. Which of the two stands there is wiring: closed loop has an actuator, advisory has a
 //! recommender, shadow has neither.
 
+use safety::MoveKind;
+
 use crate::board::Board;
 use crate::kernel::{Clock, Probe, Stage};
 use crate::ports::{MoveSink, RecommendationSink};
@@ -13,15 +15,15 @@ pub(crate) struct Actuator {
     /// From the opening of the cycle to the hand-over of its move.
     pub(crate) cycle: Probe,
     pub(crate) clock: Clock,
-    pub(crate) last_cycle: u64,
 }
 
 impl Stage for Actuator {
     fn step(&mut self) {
         let Some(approved) = self.board.approved.take() else { return };
+        let (kind, cycle) = (approved.kind(), approved.cycle());
         self.sink.write(approved);
-        if let Some(beat) = self.board.beat.read().filter(|b| b.cycle != self.last_cycle) {
-            self.last_cycle = beat.cycle;
+        // Tracking follows the DCS whenever it likes; only a move answers its cycle.
+        if let Some(beat) = self.board.beat.read().filter(|b| kind == MoveKind::Move && b.cycle == cycle) {
             self.cycle.record(self.clock.wall_ns() - beat.wall_ns);
         }
     }

@@ -347,7 +347,6 @@ impl Wiring {
                     board: board.clone(),
                     cycle: cycle.clone(),
                     clock,
-                    last_cycle: 0,
                 }))
             }
         }

@@ -37,6 +37,14 @@ struct Cli {
 enum Task {
     /// Emulate a plant and serve it; commands are read from standard input, one a line.
     Plant(Plant),
+    /// Let a client in: trust its certificate.
+    Trust {
+        /// The client's certificate, a DER file.
+        certificate: PathBuf,
+        /// Folder of the certificates; made if missing.
+        #[arg(long, default_value = "pki-rig")]
+        pki: PathBuf,
+    },
     /// Read a plant file and report its faults.
     Check {
         /// The plant file.
@@ -86,6 +94,10 @@ fn main() -> anyhow::Result<()> {
             .build()
             .context("cannot start the runtime")?
             .block_on(serve(plant)),
+        Task::Trust { certificate, pki } => {
+            let trusted = hil::server::trust(&pki, &certificate)?;
+            Ok(writeln!(std::io::stdout(), "trusted: {}", trusted.display())?)
+        }
         Task::Check { file } => check(&file),
     }
 }

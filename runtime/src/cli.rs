@@ -26,8 +26,8 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 First steps:
   1. outrigger check deploy/plants/cstr.toml         every fault of the file, with line and key
-  2. outrigger certificate --pki ./pki               our certificate; let the DCS trust it,
-                                                     and put the DCS's into ./pki/trusted
+  2. outrigger certificate --trust dcs.der           trust the DCS's certificate; make ours,
+                                                     and say where it is, for the DCS to trust
   3. outrigger browse deploy/plants/cstr.toml        what the server offers
   4. outrigger run deploy/plants/cstr.toml --http 127.0.0.1:9090
 
@@ -76,6 +76,9 @@ pub enum Command {
         /// The folder of certificates; made if missing, never overwritten.
         #[arg(long, value_name = "DIR", default_value = "pki")]
         pki: PathBuf,
+        /// Trust this server's certificate (a DER file).
+        #[arg(long, value_name = "FILE")]
+        trust: Option<PathBuf>,
     },
 }
 

@@ -38,10 +38,12 @@ fn start_logging(format: LogFormat) {
 fn perform(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check { plant, json } => check(&plant, json),
-        Command::Certificate { pki } => {
+        Command::Certificate { pki, trust } => {
             let pki = Pki::create(&pki)?;
-            println!("certificate: {}", pki.certificate().display());
-            println!("trusted:     {}", pki.trusted().display());
+            println!("ours: {}", pki.certificate().display());
+            if let Some(certificate) = trust {
+                println!("trusted: {}", pki.trust(&certificate)?.display());
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Browse { plant, endpoint, pki } => {

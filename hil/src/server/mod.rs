@@ -62,6 +62,14 @@ pub enum ServerError {
         <pki>/users/outrigger/"
     )]
     NoCredentials,
+    /// A client's certificate cannot be trusted.
+    #[error("cannot trust {}: {why}", .certificate.display())]
+    Trust {
+        /// The file.
+        certificate: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// A user certificate cannot be read.
     #[error("user certificate {file}: {reason}")]
     UserCertificate {
@@ -243,6 +251,24 @@ fn said(rig: &SharedRig) -> (ApcView, Texts) {
 #[must_use]
 pub fn certificate_path(pki: &Path) -> PathBuf {
     pki.join("own").join("cert.der")
+}
+
+/// Trusts a client's certificate: puts a copy of the DER file where, and under the name that, the OPC UA stack looks for
+/// it. Gives that place.
+///
+/// # Errors
+/// [`ServerError::Trust`] when the file is no certificate or cannot be copied.
+pub fn trust(pki: &Path, certificate: &Path) -> Result<PathBuf, ServerError> {
+    let failed = |why: String| ServerError::Trust { certificate: certificate.to_owned(), why };
+    let store = CertificateStore::new(pki);
+    store.ensure_pki_path().map_err(failed)?;
+    let cert = CertificateStore::read_cert(certificate).map_err(failed)?;
+    let name = CertificateStore::cert_file_name(&cert);
+    // What was met before it was trusted lies among the rejected, and is refused from there.
+    let _ = std::fs::remove_file(store.rejected_certs_dir().join(&name));
+    let trusted = store.trusted_certs_dir().join(name);
+    std::fs::copy(certificate, &trusted).map_err(|e| failed(e.to_string()))?;
+    Ok(trusted)
 }
 
 fn configured(address: SocketAddr, options: &ServerOptions) -> ServerBuilder {

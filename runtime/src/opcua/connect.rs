@@ -98,6 +98,22 @@ impl Pki {
         self.dir.join("trusted")
     }
 
+    /// Trusts a certificate: puts a copy of the DER file where, and under the name that, the OPC UA stack looks for it.
+    /// Gives that place.
+    ///
+    /// # Errors
+    /// [`LinkError::Setup`] when the file is no certificate or cannot be copied.
+    pub fn trust(&self, certificate: &Path) -> Result<PathBuf, LinkError> {
+        let failed = |why: String| LinkError::Setup { what: format!("trust {}", certificate.display()), why };
+        let cert = CertificateStore::read_cert(certificate).map_err(failed)?;
+        let name = CertificateStore::cert_file_name(&cert);
+        // What was met before it was trusted lies among the rejected, and is refused from there.
+        let _ = std::fs::remove_file(self.dir.join("rejected").join(&name));
+        let trusted = self.trusted().join(name);
+        std::fs::copy(certificate, &trusted).map_err(|e| failed(e.to_string()))?;
+        Ok(trusted)
+    }
+
     pub(super) fn client(&self, request_timeout: Duration, create: bool) -> Result<Client, LinkError> {
         ClientBuilder::new()
             .application_name("Outrigger")

@@ -10,7 +10,6 @@ mod plot;
 mod processes;
 mod record;
 mod script;
-mod trust;
 mod verdict;
 mod view;
 
@@ -153,12 +152,11 @@ struct Stage {
 impl Stage {
     /// Certificates, rig, runtime: in the order in which a site would commission them.
     fn set(places: &Places, seconds: f64, live: bool) -> Result<Self> {
-        processes::make_certificate(places)?;
-        trust::trust(&places.runtime_pki().join("own/cert.der"), &places.rig_pki())?;
+        processes::introduce_runtime(places)?;
         let passwords = Passwords::random()?;
         let mut rig = Rig::start(places, &passwords, RIG_PLANT, SPEED)?;
         let (endpoint, certificate) = ready(&mut rig, places)?;
-        trust::trust(&places.root.join(certificate), &places.runtime_pki())?;
+        processes::introduce_rig(places, &places.root.join(certificate))?;
         let runtime = Runtime::start(places, &passwords, RUNTIME_PLANT, &endpoint, SPEED)?;
         Ok(Self {
             seconds,

@@ -121,15 +121,28 @@ impl Passwords {
     }
 }
 
-/// Makes the runtime's certificate and ends.
-pub(super) fn make_certificate(places: &Places) -> Result<()> {
-    let log = places.log("certificate.log")?;
-    let mut command = Command::new(&places.outrigger);
-    command.arg("certificate").arg("--pki").arg(places.runtime_pki()).current_dir(&places.root);
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    let status = Guarded::spawn("outrigger certificate", &mut command)?.wait(60.0)?;
+/// Makes the runtime's certificate and lets the rig trust it.
+pub(super) fn introduce_runtime(places: &Places) -> Result<()> {
+    run(places, "outrigger", |outrigger| outrigger.arg("certificate").arg("--pki").arg(places.runtime_pki()))?;
+    let certificate = places.runtime_pki().join("own/cert.der");
+    run(places, "outrigger-hil", |rig| rig.arg("trust").arg(certificate).arg("--pki").arg(places.rig_pki()))
+}
+
+/// Lets the runtime trust the rig's certificate.
+pub(super) fn introduce_rig(places: &Places, certificate: &Path) -> Result<()> {
+    run(places, "outrigger", |outrigger| {
+        outrigger.arg("certificate").arg("--pki").arg(places.runtime_pki()).arg("--trust").arg(certificate)
+    })
+}
+
+/// Runs one of the two programs to its end.
+fn run(places: &Places, program: &'static str, with: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
+    let log = places.log("certificates.log")?;
+    let mut command = Command::new(if program == "outrigger" { &places.outrigger } else { &places.rig });
+    with(&mut command).current_dir(&places.root).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    let status = Guarded::spawn(program, &mut command)?.wait(60.0)?;
     if !status.success() {
-        bail!("outrigger certificate: {status}; see certificate.log");
+        bail!("{program}: {status}; see certificates.log");
     }
     Ok(())
 }
