@@ -1,7 +1,7 @@
 //! One actor per tag: judges the newest sample of its tag, once per cycle.
 
 use control::screening::Screen;
-use signals::{MAX_MVS, TagId, Values};
+use signals::{MAX_MVS, Sample, TagId, Values};
 
 use crate::board::Board;
 use crate::kernel::{Clock, Doorbell, Stage};
@@ -10,6 +10,8 @@ use crate::kernel::{Clock, Doorbell, Stage};
 #[derive(Debug)]
 pub(crate) struct Sensor {
     pub(crate) tag: TagId,
+    /// The number of its DV, if it is one.
+    pub(crate) dv: Option<usize>,
     pub(crate) screen: Screen,
     pub(crate) board: Board,
     pub(crate) estimator: Doorbell,
@@ -18,18 +20,25 @@ pub(crate) struct Sensor {
     pub(crate) last_u: Option<Values<MAX_MVS>>,
 }
 
+impl Sensor {
+    /// The newest sample; none of a DV that the operator has switched off (`DVn.OPR_ON`), so that it is frozen first
+    /// and then dropped.
+    fn sample(&self) -> Option<Sample> {
+        let sample = self.board.inlet.samples.get(self.tag.index())?.read();
+        let Some(dv) = self.dv else { return sample };
+        let on = self.board.inlet.dcs.read()?.dvs.get(dv)?.opr_on.good();
+        sample.filter(|_| on == Some(true))
+    }
+}
+
 impl Stage for Sensor {
     fn step(&mut self) {
-        let (Some(beat), Some(sample), Some(screened)) = (
-            self.board.beat.read(),
-            self.board.inlet.samples.get(self.tag.index()),
-            self.board.screened.get(self.tag.index()),
-        ) else {
-            return;
-        };
+        let slots = self.board.beat.read().zip(self.board.screened.get(self.tag.index()));
+        let Some((beat, screened)) = slots else { return };
+        let sample = self.sample();
         let before = self.last_u;
         let moved = self.board.set_points_in_use(&mut self.last_u) != before;
-        screened.put(self.screen.step(sample.read().as_ref(), moved, beat.cycle, beat.at));
+        screened.put(self.screen.step(sample.as_ref(), moved, beat.cycle, beat.at));
         self.estimator.ring(self.clock.wall_ns());
     }
 }

@@ -250,8 +250,10 @@ impl Wiring {
             let tag = TagId(u16::try_from(i).unwrap_or(u16::MAX));
             let screen = Screen::new(tag, *screen).map_err(|source| WiringError::Screen { tag: i + 1, source })?;
             let (board, estimator, clock) = (self.board.clone(), self.bells.estimator.clone(), self.clock);
+            let dv = i.checked_sub(self.config.interlock.cvs);
             children.push(child("sensor", bell, move || Sensor {
                 tag,
+                dv,
                 screen: screen.clone(),
                 board: board.clone(),
                 estimator: estimator.clone(),

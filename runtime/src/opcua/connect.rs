@@ -48,12 +48,14 @@ pub enum LinkError {
         why: String,
     },
     /// The server lacks tags that the plant file names.
-    #[error("{endpoint} has no such node: {}", .nodes.join(", "))]
-    MissingNodes {
+    #[error("{endpoint} does not report {node}, nor {more} other tags; `outrigger browse` lists what it has")]
+    MissingNode {
         /// The server.
         endpoint: String,
-        /// The identifiers, with the server's answer.
-        nodes: Vec<String>,
+        /// The first of them, with the server's answer.
+        node: String,
+        /// How many more.
+        more: usize,
     },
     /// The server said nothing for too long.
     #[error("no notification for {0:?}")]

@@ -81,13 +81,9 @@ pub(super) async fn subscribe(
         .await
         .map_err(|e| failed("monitor the tags", e))?;
     let refused = created.iter().zip(&owned).filter(|(created, _)| created.result.status_code.is_bad());
-    let missing: Vec<_> =
-        refused.map(|(created, (_, node))| format!("{node} ({})", created.result.status_code)).collect();
-    if missing.is_empty() {
-        Ok(heard)
-    } else {
-        Err(LinkError::MissingNodes { endpoint: plant.dcs.endpoint.clone(), nodes: missing })
-    }
+    let mut missing = refused.map(|(created, (_, node))| format!("{node} ({})", created.result.status_code));
+    let Some(first) = missing.next() else { return Ok(heard) };
+    Err(LinkError::MissingNode { endpoint: plant.dcs.endpoint.clone(), node: first, more: missing.count() })
 }
 
 fn item(handle: u32, tag: DcsTag, node: &NodeId, sampling: Duration) -> MonitoredItemCreateRequest {

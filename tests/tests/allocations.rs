@@ -1,0 +1,93 @@
+//! A cycle of the loop in its steady state allocates nothing outside the solver.
+//!
+//! The loop runs on the wall's clock and on this thread, as it does in the runtime; the solver has its own thread and
+//! the rig another, so that what is counted here is the loop and nothing else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actors::kernel::{Clock, Latest, Telemetry, Unobserved};
+use actors::{Board, Ending, Loop, LoopContext, MoveSink};
+use runtime::config::load;
+use safety::{ApprovedMove, State, WriteReport};
+use signals::dcs::{DcsTag, MvTag, WireValue};
+use signals::{Fixed, Quality};
+use tests::{Plumbing, SharedRig, repo};
+
+/// Hands over, as the link's sink does.
+#[derive(Clone, Debug)]
+struct SlotSink(Latest<ApprovedMove>);
+
+impl MoveSink for SlotSink {
+    fn write(&mut self, approved: ApprovedMove) {
+        self.0.put(approved);
+    }
+}
+
+/// The rig's side: writes moves, carries images, and plays the operator, until told to stop.
+fn rig_thread(rig: &SharedRig, board: &Board, moves: &Latest<ApprovedMove>, clock: Clock, stop: &AtomicBool) {
+    let mut plumbing = Plumbing::new(rig.clone(), board.clone());
+    let mut operator = [(60.0, "mode warm"), (150.0, "mode on"), (220.0, "engage")].into_iter().peekable();
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(2));
+        if let Some((_, line)) = operator.next_if(|(at_s, _)| clock.now().secs_f64() > *at_s) {
+            assert!(rig.lock().command(line).is_ok(), "{line}");
+        }
+        if let Some(approved) = moves.take() {
+            for mv in 0..2_u8 {
+                let Some(u) = approved.set_point(usize::from(mv)) else { continue };
+                let tag = DcsTag::Mv(mv, MvTag::SpReq);
+                assert!(rig.lock().write(tag, WireValue::Double(u), Quality::Good).is_ok());
+            }
+            let failures = Fixed::filled(0, 2);
+            board.inlet.writes.put(WriteReport { confirmed: approved.id(), failures, at: clock.now() });
+        }
+        let behind = clock.now().since(rig.lock().now());
+        plumbing.exchange(behind);
+    }
+}
+
+#[test]
+fn wall_steady_cycles_do_not_allocate() {
+    let file = load(&repo("deploy/plants/cstr.toml")).unwrap().plant;
+    let rig = SharedRig::load("cstr", 1).unwrap();
+    // A period of 100 ms on the wall.
+    let (clock, telemetry) = (Clock::wall(180.0), Telemetry::new(Box::new(Unobserved)));
+    let board = Board::new(4);
+    let moves = Latest::new();
+    let sink = SlotSink(moves.clone());
+    let stop = Arc::new(AtomicBool::new(false));
+    let rig_side = {
+        let (rig, board, stop) = (rig.clone(), board.clone(), Arc::clone(&stop));
+        std::thread::spawn(move || rig_thread(&rig, &board, &moves, clock, &stop))
+    };
+    let control = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone() };
+    let ending = Ending::ClosedLoop(Box::new(move || Box::new(sink.clone())));
+    let (mut running, _events) = control.block_on(Loop::start(file.loop_config(), ending, context)).unwrap();
+    board.inlet.set_link(true);
+    let mut run_for = |wall: Duration| {
+        control.block_on(async {
+            tokio::select! {
+                _ = running.drive() => {}
+                () = tokio::time::sleep(wall) => {}
+            }
+        });
+    };
+    run_for(Duration::from_secs(4));
+    let state = || board.status.read().map(|s| s.state);
+    assert_eq!(state(), Some(State::Active), "engaged before the counting begins");
+    let (before, mut idle) = (telemetry.cycles(), None);
+    let counted = allocation_counter::measure(|| run_for(Duration::from_secs(3)));
+    let cycles = telemetry.cycles() - before;
+    assert_eq!(state(), Some(State::Active));
+    assert!(cycles >= 20, "{cycles} cycles");
+    println!("{cycles} cycles, {} allocations, {} bytes", counted.count_total, counted.bytes_total);
+    // The negative control: the counter counts on this thread.
+    let control = allocation_counter::measure(|| idle = Some(Box::new(cycles)));
+    assert_eq!(control.count_total, 1);
+    assert_eq!(counted.count_total, 0);
+    stop.store(true, Ordering::Relaxed);
+    rig_side.join().unwrap();
+}
