@@ -1,5 +1,6 @@
 """Connects asyncua to the rig as RIG_CONNECTION says: anonymous without security, or a user signed and encrypted."""
 
+import datetime
 import json
 import os
 import sys
@@ -34,7 +35,10 @@ async def node(connected, tag):
 
 
 def seconds(time):
-    return None if time is None else time.timestamp()
+    """Seconds of UTC; asyncua gives UTC with or without saying so."""
+    if time is None:
+        return None
+    return (time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)).timestamp()
 
 
 def plain(value):

@@ -4,6 +4,8 @@
 //! minute of plant time takes milliseconds, and the same scenario gives the same numbers. Nothing is mocked but the
 //! clock and the wire; the wire's own tests are in `tests/over_the_wire.rs`.
 
+pub mod wire;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -8,6 +8,7 @@
 //! - A child does not outlive its value: dropping it kills it, by its handle.
 //! - Every wait ends with what was looked for, or with an error that shows what was heard instead.
 //! - One site at a time in a process: these tests hold real-time loops on the wall clock.
+#![allow(clippy::indexing_slicing, reason = "of JSON values only: what is not there is null")]
 #![allow(clippy::disallowed_methods, reason = "the limits of waits on real programs are wall time")]
 
 mod child;

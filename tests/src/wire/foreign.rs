@@ -134,9 +134,8 @@ impl Foreign {
         let mut child = Child::spawn("watch.py", command.args(tags))?;
         let changes = Heard::listen(child.output()?, |line| change(&line));
         let errors = Heard::listen(child.errors()?, |line| line);
-        let all = |changes: &[Change]| {
-            tags.iter().all(|tag| changes.iter().any(|change| change.tag == *tag)).then_some(())
-        };
+        let all =
+            |changes: &[Change]| tags.iter().all(|tag| changes.iter().any(|change| change.tag == *tag)).then_some(());
         changes
             .wait("a first report of every tag", 0, LIMIT, all)
             .with_context(|| format!("{:#?}", errors.to_the_end(Duration::from_secs(1)).unwrap_or_default()))?;

@@ -24,7 +24,11 @@ fn find() -> Result<PathBuf> {
     }
     build(folder)?;
     let missing: Vec<_> = NAMES.into_iter().filter(|name| !folder.join(name).is_file()).collect();
-    if missing.is_empty() { Ok(folder.to_owned()) } else { bail!("not in {}: {}", folder.display(), missing.join(", ")) }
+    if missing.is_empty() {
+        Ok(folder.to_owned())
+    } else {
+        bail!("not in {}: {}", folder.display(), missing.join(", "))
+    }
 }
 
 /// Whether the program is there and no source that cargo noted beside it is newer. Without the note (an unpacked test

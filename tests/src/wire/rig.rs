@@ -45,9 +45,9 @@ impl RigProcess {
         let mut keyboard = self.keyboard.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(keyboard, "{line}").and_then(|()| keyboard.flush()).context("the rig does not read any more")?;
         drop(keyboard);
-        let ack = self.events.wait(line, from, LIMIT, |events| {
-            of_kind(events, "ack").find(|ack| ack["command"] == line).cloned()
-        })?;
+        let ack = self
+            .events
+            .wait(line, from, LIMIT, |events| of_kind(events, "ack").find(|ack| ack["command"] == line).cloned())?;
         if ack["ok"] == true { Ok(()) } else { bail!("refused: {line}: {}", ack["error"]) }
     }
 
@@ -67,9 +67,8 @@ impl RigProcess {
     /// # Errors
     /// When there is none in time.
     pub fn cycle(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
-        self.events.wait(what, self.events.len(), LIMIT, |events| {
-            of_kind(events, "cycle").find(|cycle| holds(cycle)).cloned()
-        })
+        self.events
+            .wait(what, self.events.len(), LIMIT, |events| of_kind(events, "cycle").find(|cycle| holds(cycle)).cloned())
     }
 
     /// Every record so far.

@@ -1,0 +1,137 @@
+//! The runtime dies with the loop closed: the DCS must take over by itself, and a foreign client must see it.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tests::wire::{Change, Child, Foreign, Heard, LIMIT, PERIOD_S, RigProcess, RuntimeProcess, SPEED, Site};
+
+use super::{all_mvs_in, any_mv_remote};
+
+const WATCHED: [&str; 6] = ["HB_APC", "WD_OK", "MV1.MODE", "MV2.MODE", "MV1.SP_ACT", "MV2.SP_ACT"];
+/// The DCS's watchdog: max(3 Ts, 30 s).
+const WATCHDOG_S: f64 = 3.0 * PERIOD_S;
+/// One scan of the DCS.
+const SCAN_S: f64 = 1.0;
+/// 100 ms of the wall: the rig's clock is looked at every 10 ms, a busy machine takes longer.
+const SAMPLING_S: f64 = 0.1 * SPEED;
+/// Ranges of the slaves of MV1 and MV2.
+const RANGES: [(&str, f64); 2] = [("MV1", 100.0), ("MV2", 9000.0)];
+/// `MVn.MODE` in RCAS.
+const RCAS: u64 = 3;
+
+/// A closed loop with a foreign client that watches it.
+struct Watched {
+    rig: RigProcess,
+    runtime: RuntimeProcess,
+    changes: Heard<Change>,
+    _client: Child,
+}
+
+fn closed_loop(site: &Site, foreign: &Foreign) -> Result<Watched> {
+    let rig = site.rig(&[])?;
+    let runtime = site.run(&site.shipped_plant(), &rig.endpoint)?;
+    rig.engage()?;
+    let (client, changes) = foreign.watch(&rig, &WATCHED)?;
+    // The client sees the heart beat before anything is judged.
+    changes.wait("five beats", 0, LIMIT, |changes| (of(changes, "HB_APC").len() >= 5).then_some(()))?;
+    Ok(Watched { rig, runtime, changes, _client: client })
+}
+
+fn of(changes: &[Change], tag: &str) -> Vec<Change> {
+    changes.iter().filter(|change| change.tag == tag).cloned().collect()
+}
+
+fn last(changes: &[Change], tag: &str) -> Result<Change> {
+    of(changes, tag).pop().with_context(|| format!("no report of {tag}"))
+}
+
+/// Plant seconds from one change to another, by their source times.
+fn plant_s(from: &Change, to: &Change) -> f64 {
+    (to.source_s - from.source_s) * SPEED
+}
+
+/// Every MV left RCAS once, within the watchdog time after the last beat, and its set-point did not move by that.
+fn assert_bumpless_takeover(changes: &[Change]) -> Result<()> {
+    let beat = last(changes, "HB_APC")?;
+    let tripped = last(changes, "WD_OK")?;
+    assert_eq!(tripped.value, false);
+    for (mv, range) in RANGES {
+        let modes = of(changes, &format!("{mv}.MODE"));
+        assert_eq!(modes.len(), 2, "{mv} changes its mode once: {modes:?}");
+        let shed = last(&modes, &format!("{mv}.MODE"))?;
+        assert_ne!(shed.value, RCAS);
+        let took_s = plant_s(&beat, &shed);
+        println!("{mv}: out of RCAS {took_s:.1} s of plant time after the last beat");
+        assert!(took_s <= WATCHDOG_S + SCAN_S + SAMPLING_S, "{mv}: {took_s} s after the last beat");
+        assert!(took_s >= WATCHDOG_S - SCAN_S - SAMPLING_S, "{mv}: {took_s} s, before the watchdog");
+        let (before, after): (Vec<_>, Vec<_>) =
+            of(changes, &format!("{mv}.SP_ACT")).into_iter().partition(|sp_act| plant_s(sp_act, &shed) > 0.5 * SCAN_S);
+        let number = |change: &Change| change.value.as_f64().with_context(|| format!("{change:?}"));
+        let held = number(before.last().context("no SP_ACT before")?)?;
+        for sp_act in &after {
+            let bump_pct = 100.0 * (number(sp_act)? - held).abs() / range;
+            assert!(bump_pct <= 0.1, "{mv}: bump of {bump_pct} %");
+        }
+    }
+    Ok(())
+}
+
+fn assert_nothing_engaged(cycles: &[Value]) {
+    for cycle in cycles {
+        assert!(!any_mv_remote(cycle) && cycle["wd_ok"] == false && cycle["lease"] == 0, "{cycle}");
+    }
+}
+
+#[test]
+fn wall_sigkill_sheds_and_the_dcs_takes_over_bumplessly() -> Result<()> {
+    let site = Site::new()?;
+    let Some(foreign) = Foreign::at(&site)? else { return Ok(()) };
+    let Watched { rig, runtime, changes, _client } = closed_loop(&site, &foreign)?;
+    runtime.kill()?;
+    let tripped = |changes: &[Change]| of(changes, "WD_OK").iter().any(|c| c.value == false).then_some(());
+    changes.wait("WD_OK false", 0, LIMIT, tripped)?;
+    assert_nothing_engaged(&rig.cycles(10)?);
+    assert_bumpless_takeover(&changes.all())?;
+
+    // The request still says ON. A new runtime boots tripped and engages nothing.
+    let again = site.run(&site.shipped_plant(), &rig.endpoint)?;
+    again.says("tripped, link up", |status| status["state"] == "Tripped" && status["link_up"] == true)?;
+    let cycles = rig.cycles(10)?;
+    assert_nothing_engaged(&cycles);
+    assert!(cycles.iter().all(|cycle| cycle["mode_req"] == "ON" && cycle["mode_act"] != "ON"));
+    assert_eq!(again.status()?["state"], "Tripped");
+    rig.command("rearm")?;
+    assert!(!rig.cycles(3)?.iter().any(any_mv_remote), "arming the watchdog is no hand-over");
+    assert!(all_mvs_in(&rig.engage()?, "RCAS"), "the operator's way works");
+    again.stop()?;
+    let summary = rig.quit()?;
+    assert_eq!((&summary["writes_while_not_on"], &summary["refused_writes"]), (&0.into(), &serde_json::json!({})));
+    assert!(summary["bump_pct"].as_f64().is_some_and(|bump| bump <= 0.1), "{summary}");
+    Ok(())
+}
+
+#[test]
+fn wall_without_the_kill_the_heart_beats_on_and_the_mvs_stay() -> Result<()> {
+    let site = Site::new()?;
+    let Some(foreign) = Foreign::at(&site)? else { return Ok(()) };
+    let Watched { rig, runtime, changes, _client } = closed_loop(&site, &foreign)?;
+    let beats_before = of(&changes.all(), "HB_APC").len();
+    // As long as the watchdog and the ten periods after it.
+    let cycles = rig.cycles(14)?;
+    let seen = changes.all();
+    let beats = of(&seen, "HB_APC").len() - beats_before;
+    assert!(beats >= 12, "the negative control: {beats} beats");
+    assert!(cycles.iter().all(|cycle| all_mvs_in(cycle, "RCAS") && cycle["wd_ok"] == true));
+    for tag in ["WD_OK", "MV1.MODE", "MV2.MODE"] {
+        assert_eq!(of(&seen, tag).len(), 1, "{tag} was reported once, at the start");
+    }
+    assert!(assert_takeover_fails(&seen), "what is judged after the kill does not hold here");
+    runtime.stop()?;
+    drop(rig);
+    Ok(())
+}
+
+/// The watchdog's verdict and the modes, judged as after the kill: they must not pass.
+fn assert_takeover_fails(changes: &[Change]) -> bool {
+    let still = |tag: &str, value: Value| last(changes, tag).is_ok_and(|change| change.value == value);
+    still("WD_OK", true.into()) && still("MV1.MODE", RCAS.into()) && still("MV2.MODE", RCAS.into())
+}
