@@ -32,7 +32,8 @@ pub(crate) fn apc_view(
             let planned = plan.cv_next.iter().zip(&plan.cv_end);
             for (i, (out, (&next, &end))) in view.cvs.iter_mut().zip(planned).enumerate() {
                 let sts = cv_status(board, dcs, i, next);
-                *out = CvWrite { ss_tgt: Reading::of(end, now), pred: Reading::of(next, now), sts: Reading::of(sts, now) };
+                *out =
+                    CvWrite { ss_tgt: Reading::of(end, now), pred: Reading::of(next, now), sts: Reading::of(sts, now) };
             }
         }
     }

@@ -149,8 +149,7 @@ impl Loop {
     ) -> Result<(Self, Receiver<Event>), WiringError> {
         let LoopContext { board, clock, telemetry } = context;
         let pacer = Pacer::new(&clock, config.period / u32::try_from(SCANS_PER_CYCLE).unwrap_or(u32::MAX))?;
-        let bells =
-            Bells { sensors: config.screens.iter().map(|_| Doorbell::new()).collect(), ..Bells::default() };
+        let bells = Bells { sensors: config.screens.iter().map(|_| Doorbell::new()).collect(), ..Bells::default() };
         let (events, log) = sync_channel(EVENT_LOG);
         let escalation = Escalation::default();
         let wiring = Wiring { config, board: board.clone(), bells: bells.clone(), clock, telemetry: telemetry.clone() };

@@ -168,24 +168,12 @@ impl Exporter {
         }
         if let Some(status) = board.status.read() {
             self.heartbeat.set(i64::from(status.heartbeat));
-            for state in ALL_STATES {
+            for state in State::ALL {
                 self.state.with_label_values(&[&format!("{state:?}")]).set(i64::from(state == status.state));
             }
         }
     }
 }
-
-const ALL_STATES: [State; 9] = [
-    State::Boot,
-    State::Tripped,
-    State::Ready,
-    State::Advisory,
-    State::Armed,
-    State::Active,
-    State::Hold,
-    State::Ramp,
-    State::Shed,
-];
 
 fn raise(counter: &IntCounter, to: u64) {
     counter.inc_by(to.saturating_sub(counter.get()));

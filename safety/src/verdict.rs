@@ -60,6 +60,19 @@ pub enum State {
 }
 
 impl State {
+    /// Every state, in the order in which a loop may climb to Active, and then down the ladder.
+    pub const ALL: [Self; 9] = [
+        Self::Boot,
+        Self::Tripped,
+        Self::Ready,
+        Self::Advisory,
+        Self::Armed,
+        Self::Active,
+        Self::Hold,
+        Self::Ramp,
+        Self::Shed,
+    ];
+
     /// Whether set-points of the loop are in force in the DCS.
     #[must_use]
     pub fn is_engaged(self) -> bool {

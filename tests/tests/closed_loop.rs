@@ -26,7 +26,7 @@ async fn the_loop_engages_tracks_and_writes_nothing_while_not_on() {
     assert!(error.abs() < 0.005, "error {error} mol/L");
     let summary = bench.rig.lock().summary();
     assert_eq!(summary.writes_while_not_on, 0);
-    assert_eq!(summary.totals.max_limit_violation, 0.0);
+    assert!(summary.totals.max_limit_violation <= 0.0);
     assert!(summary.bump_pct <= 0.1, "bump {} %", summary.bump_pct);
     assert!(summary.totals.cost < summary.totals.cost_open_loop);
     assert_eq!(summary.sheds, 0);

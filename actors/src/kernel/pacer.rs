@@ -71,7 +71,10 @@ impl Pacer {
         let fd = timerfd_create(TimerfdClockId::Monotonic, flags).map_err(std::io::Error::from)?;
         let spec = Itimerspec { it_interval: timespec(period), it_value: start };
         timerfd_settime(&fd, TimerfdTimerFlags::ABSTIME, &spec).map_err(std::io::Error::from)?;
-        #[allow(deprecated, reason = "`register` is unsafe code; `new` is sound here: the OwnedFd stays in the AsyncFd until both are dropped")]
+        #[allow(
+            deprecated,
+            reason = "`register` is unsafe code; `new` is sound here: the OwnedFd stays in the AsyncFd until both are dropped"
+        )]
         let fd = AsyncFd::new(fd)?;
         Ok(Self { period, next_index: 0, timer: Timer::Wall { fd, start } })
     }

@@ -80,8 +80,7 @@ impl Telemetry {
         }
         let histogram = Histogram::new_with_bounds(1, LONGEST_NS, 3).or_else(|_| Histogram::new(3));
         let Ok(histogram) = histogram else { unreachable!("1 ≤ LONGEST_NS / 2 and 3 digits are lawful bounds") };
-        let probe =
-            Probe { name, histogram: Arc::new(Mutex::new(histogram)), telemetry: Arc::downgrade(&self.0) };
+        let probe = Probe { name, histogram: Arc::new(Mutex::new(histogram)), telemetry: Arc::downgrade(&self.0) };
         probes.push(probe.clone());
         probe
     }

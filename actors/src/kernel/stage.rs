@@ -33,7 +33,11 @@ impl Actor for Shell {
     type State = Incarnation;
     type Arguments = Incarnation;
 
-    async fn pre_start(&self, _me: ActorRef<Ring>, incarnation: Incarnation) -> Result<Incarnation, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _me: ActorRef<Ring>,
+        incarnation: Incarnation,
+    ) -> Result<Incarnation, ActorProcessingErr> {
         Ok(incarnation)
     }
 

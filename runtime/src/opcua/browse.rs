@@ -7,7 +7,8 @@ use opcua::types::{
     BrowseDescription, BrowseDirection, BrowseResultMask, NodeClass, NodeClassMask, NodeId, ObjectId, ReferenceTypeId,
 };
 
-use super::connect::{LinkError, Pki, open_session, unreachable};
+use super::connect::{Pki, open_session};
+use super::error::{LinkError, unreachable};
 use crate::config::Dcs;
 
 /// A node that was found.

@@ -11,56 +11,13 @@ use opcua::types::{EndpointDescription, Error, MessageSecurityMode, NodeId, Stat
 use signals::dcs::DcsTag;
 use tokio::task::JoinHandle;
 
+use super::error::{LinkError, classify, unreachable};
 use super::inbound::{self, Heard};
 use super::{LinkCounts, LinkSettings};
 use crate::config::{Dcs, Login, Security};
 
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(15);
-
-/// A connection that could not be made, or was lost.
-#[derive(Debug, thiserror::Error)]
-pub enum LinkError {
-    /// Our own side is not in order; trying again will not mend it.
-    #[error("{what}: {why}")]
-    Setup {
-        /// What was tried.
-        what: String,
-        /// What went wrong.
-        why: String,
-    },
-    /// The server does not accept our identity; trying again would lock the account.
-    #[error("the server at {endpoint} refuses the login ({status}); check [dcs.login] and the account")]
-    Login {
-        /// The server.
-        endpoint: String,
-        /// Its answer.
-        status: StatusCode,
-    },
-    /// The server cannot be reached or broke the conversation off.
-    #[error("{endpoint}: {what}: {why}")]
-    Unreachable {
-        /// The server.
-        endpoint: String,
-        /// What was tried.
-        what: &'static str,
-        /// What went wrong.
-        why: String,
-    },
-    /// The server lacks tags that the plant file names.
-    #[error("{endpoint} does not report {node}, nor {more} other tags; `outrigger browse` lists what it has")]
-    MissingNode {
-        /// The server.
-        endpoint: String,
-        /// The first of them, with the server's answer.
-        node: String,
-        /// How many more.
-        more: usize,
-    },
-    /// The server said nothing for too long.
-    #[error("no notification for {0:?}")]
-    Silent(Duration),
-}
 
 /// Our certificate, and the certificates that we trust.
 #[derive(Clone, Debug)]
@@ -245,29 +202,4 @@ pub(super) async fn namespace(session: &Session, dcs: &Dcs) -> Result<u16, LinkE
         .get_namespace_index(&dcs.namespace)
         .await
         .map_err(|e| unreachable(dcs, "look up the namespace", &format!("\"{}\": {e}", dcs.namespace)))
-}
-
-pub(super) fn unreachable(dcs: &Dcs, what: &'static str, why: &str) -> LinkError {
-    LinkError::Unreachable { endpoint: dcs.endpoint.clone(), what, why: why.to_owned() }
-}
-
-/// Tells a refused login from everything else.
-fn classify(dcs: &Dcs, what: &'static str, error: &Error) -> LinkError {
-    let status = error.status();
-    let refused = [
-        StatusCode::BadUserAccessDenied,
-        StatusCode::BadIdentityTokenInvalid,
-        StatusCode::BadIdentityTokenRejected,
-        StatusCode::BadUserSignatureInvalid,
-    ];
-    if refused.contains(&status) {
-        return LinkError::Login { endpoint: dcs.endpoint.clone(), status };
-    }
-    let hint = match status {
-        StatusCode::BadCertificateUntrusted | StatusCode::BadSecurityChecksFailed => {
-            " (is the server's certificate in our trusted folder, and ours in its?)"
-        }
-        _ => "",
-    };
-    unreachable(dcs, what, &format!("{error}{hint}"))
 }

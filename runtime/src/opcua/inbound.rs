@@ -15,7 +15,7 @@ use opcua::types::{
 use signals::dcs::{CvTag, DcsTag, DcsView, Direction, DvTag, MvTag, WireValue};
 use signals::{Quality, Sample, TagId};
 
-use super::connect::{LinkError, unreachable};
+use super::error::{LinkError, unreachable};
 use super::{LinkCounts, LinkSettings, value};
 use crate::config::{Affine, PlantFile};
 

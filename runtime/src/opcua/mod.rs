@@ -14,6 +14,7 @@
 
 mod browse;
 mod connect;
+mod error;
 mod inbound;
 mod outbound;
 mod value;
@@ -31,7 +32,8 @@ use tokio::sync::Notify;
 use crate::config::Loaded;
 
 pub use browse::{Found, browse};
-pub use connect::{LinkError, Pki};
+pub use connect::Pki;
+pub use error::LinkError;
 
 /// What a link needs beside the plant file.
 #[derive(Clone, Debug)]

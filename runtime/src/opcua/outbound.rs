@@ -9,7 +9,8 @@ use safety::{ApprovedMove, MoveKind, Recommended, WriteReport};
 use signals::dcs::{ApcView, DcsTag, Direction, MvTag, Reading, WireValue};
 use signals::{Fixed, MAX_MVS, Quality};
 
-use super::connect::{Connection, LinkError, unreachable};
+use super::connect::Connection;
+use super::error::{LinkError, unreachable};
 use super::{Link, value};
 
 /// How often the silence of the subscription is looked at.

@@ -2,6 +2,7 @@
 //! seen in a step has its effect on the verdict of the same step (I6).
 
 mod act;
+mod notice;
 mod observe;
 mod show;
 mod transitions;
@@ -17,8 +18,8 @@ use crate::inputs::Inputs;
 use crate::latch::Latch;
 use crate::verdict::{Decision, Event, FirstOut, MAX_EVENTS, MvDecision, State};
 
+use notice::Notice;
 use observe::{ControllerWatch, MvMemory, Scan, WriteBook};
-use show::Notice;
 
 type Events = Fixed<Event, MAX_EVENTS>;
 

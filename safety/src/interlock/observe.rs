@@ -6,7 +6,7 @@ use signals::dcs::{ModeRequest, MvRead};
 use signals::{Fixed, MAX_MVS, Stamp};
 
 use super::Interlock;
-use super::show::Notice;
+use super::notice::Notice;
 use crate::cause::{Cause, CheckId, Effect, Mismatch};
 use crate::checks::TagMonitor;
 use crate::config::MvChecks;

@@ -4,29 +4,10 @@ use signals::dcs::MvStatus;
 
 use super::observe::Scan;
 use super::{Events, Interlock};
-use crate::cause::{Cause, Effect};
+use crate::cause::Cause;
 use crate::checks::News;
 use crate::handshake::{MvScan, Service};
 use crate::verdict::{Event, MvDecision, State};
-
-/// A condition that is told when it begins and when it ends.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Notice {
-    told: Option<Cause>,
-}
-
-impl Notice {
-    fn tell(&mut self, active: Option<Cause>, events: &mut Events) {
-        let event = match (self.told, active) {
-            (None, Some(cause)) => Event::Raised { cause, effect: Effect::Warn },
-            (Some(cause), None) => Event::Cleared { cause },
-            _ => return,
-        };
-        if events.push(event).is_ok() {
-            self.told = active;
-        }
-    }
-}
 
 impl Interlock {
     /// Tells what began and what ended. This comes last in a step: where transitions and cut commands have filled the

@@ -48,16 +48,7 @@ fn no_step_allocates_in_any_state() {
         }
     }
     assert_eq!(world.dcs.mode_req.value, ModeRequest::On);
-    for state in [
-        State::Tripped,
-        State::Ready,
-        State::Advisory,
-        State::Armed,
-        State::Active,
-        State::Hold,
-        State::Ramp,
-        State::Shed,
-    ] {
+    for state in State::ALL.into_iter().filter(|s| *s != State::Boot) {
         assert!(visited.contains(&state), "{state:?} was never visited");
     }
     let info = allocation_counter::measure(|| drop(std::hint::black_box(vec![0_u8; 64])));

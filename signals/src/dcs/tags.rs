@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-use super::views::{ApcView, DcsView};
-use super::wire::WireType;
-
 /// Who owns a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -170,18 +167,6 @@ impl DcsTag {
         self.row().1
     }
 
-    /// Its type on the wire.
-    #[must_use]
-    pub fn wire_type(self) -> WireType {
-        if matches!(self, Self::CfgRev | Self::RecReason) {
-            return WireType::String;
-        }
-        let size = usize::from(self.number()) + 1;
-        let (mut dcs, mut apc) = (DcsView::sized(size, size, size), ApcView::sized(size, size));
-        let field = dcs.field_mut(self).or_else(|| apc.field_mut(self)).map(|f| f.wire_type());
-        field.unwrap_or(WireType::String)
-    }
-
     /// The number of its variable, counted from 0; 0 for a tag of the loop.
     #[must_use]
     pub fn number(self) -> u8 {
@@ -233,15 +218,5 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), tags.len());
-    }
-
-    #[test]
-    fn every_tag_lives_in_the_image_of_its_owner_and_in_no_other() {
-        let (mut dcs, mut apc) = (DcsView::sized(2, 3, 1), ApcView::sized(2, 3));
-        for tag in DcsTag::all(2, 3, 1) {
-            let text = tag.wire_type() == WireType::String;
-            assert_eq!(dcs.field_mut(tag).is_some(), !text && tag.direction() == Direction::DcsToApc, "{tag}");
-            assert_eq!(apc.field_mut(tag).is_some(), !text && tag.direction() == Direction::ApcToDcs, "{tag}");
-        }
     }
 }

@@ -41,6 +41,17 @@ impl<T: Wire> WireField for Reading<T> {
     }
 }
 
+impl DcsTag {
+    /// Its type on the wire: that of its field, and a text where no image has one.
+    #[must_use]
+    pub fn wire_type(self) -> WireType {
+        let size = usize::from(self.number()) + 1;
+        let (mut dcs, mut apc) = (DcsView::sized(size, size, size), ApcView::sized(size, size));
+        let field = dcs.field_mut(self).or_else(|| apc.field_mut(self)).map(|f| f.wire_type());
+        field.unwrap_or(WireType::String)
+    }
+}
+
 /// What the DCS says of one MV.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[allow(missing_docs, reason = "each field is the tag of that name in docs/dcs-interface.md")]
@@ -234,6 +245,7 @@ impl ApcView {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tags::Direction;
     use super::*;
 
     #[test]
@@ -253,6 +265,16 @@ mod tests {
         assert!(view.field_mut(DcsTag::Mv(2, MvTag::Mode)).is_none());
         for tag in DcsTag::all(2, 2, 1) {
             assert!(view.field_mut(tag).is_none_or(|f| f.get().quality == Quality::Bad), "{tag}");
+        }
+    }
+
+    #[test]
+    fn every_tag_lives_in_the_image_of_its_owner_and_in_no_other() {
+        let (mut dcs, mut apc) = (DcsView::sized(2, 3, 1), ApcView::sized(2, 3));
+        for tag in DcsTag::all(2, 3, 1) {
+            let text = tag.wire_type() == WireType::String;
+            assert_eq!(dcs.field_mut(tag).is_some(), !text && tag.direction() == Direction::DcsToApc, "{tag}");
+            assert_eq!(apc.field_mut(tag).is_some(), !text && tag.direction() == Direction::ApcToDcs, "{tag}");
         }
     }
 }

@@ -1,0 +1,24 @@
+//! What is told once when it begins and once when it ends.
+
+use super::Events;
+use crate::cause::{Cause, Effect};
+use crate::verdict::Event;
+
+/// A condition that is told when it begins and when it ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Notice {
+    told: Option<Cause>,
+}
+
+impl Notice {
+    pub(super) fn tell(&mut self, active: Option<Cause>, events: &mut Events) {
+        let event = match (self.told, active) {
+            (None, Some(cause)) => Event::Raised { cause, effect: Effect::Warn },
+            (Some(cause), None) => Event::Cleared { cause },
+            _ => return,
+        };
+        if events.push(event).is_ok() {
+            self.told = active;
+        }
+    }
+}
