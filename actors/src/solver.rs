@@ -171,3 +171,122 @@ impl fmt::Debug for Worker {
         f.debug_struct("Worker").field("results", &self.results).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use control::estimation::{CvNoise, Ekf, EkfConfig};
+    use control::frame::Frame;
+    use control::mpc::{CvTuning, MpcConfig, MvTuning};
+    use control::screening::{Screen, ScreenConfig};
+    use plant_models::by_name;
+    use signals::{Fixed, Quality, Sample, Stamp, TagId};
+
+    use super::*;
+
+    /// An estimate of the small reactor at rest, from one measurement of its temperature.
+    fn estimate() -> Estimate {
+        let screen = ScreenConfig {
+            lo: 200.0,
+            hi: 500.0,
+            hysteresis: 0.0,
+            rate_max_per_s: f64::INFINITY,
+            max_age: Duration::from_secs(60),
+            frozen_samples: 0,
+            frozen_band: 0.0,
+            spike_window: 0,
+            spike_sigmas: 3.0,
+            accept_uncertain: false,
+        };
+        let (tag, source_time) = (TagId(0), Stamp::ZERO);
+        let sample = Sample { tag, value: 324.5, quality: Quality::Good, source_time, sequence: 1 };
+        let screened = Screen::new(tag, screen).unwrap().step(Some(&sample), false, 1, Stamp::ZERO);
+        let config = EkfConfig {
+            period_s: 6.0,
+            substeps: 2,
+            cv: vec![CvNoise { output: 1, measurement_sd: 0.1, disturbance_sd: 0.01 }],
+            state_sd: vec![0.01, 0.1],
+            initial_sd: vec![0.1, 1.0],
+            dv_of: vec![],
+            dv_hold: Duration::ZERO,
+            cv_missing_max: 1,
+        };
+        let mut ekf = Ekf::new(by_name("cstr2").unwrap(), config).unwrap();
+        ekf.step(&Frame::assemble(1, Stamp::ZERO, &[Some(screened)], 1), &[300.0])
+    }
+
+    fn problem(clock: Clock) -> Problem {
+        let targets = Targets {
+            setpoints: Fixed::filled(Some(325.0), 1),
+            cv_lo: Values::filled(f64::NEG_INFINITY, 1),
+            cv_hi: Values::filled(f64::INFINITY, 1),
+            u_lo: Values::filled(290.0, 1),
+            u_hi: Values::filled(310.0, 1),
+            du_max: Values::filled(2.0, 1),
+        };
+        Problem { estimate: estimate(), targets, u_prev: Values::filled(300.0, 1), opened_ns: clock.wall_ns() }
+    }
+
+    fn nmpc() -> Nmpc {
+        let cv = CvTuning {
+            output: 1,
+            span: 10.0,
+            weight: 1.0,
+            terminal_weight: 1.0,
+            soft_linear: 0.0,
+            soft_quadratic: 0.0,
+        };
+        let config = MpcConfig {
+            period_s: 6.0,
+            horizon: 10,
+            blocks: vec![1; 10],
+            substeps: 2,
+            sqp_iterations: 1,
+            cv: vec![cv],
+            mv: vec![MvTuning { span: 10.0, move_weight: 0.1 }],
+            dv_of: vec![],
+        };
+        Nmpc::new(by_name("cstr2").unwrap(), config).unwrap()
+    }
+
+    fn status_within(limit_ns: i64) -> SolveStatus {
+        let clock = Clock::wall(1.0);
+        let results = Results { solved: Latest::new(), bell: Doorbell::new(), clock };
+        let mut solver = Solver::new(Arc::new(nmpc), results.clone(), limit_ns);
+        solver.start(problem(clock));
+        for _ in 0..1000 {
+            if let Some(solved) = results.solved.read() {
+                return solved.outcome.status;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("no result within 10 s");
+    }
+
+    #[test]
+    fn a_solve_within_its_time_gives_a_plan_and_one_without_time_says_so() {
+        assert_eq!(status_within(i64::MAX), SolveStatus::Solved);
+        assert_eq!(status_within(-1), SolveStatus::TimeLimit);
+    }
+
+    #[test]
+    fn a_panic_of_the_solver_costs_one_result_and_it_is_built_anew() {
+        let clock = Clock::wall(1.0);
+        let results = Results { solved: Latest::new(), bell: Doorbell::new(), clock };
+        let crash = Arc::new(AtomicBool::new(true));
+        let asked = Arc::clone(&crash);
+        let late: Late = Arc::new(move || {
+            assert!(!asked.swap(false, Ordering::Relaxed), "injected");
+            false
+        });
+        let mut worker = Worker::new(Arc::new(nmpc), results.clone(), late);
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        worker.solve(&problem(clock));
+        std::panic::set_hook(hook);
+        assert_eq!(results.solved.read().unwrap().outcome.status, SolveStatus::Numerical);
+        worker.solve(&problem(clock));
+        assert_eq!(results.solved.read().unwrap().outcome.status, SolveStatus::Solved);
+    }
+}

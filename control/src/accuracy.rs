@@ -131,3 +131,64 @@ impl OpenLoop {
         self.last = Some((estimate.cycle(), 0));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use plant_models::{Cstr2, by_name};
+    use signals::Stamp;
+
+    use super::*;
+    use crate::estimation::{CvNoise, Ekf, EkfConfig};
+    use crate::frame::tests::frame_of;
+
+    const PERIOD_S: f64 = 6.0;
+    static DULL: Cstr2 = Cstr2 { heat_transfer: 0.9 * Cstr2::NOMINAL.heat_transfer, ..Cstr2::NOMINAL };
+
+    fn ekf(model: &'static dyn PlantModel) -> Ekf {
+        let noise = |output| CvNoise { output, measurement_sd: 0.01, disturbance_sd: 0.01 };
+        let config = EkfConfig {
+            period_s: PERIOD_S,
+            substeps: 4,
+            cv: vec![noise(0), noise(1)],
+            state_sd: vec![0.001, 0.1],
+            initial_sd: vec![0.1, 1.0],
+            dv_of: vec![],
+            dv_hold: Duration::ZERO,
+            cv_missing_max: 3,
+        };
+        Ekf::new(model, config).unwrap()
+    }
+
+    /// Runs `plant` beside the nominal model with a wandering input; the errors that the open-loop model makes.
+    fn errors(plant: &'static dyn PlantModel) -> Vec<ModelError> {
+        let model = by_name("cstr2").unwrap();
+        let config = OpenLoopConfig { period_s: PERIOD_S, substeps: 4, outputs: vec![0, 1], anchor_every: 10 };
+        let (mut ekf, mut open_loop, mut rk4) = (ekf(model), OpenLoop::new(model, config), Rk4::new(plant));
+        let (mut x, p) = ([0.877, 324.5], [1.0, 350.0]);
+        let mut errors = Vec::new();
+        for cycle in 1..120_u64 {
+            let u = [300.0 + 2.0 * (0.2 * cycle as f64).sin()];
+            rk4.step(&mut x, &Held { u: &u, p: &p, dt_s: PERIOD_S, substeps: 4 });
+            let frame = frame_of(cycle, Stamp::from_secs_f64(cycle as f64 * PERIOD_S), &[Some(x[0]), Some(x[1])], &[]);
+            errors.extend(open_loop.step(&frame, &ekf.step(&frame, &u), &u));
+        }
+        errors
+    }
+
+    #[test]
+    fn a_true_model_makes_small_errors_and_a_wrong_one_large_ones() {
+        let (true_model, wrong_model) = (errors(by_name("cstr2").unwrap()), errors(&DULL));
+        let (small, large) = (true_model.last().unwrap(), wrong_model.last().unwrap());
+        assert!(small.rmse[1] < 0.2, "{small:?}");
+        assert!(large.rmse[1] > 5.0 * small.rmse[1], "{large:?}");
+        assert!(small.in_envelope && large.in_envelope);
+    }
+
+    #[test]
+    fn the_model_is_set_to_the_estimate_again_after_its_time() {
+        let ahead: Vec<_> = errors(by_name("cstr2").unwrap()).iter().map(|e| e.ahead).collect();
+        assert_eq!(&ahead[..12], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1, 2]);
+    }
+}
