@@ -1,8 +1,6 @@
 //! The end of the loop. Which of the two stands there is wiring: closed loop has an actuator, advisory has a
 //! recommender, shadow has neither.
 
-use safety::MoveKind;
-
 use crate::board::Board;
 use crate::kernel::{Clock, Probe, Stage};
 use crate::ports::{MoveSink, RecommendationSink};
@@ -20,10 +18,11 @@ pub(crate) struct Actuator {
 impl Stage for Actuator {
     fn step(&mut self) {
         let Some(approved) = self.board.approved.take() else { return };
-        let (kind, cycle) = (approved.kind(), approved.cycle());
+        let cycle = approved.cycle();
         self.sink.write(approved);
-        // Tracking follows the DCS whenever it likes; only a move answers its cycle.
-        if let Some(beat) = self.board.beat.read().filter(|b| kind == MoveKind::Move && b.cycle == cycle) {
+        // Tracking and holding follow other rhythms; only the answer to a cycle's proposal is timed.
+        let answered = self.board.status.read().is_some_and(|s| s.answered == cycle);
+        if let Some(beat) = self.board.beat.read().filter(|b| answered && b.cycle == cycle) {
             self.cycle.record(self.clock.wall_ns() - beat.wall_ns);
         }
     }

@@ -73,6 +73,8 @@ pub struct LoopStatus {
     pub first_out: Option<FirstOut>,
     /// Whether the last move was cut to its limits.
     pub clamped: bool,
+    /// The last cycle whose proposal was approved, as it was or clamped.
+    pub answered: u64,
     /// The set-points of the last approved move, while the loop is closed.
     pub last_move: Option<Values<MAX_MVS>>,
 }

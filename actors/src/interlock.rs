@@ -5,7 +5,7 @@
 
 use std::sync::mpsc::SyncSender;
 
-use safety::{Decision, Event, Inputs, Interlock, SolveReport, Verdict};
+use safety::{Decision, Event, Inputs, Interlock, MoveKind, SolveReport, Verdict};
 use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, Values};
 
 use control::selector::Selection;
@@ -28,6 +28,7 @@ pub(crate) struct Guard {
     pub(crate) clock: Clock,
     pub(crate) last_cycle: u64,
     pub(crate) last_move: Option<Values<MAX_MVS>>,
+    pub(crate) answered: u64,
 }
 
 impl Guard {
@@ -44,9 +45,9 @@ impl Guard {
         }
     }
 
-    fn carry_out(&mut self, decision: Decision) {
+    fn carry_out(&mut self, decision: Decision, proposed: Option<u64>) {
         let dcs = self.board.inlet.dcs.read();
-        let status = self.status_of(&decision);
+        let status = self.status_of(&decision, proposed);
         self.board.status.put(status);
         let view = report::apc_view(&self.board, &decision, dcs.as_ref(), &self.telemetry, self.clock.now());
         for event in &decision.events {
@@ -67,9 +68,10 @@ impl Guard {
         self.board.outlet.put(view);
     }
 
-    fn status_of(&mut self, decision: &Decision) -> LoopStatus {
+    fn status_of(&mut self, decision: &Decision, proposed: Option<u64>) -> LoopStatus {
         if let Verdict::Pass(approved) = &decision.verdict {
             self.last_move = Some(Values::collect(approved.u().iter().copied()));
+            self.answered = proposed.filter(|_| approved.kind() == MoveKind::Move).unwrap_or(self.answered);
         }
         LoopStatus {
             at: self.clock.now(),
@@ -78,6 +80,7 @@ impl Guard {
             heartbeat: decision.heartbeat,
             first_out: decision.first_out,
             clamped: decision.clamped,
+            answered: self.answered,
             last_move: self.last_move,
         }
     }
@@ -105,6 +108,6 @@ impl Stage for Guard {
             writes: self.board.inlet.writes.read().unwrap_or_default(),
         };
         let decision = self.interlock.step(&inputs, self.clock.now());
-        self.carry_out(decision);
+        self.carry_out(decision, proposal.map(|p| p.cycle));
     }
 }

@@ -331,6 +331,7 @@ impl Wiring {
             clock,
             last_cycle: 0,
             last_move: None,
+            answered: 0,
         }))
     }
 
