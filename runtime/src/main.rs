@@ -101,6 +101,10 @@ fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
             }
             Ok(ExitCode::FAILURE)
         }
+        Err(other) if json => {
+            println!("{}", serde_json::json!({ "ok": false, "error": other.to_string(), "faults": [] }));
+            Ok(ExitCode::FAILURE)
+        }
         Err(other) => Err(other.into()),
     }
 }

@@ -41,7 +41,6 @@ impl SharedRig {
     }
 
     /// The rig.
-    #[must_use]
     pub fn lock(&self) -> MutexGuard<'_, Rig> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,12 +56,13 @@ pub struct RigSink {
 }
 
 impl MoveSink for RigSink {
+    #[allow(clippy::panic, reason = "the crash is the scenario")]
     fn write(&mut self, approved: ApprovedMove) {
         let mut panics = self.panics.lock().unwrap_or_else(PoisonError::into_inner);
         if *panics > 0 {
             *panics -= 1;
             drop(panics);
-            std::panic::panic_any("injected crash of the actuator");
+            panic!("injected crash of the actuator");
         }
         let mut rig = self.rig.lock();
         for mv in 0..self.failures.len() {

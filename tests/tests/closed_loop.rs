@@ -1,4 +1,5 @@
 //! The whole loop against the whole rig, in virtual time.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a scenario that cannot go on has failed")]
 
 use safety::State;
 use tests::Bench;

@@ -63,9 +63,17 @@ impl Site {
     /// # Errors
     /// When one of them refuses.
     pub fn introduce(&self) -> Result<()> {
-        let theirs = self.path("rig-pki/own/cert.der");
-        self.outrigger(&["certificate", "--trust", &theirs.display().to_string()])?;
+        self.trust_rig()?;
         self.let_in(&self.path("pki/own/cert.der"))
+    }
+
+    /// Lets `outrigger` trust the rig's certificate.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn trust_rig(&self) -> Result<()> {
+        let theirs = self.path("rig-pki/own/cert.der");
+        self.outrigger(&["certificate", "--trust", &theirs.display().to_string()]).map(drop)
     }
 
     /// Lets a client in at the rig.

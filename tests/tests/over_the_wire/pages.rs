@@ -96,7 +96,7 @@ fn wall_metrics_and_status_are_served() -> Result<()> {
         assert!(tag == "AI100" || value(&format!("outrigger_model_rmse{{tag=\"{tag}\"}}"))? >= 0.0);
     }
     let states: Vec<_> = series.iter().filter(|(name, _)| name.starts_with("outrigger_interlock_state")).collect();
-    let present: Vec<_> = states.iter().filter(|(_, v)| **v == 1.0).map(|(name, _)| name.as_str()).collect();
+    let present: Vec<_> = states.iter().filter(|(_, v)| **v > 0.5).map(|(name, _)| name.as_str()).collect();
     assert_eq!((states.len(), present.as_slice()), (9, &["outrigger_interlock_state{state=\"Active\"}"][..]));
     assert_eq!((value("outrigger_link_up")?, value("outrigger_failed_writes_total")?), (1.0, 0.0));
     assert!(value("outrigger_heartbeat")? > 0.0 && value("outrigger_solver_seconds")? > 0.0);

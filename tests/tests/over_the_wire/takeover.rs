@@ -1,6 +1,6 @@
 //! The runtime dies with the loop closed: the DCS must take over by itself, and a foreign client must see it.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tests::wire::{Change, Child, Foreign, Heard, LIMIT, PERIOD_S, RigProcess, RuntimeProcess, SPEED, Site};
 
@@ -49,30 +49,29 @@ fn plant_s(from: &Change, to: &Change) -> f64 {
     (to.source_s - from.source_s) * SPEED
 }
 
-/// Every MV left RCAS once, within the watchdog time after the last beat, and its set-point did not move by that.
-fn assert_bumpless_takeover(changes: &[Change]) -> Result<()> {
+/// The judgement of what the client saw: every MV left RCAS once, at the watchdog time after the last beat, `WD_OK` fell,
+/// and no set-point moved by that. Gives the plant seconds from the last beat to the last MV out of RCAS.
+fn bumpless_takeover(changes: &[Change]) -> Result<f64> {
     let beat = last(changes, "HB_APC")?;
-    let tripped = last(changes, "WD_OK")?;
-    assert_eq!(tripped.value, false);
+    ensure!(last(changes, "WD_OK")?.value == false, "WD_OK stands");
+    let mut slowest_s = 0.0_f64;
     for (mv, range) in RANGES {
         let modes = of(changes, &format!("{mv}.MODE"));
-        assert_eq!(modes.len(), 2, "{mv} changes its mode once: {modes:?}");
-        let shed = last(&modes, &format!("{mv}.MODE"))?;
-        assert_ne!(shed.value, RCAS);
-        let took_s = plant_s(&beat, &shed);
-        println!("{mv}: out of RCAS {took_s:.1} s of plant time after the last beat");
-        assert!(took_s <= WATCHDOG_S + SCAN_S + SAMPLING_S, "{mv}: {took_s} s after the last beat");
-        assert!(took_s >= WATCHDOG_S - SCAN_S - SAMPLING_S, "{mv}: {took_s} s, before the watchdog");
-        let (before, after): (Vec<_>, Vec<_>) =
-            of(changes, &format!("{mv}.SP_ACT")).into_iter().partition(|sp_act| plant_s(sp_act, &shed) > 0.5 * SCAN_S);
+        let [before, shed] = modes.as_slice() else { bail!("{mv} does not change its mode once: {modes:?}") };
+        ensure!(before.value == RCAS && shed.value != RCAS, "{mv}: {modes:?}");
+        let took_s = plant_s(&beat, shed);
+        slowest_s = slowest_s.max(took_s);
+        ensure!((took_s - WATCHDOG_S).abs() <= SCAN_S + SAMPLING_S, "{mv}: {took_s} s after the last beat");
+        let sp_act = of(changes, &format!("{mv}.SP_ACT"));
+        let (before, after): (Vec<_>, Vec<_>) = sp_act.iter().partition(|sp| plant_s(sp, shed) > 0.5 * SCAN_S);
         let number = |change: &Change| change.value.as_f64().with_context(|| format!("{change:?}"));
         let held = number(before.last().context("no SP_ACT before")?)?;
-        for sp_act in &after {
+        for sp_act in after {
             let bump_pct = 100.0 * (number(sp_act)? - held).abs() / range;
-            assert!(bump_pct <= 0.1, "{mv}: bump of {bump_pct} %");
+            ensure!(bump_pct <= 0.1, "{mv}: bump of {bump_pct} %");
         }
     }
-    Ok(())
+    Ok(slowest_s)
 }
 
 fn assert_nothing_engaged(cycles: &[Value]) {
@@ -90,7 +89,8 @@ fn wall_sigkill_sheds_and_the_dcs_takes_over_bumplessly() -> Result<()> {
     let tripped = |changes: &[Change]| of(changes, "WD_OK").iter().any(|c| c.value == false).then_some(());
     changes.wait("WD_OK false", 0, LIMIT, tripped)?;
     assert_nothing_engaged(&rig.cycles(10)?);
-    assert_bumpless_takeover(&changes.all())?;
+    let took_s = bumpless_takeover(&changes.all())?;
+    println!("every MV out of RCAS {took_s:.1} s of plant time after the last beat");
 
     // The request still says ON. A new runtime boots tripped and engages nothing.
     let again = site.run(&site.shipped_plant(), &rig.endpoint)?;
@@ -124,14 +124,8 @@ fn wall_without_the_kill_the_heart_beats_on_and_the_mvs_stay() -> Result<()> {
     for tag in ["WD_OK", "MV1.MODE", "MV2.MODE"] {
         assert_eq!(of(&seen, tag).len(), 1, "{tag} was reported once, at the start");
     }
-    assert!(assert_takeover_fails(&seen), "what is judged after the kill does not hold here");
+    assert!(bumpless_takeover(&seen).is_err(), "what holds after the kill does not hold here");
     runtime.stop()?;
-    drop(rig);
+    rig.quit()?;
     Ok(())
-}
-
-/// The watchdog's verdict and the modes, judged as after the kill: they must not pass.
-fn assert_takeover_fails(changes: &[Change]) -> bool {
-    let still = |tag: &str, value: Value| last(changes, tag).is_ok_and(|change| change.value == value);
-    still("WD_OK", true.into()) && still("MV1.MODE", RCAS.into()) && still("MV2.MODE", RCAS.into())
 }
