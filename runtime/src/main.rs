@@ -102,7 +102,10 @@ fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
         Err(other) if json => {
-            println!("{}", serde_json::json!({ "ok": false, "error": other.to_string(), "faults": [] }));
+            println!(
+                "{}",
+                serde_json::json!({ "ok": false, "error": format!("{:#}", anyhow::Error::from(other)), "faults": [] })
+            );
             Ok(ExitCode::FAILURE)
         }
         Err(other) => Err(other.into()),
@@ -120,5 +123,5 @@ async fn stopped() {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    tracing::info!("stopping: the DCS keeps what it has, its watchdog takes the MVs back");
+    tracing::info!("stopping: the DCS is told, and takes the MVs back");
 }

@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actors::kernel::{Clock, Telemetry};
-use actors::{Board, Ending, Loop, LoopContext};
+use actors::{Board, Ending, Loop, LoopContext, Outlet};
 use anyhow::Context;
 use prometheus::Registry;
 use safety::{Event, State};
+use signals::Stamp;
+use signals::dcs::{ModeActual, Reading};
 use tokio::sync::oneshot;
 
 use crate::config::{Loaded, Mode};
@@ -64,19 +66,42 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     let log = EventLog::default();
     let control = ControlThread::start(config, ending, context, log.clone())?;
     tracing::info!(loop_name = loaded.plant.name, revision = loaded.revision, mode = ?loaded.plant.mode, "running");
+    let outlet = link.outlet().clone();
+    let mut serving = std::pin::pin!(link.run());
     let outcome = tokio::select! {
-        failed = link.run() => failed.map(|never| match never {}).map_err(anyhow::Error::from),
-        failed = control.failed => Err(anyhow::anyhow!("the control loop ended: {}", failed.unwrap_or_default())),
-        served = pages => served.context("the HTTP server ended"),
-        () = stop => Ok(()),
+        failed = &mut serving => Err(failed.map(|never| match never {}).map_err(anyhow::Error::from)),
+        failed = control.failed => Ok(Err(anyhow::anyhow!("the control loop ended: {}", failed.unwrap_or_default()))),
+        served = pages => Ok(served.context("the HTTP server ended")),
+        () = stop => Ok(Ok(())),
     };
     drop(control.stop);
     let joined = tokio::task::spawn_blocking(move || control.thread.join()).await;
     if !matches!(joined, Ok(Ok(()))) {
         tracing::error!("the control thread did not end in order");
     }
+    // An ended link carries no farewell: then the DCS's watchdog has the last word.
+    let outcome = match outcome {
+        Ok(outcome) => {
+            say_off(&outlet, clock.now());
+            let _ = tokio::time::timeout(FAREWELL, &mut serving).await;
+            outcome
+        }
+        Err(outcome) => outcome,
+    };
     write_report(options.report, &loaded, &telemetry, &counts, &log)?;
     outcome
+}
+
+/// How long the link may take to carry the farewell.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Tells the DCS that nobody is here any more, so that it need not wait for its watchdog. The loop has ended before:
+/// nothing comes after this word.
+fn say_off(outlet: &Outlet, now: Stamp) {
+    if let Some(mut view) = outlet.read() {
+        view.mode_act = Reading::of(ModeActual::Off, now);
+        outlet.put(view);
+    }
 }
 
 fn write_report(

@@ -42,11 +42,13 @@ struct Step {
     run: fn(&Path) -> Result<Outcome>,
 }
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     Step { name: "format", slow: false, run: |root| cargo(root, &["fmt", "--all", "--", "--check"]) },
     Step { name: "house", slow: false, run: house },
     Step { name: "lints", slow: false, run: lints },
     Step { name: "interop client", slow: true, run: interop_client },
+    // The wire tests start the two programs; cargo builds a package's programs only for tests of its own.
+    Step { name: "programs", slow: false, run: |root| cargo(root, &["build", "-p", "runtime", "-p", "hil", "--bins"]) },
     Step { name: "tests", slow: false, run: tests },
     Step { name: "doctests", slow: true, run: |root| cargo(root, &["test", "--doc", "--workspace"]) },
 ];

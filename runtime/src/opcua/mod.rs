@@ -121,6 +121,12 @@ impl Link {
         Sink(self.orders.clone())
     }
 
+    /// What the link writes beside moves.
+    #[must_use]
+    pub fn outlet(&self) -> &Outlet {
+        &self.outlet
+    }
+
     /// The link's counts.
     #[must_use]
     pub fn counts(&self) -> LinkCounts {

@@ -69,7 +69,6 @@ fn wall_an_untrusted_certificate_says_so() -> Result<()> {
     let refused = |lines: &[String]| lines.iter().filter(|l| l.contains("no connection to the DCS")).nth(1).cloned();
     let said = runtime.log.wait("a refusal by the server", trusted, LIMIT, refused)?;
     assert!(said.contains("trusted folder"), "the server does not trust us: {said}");
-    println!("{said}");
     assert!(runtime.runs()? && sessions(&rig) == 0, "{:#?}", rig.log.all());
     // Once both trust each other it connects by itself: nothing is to be started again.
     site.let_in(&site.path("pki/own/cert.der"))?;

@@ -129,3 +129,20 @@ fn wall_without_the_kill_the_heart_beats_on_and_the_mvs_stay() -> Result<()> {
     rig.quit()?;
     Ok(())
 }
+
+#[test]
+fn wall_an_orderly_stop_gives_the_mvs_back_at_once() -> Result<()> {
+    let site = Site::new()?;
+    let rig = site.rig(&[])?;
+    let runtime = site.run(&site.shipped_plant(), &rig.endpoint)?;
+    rig.engage()?;
+    rig.cycles(3)?;
+    runtime.stop()?;
+    // Without the farewell the watchdog needs three periods, and trips; see the test with SIGKILL.
+    let cycle = rig.cycle("MVs back", |cycle| !any_mv_remote(cycle))?;
+    assert_eq!((&cycle["mode_act"], &cycle["wd_ok"]), (&"OFF".into(), &true.into()), "{cycle}");
+    let summary = rig.quit()?;
+    assert_eq!(summary["writes_while_not_on"], 0, "{summary}");
+    assert_eq!(summary["alarms"][0]["text"], "application went to OFF: MVs back to AUTO", "{summary}");
+    Ok(())
+}
