@@ -1,3 +1,5 @@
+//! What a plant file of the rig may say, and the faults it may have.
+
 use super::*;
 
 const GOOD: &str = include_str!("../../plants/cstr.toml");

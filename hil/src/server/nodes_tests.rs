@@ -1,3 +1,5 @@
+//! What the nodes of the rig accept and refuse.
+
 use super::*;
 
 #[test]
