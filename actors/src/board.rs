@@ -83,7 +83,7 @@ impl LoopStatus {
     /// Whether the loop is closed: our set-points are in use.
     #[must_use]
     pub fn engaged(&self) -> bool {
-        matches!(self.state, State::Active | State::Hold | State::Ramp)
+        self.state.is_engaged()
     }
 }
 

@@ -35,4 +35,4 @@ mod wiring;
 
 pub use board::Board;
 pub use ports::{Inlet, MoveSink, Outlet, RecommendationSink};
-pub use wiring::{Ending, Loop, LoopConfig, LoopContext, WiringError};
+pub use wiring::{Ending, Loop, LoopConfig, LoopContext, Stopped, WiringError};

@@ -21,8 +21,8 @@ pub(crate) struct Sensor {
 }
 
 impl Sensor {
-    /// The newest sample; none of a DV that the operator has switched off (`DVn.OPR_ON`), so that it is frozen first
-    /// and then dropped.
+    /// The newest sample; none of a DV that the operator has switched off (`DVn.OPR_ON`), so that its last value is
+    /// held for a while and then given up.
     fn sample(&self) -> Option<Sample> {
         let sample = self.board.inlet.samples.get(self.tag.index())?.read();
         let Some(dv) = self.dv else { return sample };

@@ -15,7 +15,7 @@ use safety::{Event, Interlock, InterlockConfig, SafetyError};
 use signals::TagId;
 
 use crate::actuator::{Actuator, Recommender};
-use crate::board::{Board, SCANS_PER_CYCLE};
+use crate::board::{Beat, Board, SCANS_PER_CYCLE};
 use crate::estimator::Estimator;
 use crate::interlock::Guard;
 use crate::kernel::supervision::{ChildSpec, Escalation, RestartPolicy, Supervised};
@@ -105,6 +105,17 @@ pub enum WiringError {
     Spawn(#[from] Box<ractor::SpawnErr>),
 }
 
+/// Why a loop does not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Stopped {
+    /// The pacer.
+    #[error("pacer: {0}")]
+    Pacer(#[from] PacerError),
+    /// A stage crashed more often than it may. The interlock, if it lives, has shed the loop before.
+    #[error("a stage crashed too often and was given up; its name is in the log")]
+    GivenUp,
+}
+
 /// The bells of one loop.
 #[derive(Clone, Debug, Default)]
 struct Bells {
@@ -162,21 +173,35 @@ impl Loop {
         children.extend(wiring.ending(ending));
         let restarts = wiring.config.restarts;
         let deadline_scan = wiring.config.deadline_scan;
-        let supervised =
-            Supervised::start(children, restarts, clock, telemetry.clone(), escalation).await.map_err(Box::new)?;
-        let driver = Driver { board, bells, clock, telemetry, deadline_scan, cycle: 0 };
+        let supervised = Supervised::start(children, restarts, clock, telemetry.clone(), escalation.clone())
+            .await
+            .map_err(Box::new)?;
+        let driver = Driver {
+            board,
+            bells,
+            clock,
+            telemetry,
+            deadline_scan,
+            cycle: 0,
+            estimated: 0,
+            escalation: escalation.clone(),
+            given_up: None,
+        };
         Ok((Self { supervised, pacer, driver }, log))
     }
 
-    /// Drives the loop, beat by beat. Ends only when the timer fails; drop it, or race it, to stop.
+    /// Drives the loop, beat by beat, until it cannot go on; drop it, or race it, to stop.
     ///
     /// # Errors
-    /// The pacer's.
-    pub async fn drive(&mut self) -> Result<(), PacerError> {
+    /// [`Stopped`]: the timer failed, or a stage was given up.
+    pub async fn drive(&mut self) -> Result<std::convert::Infallible, Stopped> {
         loop {
-            let beat = self.pacer.next().await?;
-            self.driver.telemetry.count_overruns(beat.dropped);
-            self.driver.beat(beat.index);
+            let tick = self.pacer.next().await?;
+            self.driver.telemetry.count_overruns(tick.dropped);
+            self.driver.beat(tick.index);
+            if self.driver.is_over() {
+                return Err(Stopped::GivenUp);
+            }
         }
     }
 
@@ -195,11 +220,25 @@ struct Driver {
     telemetry: Telemetry,
     deadline_scan: u64,
     cycle: u64,
+    /// The last cycle whose cut-off was rung.
+    estimated: u64,
+    escalation: Escalation,
+    /// The cycle in which a stage was seen to be given up.
+    given_up: Option<u64>,
 }
 
 impl Driver {
+    /// Whether a stage was given up a period ago: the interlock had the time to shed, and if it was the interlock
+    /// itself, nobody else can say that the loop is over.
+    fn is_over(&mut self) -> bool {
+        if self.escalation.is_raised() {
+            let since = *self.given_up.get_or_insert(self.cycle);
+            return self.cycle > since + 1;
+        }
+        false
+    }
+
     fn beat(&mut self, index: u64) {
-        use crate::board::Beat;
         let (cycle, scan) = (index / SCANS_PER_CYCLE + 1, index % SCANS_PER_CYCLE);
         let (at, wall_ns) = (self.clock.now(), self.clock.wall_ns());
         let opens = cycle != self.cycle;
@@ -214,7 +253,9 @@ impl Driver {
             for bell in &self.bells.sensors {
                 bell.ring(now_ns);
             }
-        } else if scan == 1 {
+        } else if self.estimated != cycle {
+            // Once a cycle is enough: the estimator has the whole of the sensors' answers or does without the rest.
+            self.estimated = cycle;
             self.bells.estimator.ring(now_ns);
         }
         if scan >= self.deadline_scan {

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actors::kernel::{Clock, Telemetry, Unobserved};
-use actors::{Board, Ending, Loop, LoopContext, MoveSink};
+use actors::kernel::{Clock, Observer, Telemetry};
+use actors::{Board, Ending, Loop, LoopContext, MoveSink, RecommendationSink};
 use hil::{Rig, RigConfig};
-use runtime::config::{Mode, PlantFile, load};
-use safety::{ApprovedMove, Event, State, WriteReport};
+use runtime::config::{Mode, PlantFile, load, parse};
+use safety::{ApprovedMove, Event, Recommended, State, WriteReport};
 use signals::dcs::{ApcView, DcsTag, Direction, MvTag, WireValue};
 use signals::{Fixed, MAX_MVS, Quality, Sample, TagId};
 use tokio::task::JoinHandle;
@@ -46,24 +46,16 @@ impl SharedRig {
     }
 }
 
-/// Writes set-points straight into the rig, and can be told to fail.
+/// Writes set-points straight into the rig.
 #[derive(Clone, Debug)]
 pub struct RigSink {
     rig: SharedRig,
     board: Board,
     failures: Fixed<u32, MAX_MVS>,
-    panics: Arc<Mutex<u32>>,
 }
 
 impl MoveSink for RigSink {
-    #[allow(clippy::panic, reason = "the crash is the scenario")]
     fn write(&mut self, approved: ApprovedMove) {
-        let mut panics = self.panics.lock().unwrap_or_else(PoisonError::into_inner);
-        if *panics > 0 {
-            *panics -= 1;
-            drop(panics);
-            panic!("injected crash of the actuator");
-        }
         let mut rig = self.rig.lock();
         for mv in 0..self.failures.len() {
             let (Some(u), Ok(n)) = (approved.set_point(mv), u8::try_from(mv)) else { continue };
@@ -74,6 +66,51 @@ impl MoveSink for RigSink {
         }
         let confirmed = if self.failures.iter().all(|f| *f == 0) { approved.id() } else { 0 };
         self.board.inlet.writes.put(WriteReport { confirmed, failures: self.failures, at: rig.now() });
+    }
+}
+
+/// Keeps every recommendation.
+#[derive(Clone, Debug, Default)]
+pub struct Recommendations(Arc<Mutex<Vec<Recommended>>>);
+
+impl Recommendations {
+    /// Those so far.
+    #[must_use]
+    pub fn all(&self) -> Vec<Recommended> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl RecommendationSink for Recommendations {
+    fn recommend(&mut self, recommended: Recommended) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(recommended);
+    }
+}
+
+/// Crashes a stage on demand: a stage's latency is told to an observer inside the stage's actor, so an observer that
+/// panics is a stage that panics.
+#[derive(Clone, Debug, Default)]
+pub struct Crashes(Arc<Mutex<Option<(&'static str, u32)>>>);
+
+impl Crashes {
+    /// Lets the next `n` steps of the stage `name` crash.
+    pub fn inject(&self, name: &'static str, n: u32) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((name, n));
+    }
+}
+
+impl Observer for Crashes {
+    #[allow(clippy::panic, reason = "the crash is the scenario")]
+    fn stage(&self, name: &'static str, _latency_ns: u64) {
+        let mut planned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((stage, left)) = planned.as_mut()
+            && *stage == name
+            && *left > 0
+        {
+            *left -= 1;
+            drop(planned);
+            panic!("injected crash of the stage {name}");
+        }
     }
 }
 
@@ -132,7 +169,11 @@ pub struct Bench {
     pub telemetry: Telemetry,
     /// The control period.
     pub period: Duration,
-    panics: Arc<Mutex<u32>>,
+    /// Crashes of stages.
+    pub crashes: Crashes,
+    /// What was recommended, in advisory mode.
+    pub recommendations: Recommendations,
+    ended: Arc<Mutex<Option<String>>>,
     events: std::sync::mpsc::Receiver<Event>,
     seen: Vec<Event>,
     tasks: Vec<JoinHandle<()>>,
@@ -146,26 +187,45 @@ impl Bench {
     pub async fn start(plant: &str, seed: u64, adapt: impl FnOnce(&mut PlantFile)) -> anyhow::Result<Self> {
         let mut file = load(&repo(&format!("deploy/plants/{plant}.toml")))?.plant;
         adapt(&mut file);
+        Self::start_with(plant, seed, file).await
+    }
+
+    /// As [`Self::start`]; `edit` may change the plant file's text.
+    ///
+    /// # Errors
+    /// When the edited file is faulty or the loop cannot be wired.
+    pub async fn start_edited(plant: &str, seed: u64, edit: impl FnOnce(String) -> String) -> anyhow::Result<Self> {
+        let path = repo(&format!("deploy/plants/{plant}.toml"));
+        let text = edit(std::fs::read_to_string(&path)?);
+        Self::start_with(plant, seed, parse(&path, &text)?).await
+    }
+
+    async fn start_with(plant: &str, seed: u64, file: PlantFile) -> anyhow::Result<Self> {
         let rig = SharedRig::load(plant, seed)?;
-        let (clock, telemetry) = (Clock::of_tokio(), Telemetry::new(Box::new(Unobserved)));
+        let (crashes, recommendations) = (Crashes::default(), Recommendations::default());
+        let (clock, telemetry) = (Clock::of_tokio(), Telemetry::new(Box::new(crashes.clone())));
         let config = file.loop_config();
         let board = Board::new(config.screens.len());
-        let panics = Arc::new(Mutex::new(0));
-        let sink = RigSink {
-            rig: rig.clone(),
-            board: board.clone(),
-            failures: Fixed::filled(0, file.mvs.len()),
-            panics: Arc::clone(&panics),
-        };
         let ending = match file.mode {
-            Mode::ClosedLoop => Ending::ClosedLoop(Box::new(move || Box::new(sink.clone()))),
-            Mode::Advisory | Mode::Shadow => Ending::Shadow,
+            Mode::ClosedLoop => {
+                let failures = Fixed::filled(0, file.mvs.len());
+                let sink = RigSink { rig: rig.clone(), board: board.clone(), failures };
+                Ending::ClosedLoop(Box::new(move || Box::new(sink.clone())))
+            }
+            Mode::Advisory => {
+                let sink = recommendations.clone();
+                Ending::Advisory(Box::new(move || Box::new(sink.clone())))
+            }
+            Mode::Shadow => Ending::Shadow,
         };
         let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone() };
         let (mut running, events) = Loop::start(config, ending, context).await?;
         board.inlet.set_link(true);
+        let ended = Arc::new(Mutex::new(None));
+        let end = Arc::clone(&ended);
         let drive = tokio::spawn(async move {
-            let _ = running.drive().await;
+            let Err(stopped) = running.drive().await;
+            *end.lock().unwrap_or_else(PoisonError::into_inner) = Some(stopped.to_string());
         });
         let mut plumbing = Plumbing::new(rig.clone(), board.clone());
         let carry = tokio::spawn(async move {
@@ -176,7 +236,8 @@ impl Bench {
             }
         });
         let (tasks, period) = (vec![drive, carry], file.period());
-        Ok(Self { rig, board, telemetry, period, panics, events, seen: Vec::new(), tasks })
+        let seen = Vec::new();
+        Ok(Self { rig, board, telemetry, period, crashes, recommendations, ended, events, seen, tasks })
     }
 
     /// Lets so many control periods pass.
@@ -207,9 +268,10 @@ impl Bench {
         self.board.status.read().map_or(State::Boot, |s| s.state)
     }
 
-    /// Lets the next `n` writes of the actuator crash its actor.
-    pub fn crash_actuator(&self, n: u32) {
-        *self.panics.lock().unwrap_or_else(PoisonError::into_inner) = n;
+    /// Why the loop ended by itself, if it did.
+    #[must_use]
+    pub fn ended(&self) -> Option<String> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Every event of the interlock so far.

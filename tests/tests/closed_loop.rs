@@ -1,6 +1,7 @@
 //! The whole loop against the whole rig, in virtual time.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a scenario that cannot go on has failed")]
 
+use runtime::config::Mode;
 use safety::State;
 use tests::Bench;
 
@@ -47,10 +48,15 @@ async fn an_unmeasured_mismatch_leaves_no_offset() {
     assert!(error.abs() < 0.002, "offset {error} mol/L");
 }
 
+/// The plant file with every `disturbance_sd` at 0.
+fn without_disturbances(text: &str) -> String {
+    let lines = text.lines().map(|l| if l.starts_with("disturbance_sd") { "disturbance_sd = 0.0" } else { l });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_the_output_disturbance_the_same_mismatch_leaves_an_offset() {
-    let without = |file: &mut runtime::config::PlantFile| file.cvs.iter_mut().for_each(|cv| cv.ignore_disturbance());
-    let bench = Bench::start("cstr", 2, without).await.unwrap();
+    let bench = Bench::start_edited("cstr", 2, |text| without_disturbances(&text)).await.unwrap();
     bench.engage().await;
     bench.command("pv DV1 5.1");
     bench.command("disturb CA0 4.8");
@@ -118,49 +124,87 @@ async fn a_short_bad_spell_costs_a_hold_and_the_loop_goes_on() {
     assert_eq!(bench.state(), State::Active, "{:#?}", bench.events());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_crash_of_the_actuator_costs_one_move_and_not_the_loop() {
-    let bench = Bench::start("cstr", 6, |_| {}).await.unwrap();
-    bench.engage().await;
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    bench.crash_actuator(1);
-    bench.periods(3).await;
-    std::panic::set_hook(hook);
-    assert_eq!(bench.telemetry.restarts(), 1);
-    bench.command("sp CV1 0.9");
-    bench.periods(40).await;
-    assert_eq!(bench.state(), State::Active);
-    let error = mean_error(&bench, 0, 20).await;
-    assert!(error.abs() < 0.01, "error {error}");
+/// Crashes of stages are part of these scenarios; their backtraces are not.
+fn quietly_panicking() {
+    std::panic::set_hook(Box::new(|info| {
+        if !info.payload_as_str().is_some_and(|what| what.contains("injected")) {
+            eprintln!("{info}");
+        }
+    }));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_actuator_that_crashes_again_and_again_is_given_up_and_the_loop_sheds() {
+async fn a_crash_of_any_stage_before_the_interlock_or_after_it_costs_a_cycle_and_not_the_loop() {
+    quietly_panicking();
+    for stage in ["sensor", "estimator", "model", "mpc", "selector", "actuator"] {
+        let bench = Bench::start("cstr", 6, |_| {}).await.unwrap();
+        bench.engage().await;
+        bench.crashes.inject(stage, 1);
+        bench.periods(3).await;
+        assert_eq!((bench.telemetry.restarts(), bench.state()), (1, State::Active), "{stage}");
+        bench.command("sp CV1 0.9");
+        bench.periods(40).await;
+        assert_eq!((bench.ended(), bench.state()), (None, State::Active), "{stage}");
+        let error = mean_error(&bench, 0, 20).await;
+        assert!(error.abs() < 0.01, "{stage}: error {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_of_the_interlock_withdraws_everything_until_the_operator_returns() {
+    quietly_panicking();
     let bench = Bench::start("cstr", 6, |_| {}).await.unwrap();
     bench.engage().await;
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    bench.crash_actuator(1000);
-    bench.periods(60).await;
-    std::panic::set_hook(hook);
-    assert_eq!(bench.state(), State::Shed);
+    bench.crashes.inject("interlock", 1);
+    bench.periods(2).await;
+    assert_eq!((bench.telemetry.restarts(), bench.state()), (1, State::Tripped));
+    bench.periods(20).await;
+    assert_eq!(bench.state(), State::Tripped, "the request still says ON; nothing comes back by itself");
+    let view = *bench.rig.lock().view();
+    assert!(view.mvs.iter().all(|mv| mv.mode.value != signals::dcs::MvMode::Rcas), "the DCS has the MVs");
+    bench.command("rearm");
+    bench.engage().await;
+    assert_eq!(bench.state(), State::Active);
     assert_eq!(bench.rig.lock().summary().writes_while_not_on, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn shadow_and_advisory_write_no_set_point_whatever_the_operator_asks() {
-    use runtime::config::Mode;
-    for mode in [Mode::Shadow, Mode::Advisory] {
-        let bench = Bench::start("cstr", 8, |file| file.mode = mode).await.unwrap();
-        for (line, periods) in [("mode off", 2), ("mode warm", 4), ("mode on", 10)] {
-            bench.command(line);
-            bench.periods(periods).await;
+async fn a_stage_that_crashes_again_and_again_is_given_up_the_loop_sheds_and_ends() {
+    quietly_panicking();
+    for stage in ["estimator", "actuator", "interlock"] {
+        let bench = Bench::start("cstr", 6, |_| {}).await.unwrap();
+        bench.engage().await;
+        bench.crashes.inject(stage, 1000);
+        bench.periods(80).await;
+        assert!(bench.ended().is_some_and(|why| why.contains("given up")), "{stage}: {:?}", bench.ended());
+        if stage != "interlock" {
+            assert_eq!(bench.state(), State::Shed, "{stage}");
         }
-        assert!(!bench.board.status.read().unwrap().engaged());
-        let rig = bench.rig.lock();
-        assert!(rig.apc().mvs.iter().all(|mv| mv.sp_req.good().is_none()), "{mode:?}");
+        let view = *bench.rig.lock().view();
+        assert!(view.mvs.iter().all(|mv| mv.mode.value != signals::dcs::MvMode::Rcas), "{stage}: the DCS has the MVs");
+        assert_eq!(bench.rig.lock().summary().writes_while_not_on, 0, "{stage}");
     }
+}
+
+/// Whether any set-point was ever written to the DCS while the operator asked for WARM, ADVISORY and ON.
+async fn writes_set_points(mode: Mode) -> (bool, Bench) {
+    let bench = Bench::start("cstr", 8, |file| file.mode = mode).await.unwrap();
+    for (line, periods) in [("mode off", 2), ("mode warm", 4), ("mode advisory", 10), ("mode on", 10)] {
+        bench.command(line);
+        bench.periods(periods).await;
+    }
+    let written = bench.rig.lock().apc().mvs.iter().any(|mv| mv.sp_req.good().is_some());
+    (written, bench)
+}
+
+#[tokio::test(start_paused = true)]
+async fn shadow_and_advisory_write_no_set_point_whatever_the_operator_asks() {
+    let (written, bench) = writes_set_points(Mode::Shadow).await;
+    assert!(!written && bench.recommendations.all().is_empty());
+    let (written, bench) = writes_set_points(Mode::Advisory).await;
+    assert!(!written && bench.recommendations.all().len() > 5, "{:?}", bench.recommendations.all());
+    let (written, _bench) = writes_set_points(Mode::ClosedLoop).await;
+    assert!(written, "the negative control: closed loop tracks when it is asked for more than WARM");
 }
 
 /// The loop of a shipped plant file engages against the rig of the same name, and tracks.

@@ -20,7 +20,7 @@ pub mod supervision;
 
 pub use clock::Clock;
 pub use doorbell::{Doorbell, Ring};
-pub use pacer::{Beat, Pacer, PacerError};
+pub use pacer::{Pacer, PacerError, Tick};
 pub use probe::{Observer, Probe, StageReport, Telemetry, Unobserved};
 pub use slot::Latest;
 pub use stage::Stage;

@@ -16,9 +16,9 @@ use tokio::time::Instant;
 
 use super::clock::Clock;
 
-/// One beat.
+/// One tick of a pacer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Beat {
+pub struct Tick {
     /// Counts the scheduled beats since the start, dropped ones included: the phase.
     pub index: u64,
     /// How many beats before this one were dropped because the last one ran over them.
@@ -83,7 +83,7 @@ impl Pacer {
     ///
     /// # Errors
     /// The operating system's, if reading the timer fails; the pacer is then of no use any more.
-    pub async fn next(&mut self) -> Result<Beat, PacerError> {
+    pub async fn next(&mut self) -> Result<Tick, PacerError> {
         let (expired, lateness) = match &self.timer {
             Timer::Wall { fd, start } => {
                 let expired = read_expirations(fd).await?;
@@ -99,7 +99,7 @@ impl Pacer {
         };
         let index = self.next_index + expired - 1;
         self.next_index = index + 1;
-        Ok(Beat { index, dropped: expired - 1, lateness })
+        Ok(Tick { index, dropped: expired - 1, lateness })
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_stall_drops_beats_keeps_phase_and_does_not_burst() {
+    async fn wall_a_stall_drops_beats_keeps_phase_and_does_not_burst() {
         let mut pacer = Pacer::new(&Clock::wall(1.0), Duration::from_millis(20)).unwrap();
         let first = pacer.next().await.unwrap();
         assert_eq!(first.index, 0);

@@ -63,7 +63,9 @@ impl Interlock {
         (verdict, false)
     }
 
-    /// Active: the zero move of an engagement first, then one proposal per cycle.
+    /// Active: the zero move of an engagement first, then one proposal per cycle. A step is built only on a step that
+    /// has landed: while the last approval is not confirmed it is written again, or steps that never arrived would add
+    /// up to one that breaks the rate (I2).
     fn move_on(&mut self, scan: &Scan<'_>, events: &mut Events) -> (Verdict, bool) {
         let cycle = scan.inputs.cycle;
         if std::mem::take(&mut self.zero_due) {
@@ -73,6 +75,7 @@ impl Interlock {
             None => Withheld::NothingDue,
             Some(p) if p.valid_until < scan.now || p.cycle.saturating_add(1) < cycle => Withheld::Expired,
             Some(_) if self.spent_cycle == Some(cycle) => Withheld::CycleSpent,
+            Some(_) if !self.writes.settled() => return self.approve_aim(&Aim::Stay, scan, events),
             Some(p) => return self.approve_aim(&Aim::Proposed(p), scan, events),
         };
         (Verdict::Withhold(withheld), false)

@@ -7,7 +7,7 @@ mod observe;
 mod show;
 mod transitions;
 
-use signals::dcs::{ModeActual, ModeRequest};
+use signals::dcs::{ModeActual, ModeRequest, MvMode};
 use signals::{Fixed, MAX_MVS, Stamp};
 
 use crate::cause::Cause;
@@ -140,11 +140,14 @@ impl Interlock {
 
     /// `HB_APC`: +1 once per control cycle after an in-time usable solve and confirmed writes. "In time" is a solve
     /// for this cycle or the one before. An approval in flight for less than a period counts as confirmed if the one
-    /// before it is.
+    /// before it is. In Shed there is no beat while the DCS still leaves an MV to us: if it did not hear that we shed,
+    /// its watchdog must.
     fn beat(&mut self, scan: &Scan<'_>) {
         let cycle = scan.inputs.cycle;
         let latched = matches!(self.state, State::Boot | State::Tripped);
-        if latched || scan.broken.is_some() || self.beat_cycle == Some(cycle) {
+        let unheard =
+            self.state == State::Shed && scan.inputs.dcs.mvs.iter().any(|mv| mv.mode.good() == Some(MvMode::Rcas));
+        if latched || unheard || scan.broken.is_some() || self.beat_cycle == Some(cycle) {
             return;
         }
         let solve = scan.inputs.solve;

@@ -150,17 +150,26 @@ pub(super) struct WriteBook {
     confirmed: u64,
     /// Approvals after this one belong to the present arming.
     armed_after: u64,
+    /// The first step: what was reported before speaks of an earlier interlock's approvals.
+    since: Option<Stamp>,
 }
 
 impl Default for WriteBook {
     fn default() -> Self {
-        Self { newest: 0, approved_at: Stamp::NEVER, confirmed: 0, armed_after: 0 }
+        Self { newest: 0, approved_at: Stamp::NEVER, confirmed: 0, armed_after: 0, since: None }
     }
 }
 
 impl WriteBook {
-    fn observe(&mut self, report: &WriteReport) {
-        self.confirmed = self.confirmed.max(report.confirmed.min(self.newest));
+    fn observe(&mut self, report: &WriteReport, now: Stamp) {
+        if report.at >= *self.since.get_or_insert(now) {
+            self.confirmed = self.confirmed.max(report.confirmed.min(self.newest));
+        }
+    }
+
+    /// Whether everything that was approved has landed in the DCS.
+    pub(super) fn settled(&self) -> bool {
+        self.newest == self.confirmed
     }
 
     /// Numbers the next approval.
@@ -202,7 +211,7 @@ impl Interlock {
             scan.hazard = Some((Effect::Trip, cause));
             return scan;
         }
-        self.writes.observe(&inputs.writes);
+        self.writes.observe(&inputs.writes, now);
         self.controller.observe(inputs, now);
         let off = self.config.switched_off;
         for ((monitor, checks), sample) in self.tags.iter_mut().zip(&self.config.tags).zip(inputs.samples) {

@@ -94,6 +94,20 @@ fn two_failed_writes_put_an_mv_out_until_the_loop_engages_again() {
 }
 
 #[test]
+fn steps_that_never_landed_do_not_add_up() {
+    play(
+        &mut engaged(on()),
+        "
+        prop=80,80   | 10 | Active | u1=55
+        confirm=stop | 10 | Active | u1=60
+                     | 40 | Active | u1=60
+        confirm=go   | 10 | Active | u1=60
+                     | 10 | Active | u1=65
+        ",
+    );
+}
+
+#[test]
 fn a_late_proposal_moves_nothing() {
     play(&mut engaged(on()), "late=1 prop=53,53 | 10 | Active | moves=1");
     play(&mut engaged(on()), "late=2 prop=53,53 | 40 | Active | moves=0");

@@ -367,3 +367,20 @@ fn the_heartbeat_needs_a_solve_and_confirmed_writes() {
     play(&mut engaged(CheckSet::EMPTY), "solver=fail | 19 | Active | beats=0\n | 10 | Hold | beats=0");
     play(&mut engaged(CheckSet::EMPTY), "confirm=stop | 10 | Active | beats=1\n | 40 | Active | beats=0");
 }
+
+#[test]
+fn a_shed_that_the_dcs_did_not_hear_has_no_heartbeat() {
+    play(&mut engaged(CheckSet::EMPTY), "permit=no | 2 | Shed |\n | 30 | Shed | beats=3");
+    let mut deaf = engaged(CheckSet::EMPTY);
+    deaf.takes_back = false;
+    play(&mut deaf, "permit=no | 2 | Shed |\n | 30 | Shed | beats=0");
+}
+
+#[test]
+fn what_an_earlier_interlock_had_confirmed_confirms_nothing() {
+    let mut world = World::new(Reach::ClosedLoop, CheckSet::EMPTY);
+    world.confirms = false;
+    world.writes.confirmed = 5000;
+    // The report is older than this interlock: no set-point of this arming has landed, so nothing is acknowledged.
+    assert_ne!(world.engage().state, State::Active);
+}

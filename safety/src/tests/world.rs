@@ -195,6 +195,7 @@ impl World {
             }
             if self.confirms {
                 self.writes.confirmed = approved.id();
+                self.writes.at = self.now;
             }
         }
         let ours = matches!(decision.mode_act, ModeActual::Init | ModeActual::On);

@@ -11,6 +11,8 @@ use super::{Child, Heard, LIMIT, RigProcess, Site};
 
 /// The variable that names the interpreter.
 const PYTHON: &str = "OUTRIGGER_TEST_PYTHON";
+/// The variable that makes a missing client an error: where it is set, no interop test passes without having run.
+const REQUIRE_PYTHON: &str = "OUTRIGGER_REQUIRE_PYTHON";
 
 /// Who the client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +50,18 @@ impl Foreign {
     /// The client, or `None` with a printed word where this machine has none.
     ///
     /// # Errors
-    /// When there is one, and its certificate cannot be made or is refused.
+    /// When there is none and `OUTRIGGER_REQUIRE_PYTHON` is set, or when there is one and its certificate cannot be made
+    /// or is refused.
     pub fn at(site: &Site) -> Result<Option<Self>> {
         let given = std::env::var_os(PYTHON).map(PathBuf::from);
         let python = given.unwrap_or_else(|| crate::repo("target/venv/bin/python"));
         let has_client = Command::new(&python).args(["-c", "import asyncua"]).output();
         if !has_client.is_ok_and(|output| output.status.success()) {
-            announce(&format!("skipped: no Python with asyncua at {} (set {PYTHON})", python.display()));
+            let missing = format!("no Python with asyncua at {} (set {PYTHON})", python.display());
+            if std::env::var_os(REQUIRE_PYTHON).is_some() {
+                bail!("{missing}, and {REQUIRE_PYTHON} is set");
+            }
+            announce(&format!("skipped: {missing}"));
             return Ok(None);
         }
         let foreign = Self {

@@ -92,7 +92,9 @@ impl RigProcess {
     pub fn engage(&self) -> Result<Value> {
         let try_once = || -> Result<Value> {
             self.command("mode off")?;
-            self.cycles(2)?;
+            if self.cycles(2)?.iter().any(|cycle| cycle["wd_ok"] == false) {
+                self.command("rearm")?;
+            }
             for (line, mode) in [("mode warm", "WARM"), ("mode on", "INIT"), ("engage", "ON")] {
                 self.command(line)?;
                 let soon = |cycles: &[Value]| cycles.iter().find(|cycle| cycle["mode_act"] == mode).cloned();
