@@ -2,14 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actors::Board;
+use actors::board::Beat;
 use actors::kernel::{Clock, Telemetry};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use signals::Stamp;
 use tokio::net::TcpListener;
 
 use crate::metrics::{Exporter, Sources};
@@ -31,6 +34,8 @@ pub struct Pages {
     pub tags: Vec<String>,
     /// The loop's clock.
     pub clock: Clock,
+    /// The control period T.
+    pub period: Duration,
 }
 
 /// Serves the pages at `address` until dropped. Gives the address in use (a port of 0 lets the system choose) and the
@@ -70,11 +75,95 @@ async fn status(State(pages): State<Arc<Pages>>) -> Json<Status> {
     Json(Status::read(&pages.board, &pages.telemetry))
 }
 
-/// Healthy means that the loop cycles and reaches the DCS; not that it is in closed loop.
 async fn healthz(State(pages): State<Arc<Pages>>) -> Response {
-    if pages.telemetry.cycles() > 0 && pages.board.inlet.link_up() {
-        "ok\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "no cycles yet, or no link to the DCS\n").into_response()
+    let (beat, link_up) = (pages.board.beat.read(), pages.board.inlet.link_up());
+    let health = health(beat, pages.clock.now(), pages.period, link_up);
+    let code = if health == Health::Well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, health.words()).into_response()
+}
+
+/// Whether the loop cycles and reaches the DCS; not whether it is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Well,
+    NoCycle,
+    Stalled,
+    LinkDown,
+}
+
+impl Health {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Well => "ok\n",
+            Self::NoCycle => "no cycle yet\n",
+            Self::Stalled => "no new cycle for two control periods\n",
+            Self::LinkDown => "no link to the DCS\n",
+        }
+    }
+}
+
+/// Judges the newest beat of the pacer: the cycle that it belongs to was opened less than two periods ago, or the loop
+/// stands.
+fn health(beat: Option<Beat>, now: Stamp, period: Duration, link_up: bool) -> Health {
+    match beat {
+        None => Health::NoCycle,
+        Some(beat) if now.since(beat.at) >= 2 * period => Health::Stalled,
+        Some(_) if !link_up => Health::LinkDown,
+        Some(_) => Health::Well,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_secs(18);
+
+    fn at(seconds: f64) -> Stamp {
+        Stamp::from_secs_f64(seconds)
+    }
+
+    fn beat(seconds: f64) -> Option<Beat> {
+        Some(Beat { cycle: 3, scan: 7, at: at(seconds), wall_ns: 0 })
+    }
+
+    #[test]
+    fn a_loop_that_cycles_and_reaches_the_dcs_is_well() {
+        assert_eq!(health(beat(100.0), at(100.0), PERIOD, true), Health::Well);
+        assert_eq!(health(beat(100.0), at(135.9), PERIOD, true), Health::Well);
+    }
+
+    #[test]
+    fn no_cycle_yet_an_old_beat_and_a_link_that_is_down_are_not() {
+        assert_eq!(health(None, at(0.0), PERIOD, true), Health::NoCycle);
+        assert_eq!(health(beat(100.0), at(136.0), PERIOD, true), Health::Stalled);
+        assert_eq!(health(beat(100.0), at(1e6), PERIOD, true), Health::Stalled);
+        assert_eq!(health(beat(100.0), at(100.0), PERIOD, false), Health::LinkDown);
+    }
+
+    /// The page itself: what the judgement says is what an orchestrator gets to see.
+    #[tokio::test]
+    async fn the_page_answers_200_only_while_the_loop_is_well() {
+        let registry = prometheus::Registry::new();
+        let board = Board::new(1);
+        let pages = Arc::new(Pages {
+            exporter: Exporter::register(registry.clone()).unwrap(),
+            board: board.clone(),
+            telemetry: Telemetry::new(Box::new(crate::metrics::StageLatencies::register(&registry).unwrap())),
+            link: LinkCounts::default(),
+            tags: vec!["AI101".to_owned()],
+            clock: Clock::wall(1.0),
+            period: Duration::from_secs(3600),
+        });
+        let ask = async || healthz(State(Arc::clone(&pages))).await.status();
+        board.inlet.set_link(true);
+        assert_eq!(ask().await, StatusCode::SERVICE_UNAVAILABLE, "no cycle");
+        board.beat.put(Beat { at: pages.clock.now(), cycle: 1, ..Beat::default() });
+        assert_eq!(ask().await, StatusCode::OK);
+        board.beat.put(Beat { at: at(-7200.0), cycle: 1, ..Beat::default() });
+        assert_eq!(ask().await, StatusCode::SERVICE_UNAVAILABLE, "an old beat");
+        board.beat.put(Beat { at: pages.clock.now(), cycle: 1, ..Beat::default() });
+        board.inlet.set_link(false);
+        assert_eq!(ask().await, StatusCode::SERVICE_UNAVAILABLE, "link down");
     }
 }

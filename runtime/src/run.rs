@@ -61,6 +61,7 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
         link: counts.clone(),
         tags: tag_names(&loaded.plant),
         clock,
+        period: loaded.plant.period(),
     };
     let pages = serve_pages(options.http, pages).await?;
     let log = EventLog::default();
@@ -176,7 +177,7 @@ impl ControlThread {
                 let (mut running, events) = Loop::start(config, ending, context).await.map_err(|e| e.to_string())?;
                 log.drain(events)?;
                 let ended = tokio::select! {
-                    driven = running.drive() => driven.map_err(|e| e.to_string()),
+                    driven = running.drive() => driven.map(|never| match never {}).map_err(|e| e.to_string()),
                     _ = stopped => Ok(()),
                 };
                 running.stop().await;

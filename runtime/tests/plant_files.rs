@@ -235,13 +235,13 @@ const SPOILED: [(&str, &str, &str, &str); 33] = [
         "node = \"MV2\"",
         "node = \"MV1\" # again",
         "# again",
-        "`mv[2].node` = \"MV1\", expected a node of its own; tag \"FC101\" has this one",
+        "`mv[2].node` = \"MV1\", expected a node of its own; mv[1] has this one",
     ),
     (
         "tag = \"TI102\"",
         "tag = \"TI101\" # again",
         "# again",
-        "`cv[3].tag` = \"TI101\", expected a name of its own; node \"CV2\" bears this one",
+        "`cv[3].tag` = \"TI101\", expected a name of its own; cv[2] bears this one",
     ),
     (
         "output = \"TK\"",
@@ -338,6 +338,57 @@ fn several_faults_are_told_at_once_in_the_order_of_the_lines() {
     assert!(faults.iter().zip(faults.iter().skip(1)).all(|(a, b)| a.line <= b.line));
 }
 
+/// Each fault stands in another pass of the reading; a table with a fault of its own takes part in the cross checks with
+/// the keys that are in order, and hides nothing.
+#[test]
+fn faults_of_keys_and_faults_between_keys_are_told_in_one_pass() {
+    let sound = cstr();
+    let text = sound
+        .replacen("period_s = 18.0 ", "period_s = -18.0 ", 1)
+        .replacen("R101.SIS.XV101", "R101.APC_cstr.CV2.STS", 1)
+        .replacen("solver_failures_shed = 5", "solver_failures_shed = 1", 1)
+        .replacen("unit = \"1/h\"", "# no unit", 1)
+        .replacen("node = \"MV2\"", "node = \"MV1\"", 1)
+        .replacen("unit = \"kJ/h\"", "unit = \"bar\"", 1)
+        .replacen("hysteresis = 0.02", "hysteresis = 1.5", 1)
+        .replacen("output = \"TK\"", "output = \"TR\"", 1)
+        .replacen("critical = false", "critical = 0", 1);
+    let keys: Vec<String> = faults(&text).faults.into_iter().map(|fault| fault.key).collect();
+    let wanted = [
+        "loop.period_s",
+        "dcs.sis_tags",
+        "safety.solver_failures_shed",
+        "mv[1].unit",
+        "mv[2].node",
+        "mv[2].unit",
+        "cv[1].hysteresis",
+        "cv[3].output",
+        "cv[3].critical",
+    ];
+    assert_eq!(keys, wanted);
+}
+
+#[test]
+fn without_a_model_what_does_not_speak_of_it_is_judged_all_the_same() {
+    let text = spoiled("model = \"cstr4\"", "model = \"cstr5\"")
+        .replacen("substeps = 2 ", "substeps = 0 ", 1)
+        .replacen("node = \"CV2\"", "node = \"CV1\"", 1)
+        .replacen("max_age_s = 45.0", "max_age_s = 5.0", 1);
+    let keys: Vec<String> = faults(&text).faults.into_iter().map(|fault| fault.key).collect();
+    assert_eq!(keys, ["loop.model", "estimator.substeps", "cv[1].max_age_s", "cv[2].node"]);
+}
+
+#[test]
+fn too_many_tables_are_told_and_read_all_the_same() {
+    let sound = cstr();
+    let dv = sound.split("[[dv]]").nth(1).unwrap();
+    let second = dv.replace("AI100", "AI100B").replace("max_age_s = 45.0", "max_age_s = 5.0");
+    let keys: Vec<_> = faults(&format!("{sound}\n[[dv]]{second}")).faults.into_iter().map(|f| f.key).collect();
+    for wanted in ["dv[2].node", "dv[2].disturbance", "dv[2].max_age_s"] {
+        assert!(keys.iter().any(|key| key == wanted), "{wanted} is not in {keys:?}");
+    }
+}
+
 #[test]
 fn a_syntax_error_is_told_with_its_line() {
     let text = spoiled("[safety]", "[safety");
@@ -348,7 +399,7 @@ fn a_syntax_error_is_told_with_its_line() {
 #[test]
 fn an_empty_file_lacks_every_section() {
     let told = faults("").to_string();
-    for section in ["loop", "dcs", "mpc", "safety"] {
+    for section in ["loop", "dcs", "estimator", "mpc", "safety"] {
         assert!(told.contains(&format!("`{section}` is missing, expected a table [{section}]")), "{told}");
     }
 }

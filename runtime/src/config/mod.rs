@@ -1,8 +1,9 @@
 //! The plant file: one TOML file that says all that a loop must know.
 //!
-//! [`load`] gives a [`PlantFile`] that is sound, or every fault of the file at once. What the crates of the loop check
-//! themselves (shapes, signs, capacities) is checked here too, by making them once, so that `outrigger check` accepts
-//! no file that `outrigger run` would refuse.
+//! [`load`] gives a [`PlantFile`] that is sound, or every fault of its keys at once, what spans several keys included. Of
+//! a file without such a fault the crates of the loop are asked as a second pass, by making each part once, so that
+//! `outrigger check` accepts no file that `outrigger run` would refuse; the first part that refuses is told
+//! ([`ConfigError::Refused`]).
 
 mod build;
 mod cross;

@@ -188,14 +188,6 @@ pub struct Cv {
     pub(crate) disturbance_sd: f64,
 }
 
-impl Cv {
-    /// Takes the output disturbance out of the estimate: control of this CV is then no longer free of offset. For
-    /// showing what the disturbance is for.
-    pub fn ignore_disturbance(&mut self) {
-        self.disturbance_sd = 0.0;
-    }
-}
-
 /// The section `[[dv]]`.
 #[derive(Clone, Debug)]
 pub struct Dv {

@@ -272,10 +272,11 @@ impl<'d, 't> Section<'d, 't> {
             .get_ref()
             .as_array()
             .and_then(|items| items.iter().map(|v| Some((v.span().start, v.get_ref().as_table()?))).collect());
-        let Some(tables) = tables.filter(|t| (least..=most).contains(&t.len())) else {
+        // Too many or too few are a fault, and are read all the same.
+        if !tables.as_ref().is_some_and(|t| (least..=most).contains(&t.len())) {
             self.fault(key, format!("from {least} to {most} tables [[{key}]]"));
-            return None;
-        };
+        }
+        let tables = tables?;
         let read_one = |(i, (start, table)): (usize, &(usize, &'d DeTable<'t>))| {
             let path = format!("{}[{}]", self.path_of(key), i + 1);
             self.below(path, self.document.line_at(*start), table, &read)

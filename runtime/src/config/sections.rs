@@ -1,11 +1,12 @@
 //! The sections of a plant file, key by key.
 //!
-//! Nothing that touches the plant has a default. A value is checked where it is read; what spans several keys is
-//! checked by [`PlantFile::cross_check`] and by the crates themselves, which [`super::load`] asks before anything runs.
+//! Nothing that touches the plant has a default. A value is checked where it is read, and noted for the checks that span
+//! several keys ([`Facts::check`]), which run on whatever could be read.
 
 use plant_models::{PlantModel, Variable};
 use signals::{MAX_CVS, MAX_DVS, MAX_MVS, Unit};
 
+use super::cross::{Facts, TableFacts};
 use super::plant::{Cv, Dcs, Dv, Estimator, Limits, Login, Mode, Mpc, Mv, OnRange, PlantFile, Safety, Security, Tag};
 use super::reader::{Section, count, number};
 use super::units::Affine;
@@ -15,65 +16,74 @@ const PERIOD_MIN_S: f64 = 0.1;
 /// The longest time that a plant file may name. A day is longer than any loop of this kind waits for anything.
 const TIME_MAX_S: f64 = 86_400.0;
 
-/// The section `[loop]`, as far as it is in order.
-#[derive(Default)]
-struct Head {
-    name: Option<String>,
-    model: Option<&'static dyn PlantModel>,
-    period_s: Option<f64>,
-    mode: Option<Mode>,
-}
-
-/// Reads the whole file. Every section is read before the first missing value ends the reading, so that all faults are
-/// found.
+/// Reads the whole file. Every section is read, and what spans them is checked, before the first missing value ends the
+/// reading, so that all faults are found.
 pub(crate) fn read(root: &Section<'_, '_>) -> Option<PlantFile> {
-    let head = root.section("loop", read_loop);
-    let dcs = root.section("dcs", read_dcs);
-    let safety = root.section("safety", read_safety);
+    let mut facts = Facts::default();
+    let name = root.section("loop", |s| read_loop(s, &mut facts));
+    let dcs = root.section("dcs", |s| read_dcs(s, &mut facts));
+    let safety = root.section("safety", |s| read_safety(s, &mut facts));
     let mpc = root.section("mpc", read_mpc);
-    // The sections below speak of the model's variables; without a model they cannot be judged.
-    let Some(Head { name, model: Some(model), period_s, mode }) = head else {
-        for key in ["estimator", "mv", "cv", "dv"] {
-            root.skip(key);
-        }
-        return None;
-    };
-    let card = model.card();
-    let estimator = root.section("estimator", |s| read_estimator(s, model));
-    let mvs = root.sections("mv", (1, MAX_MVS), |s| read_mv(s, model));
-    let cvs = root.sections("cv", (1, MAX_CVS.min(card.outputs.len())), |s| read_cv(s, model));
-    let dvs = root.sections("dv", (0, MAX_DVS.min(card.disturbances.len())), |s| read_dv(s, model));
-    let (dcs, sis_tags) = dcs?;
-    let file = PlantFile {
+    // Without a model, what names its variables cannot be judged and is passed over; the rest of a table can.
+    let model = facts.model;
+    let card = model.map(PlantModel::card);
+    let (cvs_max, dvs_max) =
+        card.map_or((MAX_CVS, MAX_DVS), |c| (MAX_CVS.min(c.outputs.len()), MAX_DVS.min(c.disturbances.len())));
+    let estimator = root.section("estimator", |s| read_estimator(s, card.map(|c| c.states)));
+    let inputs = card.map(|c| c.inputs);
+    let (mv_facts, mvs) = tables(root, "mv", (1, MAX_MVS), |s, facts| read_mv(s, inputs, facts));
+    let outputs = card.map(|c| c.outputs);
+    let (cv_facts, cvs) = tables(root, "cv", (1, cvs_max), |s, facts| read_cv(s, outputs, facts));
+    let disturbances = card.map(|c| c.disturbances);
+    let (dv_facts, dvs) = tables(root, "dv", (0, dvs_max), |s, facts| read_dv(s, disturbances, facts));
+    let facts = Facts { mvs: mv_facts, cvs: cv_facts, dvs: dv_facts, ..facts };
+    facts.check(root);
+    Some(PlantFile {
         name: name?,
-        model,
-        period_s: period_s?,
-        mode: mode?,
-        dcs,
+        model: model?,
+        period_s: facts.period_s?,
+        mode: facts.mode?,
+        dcs: dcs?,
         estimator: estimator?,
         mpc: mpc?,
         safety: safety?,
         mvs: mvs?,
         cvs: cvs?,
         dvs: dvs?,
-    };
-    file.cross_check(root, &sis_tags);
-    Some(file)
+    })
 }
 
-fn read_loop(s: &Section<'_, '_>) -> Option<Head> {
+/// The tables `[[key]]`: what the cross checks ask of each, and all of them if none has a fault of its own.
+fn tables<'d, 't, T>(
+    root: &Section<'d, 't>,
+    key: &'static str,
+    bounds: (usize, usize),
+    read: impl Fn(&Section<'d, 't>, &mut TableFacts) -> Option<T>,
+) -> (Vec<TableFacts>, Option<Vec<T>>) {
+    let read_one = |s: &Section<'d, 't>| {
+        let mut facts = TableFacts::default();
+        let table = read(s, &mut facts);
+        Some((facts, table))
+    };
+    let Some(tables) = root.sections(key, bounds, read_one) else { return (Vec::new(), None) };
+    let (facts, tables): (Vec<_>, Vec<_>) = tables.into_iter().unzip();
+    (facts, tables.into_iter().collect())
+}
+
+/// Gives the loop's name; the rest is noted.
+fn read_loop(s: &Section<'_, '_>, facts: &mut Facts) -> Option<String> {
     let name = s.text("name", "the loop's name");
     let known = plant_models::ALL.map(|model| format!("\"{}\"", model.card().name)).join(", ");
-    let model = s.get("model", &format!("one of the plant models, {known}"), |v| {
+    facts.model = s.get("model", &format!("one of the plant models, {known}"), |v| {
         v.as_str().and_then(|name| plant_models::by_name(name).ok())
     });
-    let period_s = s.between("period_s", "the control period in seconds", PERIOD_MIN_S, TIME_MAX_S);
-    let mode =
+    facts.period_s = s.between("period_s", "the control period in seconds", PERIOD_MIN_S, TIME_MAX_S);
+    facts.mode =
         s.choice("mode", &[("shadow", Mode::Shadow), ("advisory", Mode::Advisory), ("closed-loop", Mode::ClosedLoop)]);
-    Some(Head { name, model, period_s, mode })
+    name
 }
 
-fn read_dcs(s: &Section<'_, '_>) -> Option<(Dcs, Vec<String>)> {
+fn read_dcs(s: &Section<'_, '_>, facts: &mut Facts) -> Option<Dcs> {
     let endpoint = s.get("endpoint", "an OPC UA address, opc.tcp://host:port/path", |v| {
         v.as_str().filter(|url| url.starts_with("opc.tcp://") && url.len() > "opc.tcp://".len()).map(str::to_owned)
     });
@@ -89,8 +99,9 @@ fn read_dcs(s: &Section<'_, '_>) -> Option<(Dcs, Vec<String>)> {
     let prefix = s.text("prefix", "what stands before every tag, such as \"Area1.R101.APC_cstr.\"");
     let sis_tags = s.texts("sis_tags", "a list of tags that must never be written");
     let login = s.section("login", read_login);
-    let dcs = Dcs { endpoint: endpoint?, security: security?, namespace: namespace?, prefix: prefix?, login: login? };
-    Some((dcs, sis_tags?))
+    facts.prefix.clone_from(&prefix);
+    facts.sis_tags = sis_tags.unwrap_or_default();
+    Some(Dcs { endpoint: endpoint?, security: security?, namespace: namespace?, prefix: prefix?, login: login? })
 }
 
 fn read_login(s: &Section<'_, '_>) -> Option<Login> {
@@ -107,13 +118,18 @@ fn read_login(s: &Section<'_, '_>) -> Option<Login> {
     Some(Login::Password { user: user?, password_env: password_env? })
 }
 
-fn read_estimator(s: &Section<'_, '_>, model: &'static dyn PlantModel) -> Option<Estimator> {
-    let states: Vec<_> = model.card().states.iter().map(|v| v.name).collect();
+fn read_estimator(s: &Section<'_, '_>, states: Option<&'static [Variable]>) -> Option<Estimator> {
     let substeps = s.count("substeps", 1, 100);
     let dv_hold_s = s.between("dv_hold_s", "seconds", 0.0, TIME_MAX_S);
     let cv_missing_max = s.count("cv_missing_max", 0, 1000);
-    let state_sd = s.numbers("state_sd", &states);
-    let initial_sd = s.numbers("initial_sd", &states);
+    let per_state = |key: &'static str| match states {
+        Some(states) => s.numbers(key, &states.iter().map(|v| v.name).collect::<Vec<_>>()),
+        None => {
+            s.skip(key);
+            None
+        }
+    };
+    let (state_sd, initial_sd) = (per_state("state_sd"), per_state("initial_sd"));
     Some(Estimator {
         substeps: substeps? as usize,
         dv_hold_s: dv_hold_s?,
@@ -147,13 +163,16 @@ fn read_mpc(s: &Section<'_, '_>) -> Option<Mpc> {
     })
 }
 
-fn read_safety(s: &Section<'_, '_>) -> Option<Safety> {
+fn read_safety(s: &Section<'_, '_>, facts: &mut Facts) -> Option<Safety> {
     let heartbeat_timeout_s = s.between("heartbeat_timeout_s", "seconds", PERIOD_MIN_S, TIME_MAX_S);
     let armed_timeout_s = s.between("armed_timeout_s", "seconds", PERIOD_MIN_S, TIME_MAX_S);
     let hold_periods = s.count("hold_periods", 1, 1000);
     let solver_failures_hold = s.count("solver_failures_hold", 1, 100);
     let solver_failures_shed = s.count("solver_failures_shed", 1, 100);
     let write_failures_max = s.count("write_failures_max", 1, 100);
+    facts.heartbeat_timeout_s = heartbeat_timeout_s;
+    facts.solver_failures_hold = solver_failures_hold;
+    facts.solver_failures_shed = solver_failures_shed;
     Some(Safety {
         heartbeat_timeout_s: heartbeat_timeout_s?,
         armed_timeout_s: armed_timeout_s?,
@@ -168,18 +187,25 @@ fn read_safety(s: &Section<'_, '_>) -> Option<Safety> {
 fn read_tag(
     s: &Section<'_, '_>,
     key: &'static str,
-    variables: &'static [Variable],
+    variables: Option<&'static [Variable]>,
+    facts: &mut TableFacts,
 ) -> Option<(Tag, usize, &'static Variable)> {
     let name = s.text("tag", "the plant's name of the tag");
     let node = s.text("node", "the node below the prefix, such as \"CV1\"");
-    let known = variables.iter().map(|v| format!("\"{}\"", v.name)).collect::<Vec<_>>().join(", ");
-    let index = s.get(key, &format!("one of the model's, {known}"), |v| {
-        variables.iter().position(|var| v.as_str() == Some(var.name))
-    });
+    facts.name.clone_from(&name);
+    facts.node.clone_from(&node);
+    if let Some(variables) = variables {
+        let known = variables.iter().map(|v| format!("\"{}\"", v.name)).collect::<Vec<_>>().join(", ");
+        facts.variable = s.get(key, &format!("one of the model's, {known}"), |v| {
+            variables.iter().position(|var| v.as_str() == Some(var.name))
+        });
+    } else {
+        s.skip(key);
+    }
     let symbols = Unit::ALL.iter().map(Unit::symbol).collect::<Vec<_>>().join(", ");
     let unit = s.get("unit", &format!("the unit of the tag, one of {symbols}"), |v| v.as_str()?.parse::<Unit>().ok());
-    let (index, unit) = (index?, unit?);
-    let variable = variables.get(index)?;
+    let (index, unit) = (facts.variable?, unit?);
+    let variable = variables?.get(index)?;
     let to_model = Affine::between(&unit, &variable.unit)
         .map_err(|e| s.fault("unit", format!("a unit of the same kind as the model's: {e}")))
         .ok()?;
@@ -196,8 +222,8 @@ fn read_range(s: &Section<'_, '_>) -> Option<(f64, f64)> {
     Some((low, high))
 }
 
-fn read_mv(s: &Section<'_, '_>, model: &'static dyn PlantModel) -> Option<Mv> {
-    let tag = read_tag(s, "input", model.card().inputs);
+fn read_mv(s: &Section<'_, '_>, inputs: Option<&'static [Variable]>, facts: &mut TableFacts) -> Option<Mv> {
+    let tag = read_tag(s, "input", inputs, facts);
     let range = read_range(s);
     let rate_max_per_s = s.positive("rate_max_per_s", "the tag's unit per second");
     let ramp_to = s.optional("ramp_to", "a safe set-point within low and high", |v| {
@@ -217,7 +243,7 @@ fn read_mv(s: &Section<'_, '_>, model: &'static dyn PlantModel) -> Option<Mv> {
     })
 }
 
-fn read_limits(s: &Section<'_, '_>) -> Option<Limits> {
+fn read_limits(s: &Section<'_, '_>, facts: &mut TableFacts) -> Option<Limits> {
     let range = read_range(s);
     let hysteresis = s.non_negative("hysteresis", "the tag's unit");
     let rate_max_per_s = s.positive("rate_max_per_s", "the tag's unit per second");
@@ -229,6 +255,9 @@ fn read_limits(s: &Section<'_, '_>) -> Option<Limits> {
         count(v, 0, 15).filter(|n| *n == 0 || (*n >= 3 && n % 2 == 1))
     });
     let spike_sigmas = s.get("spike_sigmas", "a number of at least 1", |v| number(v).filter(|sigmas| *sigmas >= 1.0));
+    facts.range = range;
+    facts.hysteresis = hysteresis;
+    facts.max_age_s = max_age_s;
     let (low, high) = range?;
     Some(Limits {
         low,
@@ -252,11 +281,11 @@ impl Limits {
     }
 }
 
-fn read_cv(s: &Section<'_, '_>, model: &'static dyn PlantModel) -> Option<Cv> {
-    let tag = read_tag(s, "output", model.card().outputs);
+fn read_cv(s: &Section<'_, '_>, outputs: Option<&'static [Variable]>, facts: &mut TableFacts) -> Option<Cv> {
+    let tag = read_tag(s, "output", outputs, facts);
     let critical = s.flag("critical");
     let on_range = s.choice("on_range", &[("hold", OnRange::Hold), ("shed", OnRange::Shed), ("trip", OnRange::Trip)]);
-    let limits = read_limits(s);
+    let limits = read_limits(s, facts);
     let span = s.positive("span", "the tag's unit");
     let weight = s.non_negative("weight", "a number");
     let terminal_weight = s.non_negative("terminal_weight", "a number");
@@ -265,6 +294,8 @@ fn read_cv(s: &Section<'_, '_>, model: &'static dyn PlantModel) -> Option<Cv> {
     let limit_margin = s.non_negative("limit_margin", "the tag's unit");
     let measurement_sd = s.positive("measurement_sd", "the tag's unit");
     let disturbance_sd = s.non_negative("disturbance_sd", "the tag's unit");
+    facts.weight = weight;
+    facts.terminal_weight = terminal_weight;
     let (tag, output, variable) = tag?;
     let by = tag.to_model;
     Some(Cv {
@@ -285,9 +316,9 @@ fn read_cv(s: &Section<'_, '_>, model: &'static dyn PlantModel) -> Option<Cv> {
     })
 }
 
-fn read_dv(s: &Section<'_, '_>, model: &'static dyn PlantModel) -> Option<Dv> {
-    let tag = read_tag(s, "disturbance", model.card().disturbances);
-    let limits = read_limits(s);
+fn read_dv(s: &Section<'_, '_>, disturbances: Option<&'static [Variable]>, facts: &mut TableFacts) -> Option<Dv> {
+    let tag = read_tag(s, "disturbance", disturbances, facts);
+    let limits = read_limits(s, facts);
     let (tag, disturbance, variable) = tag?;
     Some(Dv { variable, disturbance, limits: limits?.in_model_units(tag.to_model), tag })
 }

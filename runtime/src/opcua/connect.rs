@@ -112,6 +112,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Reads every tag that the DCS owns.
+    pub(super) async fn read_all(&self, dcs: &Dcs) -> Result<(), LinkError> {
+        let read = self.heard.read_all(&self.open.session).await;
+        read.map_err(|e| unreachable(dcs, "read the tags", &e.to_string()))
+    }
+
     pub(super) async fn close(self) {
         // A server that is gone does not answer; do not wait for it.
         let _ = tokio::time::timeout(Duration::from_secs(1), self.open.session.disconnect()).await;

@@ -1,8 +1,8 @@
 //! From the DCS: one subscription to every tag that it owns.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actors::Inlet;
@@ -13,27 +13,62 @@ use opcua::types::{
     MonitoringParameters, NodeId, ReadValueId, StatusChangeNotification, TimestampsToReturn,
 };
 use signals::dcs::{CvTag, DcsTag, DcsView, Direction, DvTag, MvTag, WireValue};
-use signals::{Quality, Sample, TagId};
+use signals::{Quality, Sample, Stamp, TagId};
 
 use super::error::{LinkError, unreachable};
 use super::{LinkCounts, LinkSettings, value};
 use crate::config::{Affine, PlantFile};
 
-/// When the subscription spoke last, on the wall's clock.
+/// What is heard from the DCS over one connection: shared by the subscription, which tells what changes, and the
+/// periodic read, which finds out what the subscription no longer tells.
 #[derive(Clone, Debug)]
 pub(super) struct Heard {
-    at_ns: Arc<AtomicI64>,
+    image: Arc<Mutex<Image>>,
+    nodes: Arc<[(u32, NodeId)]>,
     clock: Clock,
 }
 
 impl Heard {
-    fn now(&self) {
-        self.at_ns.store(self.clock.wall_ns(), Ordering::Relaxed);
+    /// How long the DCS has said nothing.
+    pub(super) fn silence(&self) -> Duration {
+        let silent_ns = self.clock.wall_ns() - self.image().heard_ns;
+        Duration::from_nanos(u64::try_from(silent_ns).unwrap_or(0))
     }
 
-    pub(super) fn silence(&self) -> Duration {
-        let silent_ns = self.clock.wall_ns() - self.at_ns.load(Ordering::Relaxed);
-        Duration::from_nanos(u64::try_from(silent_ns).unwrap_or(0))
+    /// Whether every tag was heard at least once over this connection.
+    pub(super) fn is_complete(&self) -> bool {
+        self.image().missing == 0
+    }
+
+    /// The DCS's own limits of an MV's set-point, in the tag's unit, bit for bit as they came.
+    pub(super) fn raw_clamp(&self, mv: u8) -> (Option<f64>, Option<f64>) {
+        let image = self.image();
+        let raw = |tag| image.raw_doubles.get(&DcsTag::Mv(mv, tag)).copied();
+        (raw(MvTag::ClampLo), raw(MvTag::ClampHi))
+    }
+
+    /// Reads every tag that the DCS owns. A subscription whose one item has died looks healthy; a read does not.
+    pub(super) async fn read_all(&self, session: &Session) -> Result<(), opcua::types::Error> {
+        let nodes: Vec<_> = self.nodes.iter().map(|(_, node)| ReadValueId::new_value(node.clone())).collect();
+        let values = session.read(&nodes, TimestampsToReturn::Both, 0.0).await?;
+        for ((handle, _), value) in self.nodes.iter().zip(values) {
+            self.image().hear(*handle, &value, true);
+        }
+        Ok(())
+    }
+
+    fn image(&self) -> MutexGuard<'_, Image> {
+        self.image.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OnSubscriptionNotification for Heard {
+    fn on_subscription_status_change(&mut self, notification: StatusChangeNotification) {
+        tracing::warn!(status = %notification.status, "the server changed the subscription's status");
+    }
+
+    fn on_data_value(&mut self, data: DataValue, item: &MonitoredItem) {
+        self.image().hear(item.client_handle(), &data, false);
     }
 }
 
@@ -42,6 +77,8 @@ impl Heard {
 struct Known {
     tag: DcsTag,
     by: Affine,
+    /// Whether it was heard over this connection.
+    heard: bool,
     /// Whether the number is a rate or a span, which converts without the offset.
     is_span: bool,
 }
@@ -58,21 +95,28 @@ pub(super) async fn subscribe(
     let failed = |what: &'static str, e: opcua::types::Error| unreachable(&plant.dcs, what, &e.to_string());
     let period = settings.clock.wall_span(plant.period());
     let publishing = (period / 10).clamp(Duration::from_millis(10), Duration::from_secs(1));
-    let heard = Heard { at_ns: Arc::new(AtomicI64::new(settings.clock.wall_ns())), clock: settings.clock };
     let owned: Vec<_> = nodes.iter().filter(|(tag, _)| tag.direction() == Direction::DcsToApc).collect();
     let handles = (1_u32..).zip(&owned);
-    let known = handles.clone().map(|(handle, (tag, _))| (handle, known(plant, *tag))).collect();
-    let receiver = Receiver {
+    let known: BTreeMap<_, _> = handles.clone().map(|(handle, (tag, _))| (handle, known(plant, *tag))).collect();
+    let image = Image {
+        missing: known.len(),
         known,
         view: DcsView::sized(plant.mvs.len(), plant.cvs.len(), plant.dvs.len()),
+        raw_doubles: BTreeMap::new(),
         inlet: inlet.clone(),
         sequence: 0,
         cvs: plant.cvs.len(),
-        heard: heard.clone(),
+        heard_ns: settings.clock.wall_ns(),
+        clock: settings.clock,
         counts: counts.clone(),
     };
+    let heard = Heard {
+        image: Arc::new(Mutex::new(image)),
+        nodes: handles.clone().map(|(handle, (_, node))| (handle, node.clone())).collect(),
+        clock: settings.clock,
+    };
     let id = session
-        .create_subscription(publishing, 100, 10, 0, 0, true, receiver)
+        .create_subscription(publishing, 100, 10, 0, 0, true, heard.clone())
         .await
         .map_err(|e| failed("create a subscription", e))?;
     let items = handles.map(|(handle, (tag, node))| item(handle, *tag, node, publishing / 2)).collect();
@@ -111,21 +155,31 @@ fn known(plant: &PlantFile, tag: DcsTag) -> Known {
         DcsTag::Dv(..) => plant.dvs.get(n).map(|dv| dv.tag.to_model),
         _ => None,
     };
-    Known { tag, by: by.unwrap_or(Affine::IDENTITY), is_span: matches!(tag, DcsTag::Mv(_, MvTag::RocMax)) }
+    Known {
+        tag,
+        heard: false,
+        by: by.unwrap_or(Affine::IDENTITY),
+        is_span: matches!(tag, DcsTag::Mv(_, MvTag::RocMax)),
+    }
 }
 
-/// Hears the subscription and fills the inlet.
-struct Receiver {
+/// The image of the DCS that one connection builds up. Nothing of it goes up before every tag was heard: a gap in the
+/// link must not look like permissives that are bad, and a lease of the last connection must not look like this one's.
+#[derive(Debug)]
+struct Image {
     known: BTreeMap<u32, Known>,
+    missing: usize,
     view: DcsView,
+    raw_doubles: BTreeMap<DcsTag, f64>,
     inlet: Inlet,
     sequence: u64,
     cvs: usize,
-    heard: Heard,
+    heard_ns: i64,
+    clock: Clock,
     counts: LinkCounts,
 }
 
-impl Receiver {
+impl Image {
     /// The tag's place among the measured ones, if it is a measurement.
     fn measured(&self, tag: DcsTag) -> Option<TagId> {
         let index = match tag {
@@ -135,37 +189,52 @@ impl Receiver {
         };
         u16::try_from(index).ok().map(TagId)
     }
-}
 
-impl OnSubscriptionNotification for Receiver {
-    fn on_subscription_status_change(&mut self, notification: StatusChangeNotification) {
-        tracing::warn!(status = %notification.status, "the server changed the subscription's status");
-    }
-
-    fn on_data_value(&mut self, data: DataValue, item: &MonitoredItem) {
-        self.heard.now();
-        let Some(known) = self.known.get(&item.client_handle()).copied() else { return };
-        let wire = data.value.as_ref().and_then(value::from_variant).map(|wire| match wire {
-            WireValue::Double(v) if known.is_span => WireValue::Double(known.by.span(v)),
-            WireValue::Double(v) => WireValue::Double(known.by.value(v)),
+    /// Takes a value in. One that was read may have been overtaken by a report: the older of the two is dropped.
+    fn hear(&mut self, handle: u32, data: &DataValue, read: bool) {
+        let Some(known) = self.known.get_mut(&handle) else { return };
+        let (tag, by, is_span) = (known.tag, known.by, known.is_span);
+        if !std::mem::replace(&mut known.heard, true) {
+            self.missing -= 1;
+        }
+        let now = self.clock.now();
+        let source_time = value::source_time(data).map_or(now, |utc| self.clock.at_utc(utc));
+        let Some(field) = self.view.field_mut(tag) else { return };
+        if read && source_time <= field.get().source_time {
+            return;
+        }
+        if !read {
+            self.heard_ns = self.clock.wall_ns();
+        }
+        let wire = data.value.as_ref().and_then(value::from_variant);
+        if let Some(WireValue::Double(raw)) = wire {
+            self.raw_doubles.insert(tag, raw);
+        }
+        let wire = wire.map(|wire| match wire {
+            WireValue::Double(v) if is_span => WireValue::Double(by.span(v)),
+            WireValue::Double(v) => WireValue::Double(by.value(v)),
             other => other,
         });
         let quality = value::quality(data.status);
-        let now = self.heard.clock.now();
-        let source_time = value::source_time(&data).map_or(now, |utc| self.heard.clock.at_utc(utc));
-        let Some(field) = self.view.field_mut(known.tag) else { return };
         if !field.set(wire, quality, source_time) && quality != Quality::Bad {
             self.counts.0.refused_values.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(tag = %known.tag, value = ?data.value, expected = ?known.tag.wire_type(), "refused a value");
+            tracing::warn!(%tag, value = ?data.value, expected = ?tag.wire_type(), "refused a value");
         }
-        if let Some(tag) = self.measured(known.tag)
-            && let Some(slot) = self.inlet.samples.get(tag.index())
+        self.pass_on(tag, source_time);
+    }
+
+    fn pass_on(&mut self, tag: DcsTag, source_time: Stamp) {
+        if let Some(id) = self.measured(tag)
+            && let Some(slot) = self.inlet.samples.get(id.index())
         {
             self.sequence += 1;
-            let reading = field_reading(&self.view, known.tag);
-            slot.put(Sample { tag, value: reading.0, quality: reading.1, source_time, sequence: self.sequence });
+            let (value, quality) = field_reading(&self.view, tag);
+            slot.put(Sample { tag: id, value, quality, source_time, sequence: self.sequence });
         }
-        self.inlet.dcs.put(self.view);
+        if self.missing == 0 {
+            self.inlet.dcs.put(self.view);
+            self.inlet.set_link(true);
+        }
     }
 }
 

@@ -8,9 +8,12 @@
 //!
 //! # Invariants
 //! - Values go up only with a severity of good, and converted to the model's unit once, here.
-//! - A move is written only if it has not expired and its lease is still the DCS's, looked at right before the write.
+//! - A move is written only if, looked at right before the write, it has not expired, its lease is still the DCS's, the
+//!   DCS permits, and the loop still says that it is ON.
+//! - The loop hears nothing of a new connection until every tag was heard over it.
 //! - Nothing is queued: what the link could not write in time is lost and reported as failed.
-//! - Silence is an error: a subscription that says nothing for three periods is given up like a broken connection.
+//! - Silence is an error: a subscription that says nothing for three periods is given up like a broken connection. Once a
+//!   period every tag is read besides, for an item that has died among healthy ones.
 
 mod browse;
 mod connect;
@@ -146,10 +149,14 @@ impl Link {
                 Ok(connection) => {
                     backoff = Backoff::default();
                     self.counts.0.connects.fetch_add(1, Ordering::Relaxed);
-                    self.inlet.set_link(true);
+                    // What the loop ordered over the last connection is void.
+                    let (_void_move, _void_recommendation) =
+                        (self.orders.approved.take(), self.orders.recommended.take());
                     let why = outbound::serve(&connection, self).await;
                     self.inlet.set_link(false);
                     connection.close().await;
+                    // Its last words may have come between.
+                    self.inlet.set_link(false);
                     tracing::warn!(%why, "the connection to the DCS is lost");
                 }
                 Err(fatal @ (LinkError::Login { .. } | LinkError::Setup { .. })) => return Err(fatal),

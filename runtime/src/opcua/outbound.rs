@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use opcua::types::{AttributeId, NodeId, NumericRange, StatusCode, Variant, WriteValue};
 use safety::{ApprovedMove, MoveKind, Recommended, WriteReport};
-use signals::dcs::{ApcView, DcsTag, Direction, MvTag, Reading, WireValue};
+use signals::dcs::{ApcView, DcsTag, Direction, ModeActual, MvTag, Reading, WireValue};
 use signals::{Fixed, MAX_MVS, Quality};
+use tokio::time::Instant;
 
 use super::connect::Connection;
 use super::error::{LinkError, unreachable};
@@ -19,15 +20,23 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Serves a connection until it is lost; gives the reason.
 pub(super) async fn serve(connection: &Connection, link: &Link) -> LinkError {
     let plant = &link.settings.loaded.plant;
-    let silent_after = (3 * link.settings.clock.wall_span(plant.period())).max(Duration::from_secs(1));
+    let period = link.settings.clock.wall_span(plant.period());
+    let silent_after = (3 * period).max(Duration::from_secs(1));
     let mut writer = Writer::new(connection, link);
+    let mut next_read = Instant::now() + period;
     loop {
-        let written = tokio::select! {
-            () = link.orders.wake.notified() => writer.orders().await,
+        // Status before orders: what withdraws a move goes out before the move is looked at.
+        let done = tokio::select! {
+            biased;
+            () = tokio::time::sleep_until(next_read) => {
+                next_read = Instant::now() + period;
+                connection.read_all(&plant.dcs).await
+            }
             () = link.outlet.changed() => writer.status().await,
-            () = tokio::time::sleep(LOOK) => Ok(()),
+            () = link.orders.wake.notified() => writer.orders().await,
+            () = tokio::time::sleep(LOOK) => writer.watch().await,
         };
-        if let Err(why) = written {
+        if let Err(why) = done {
             return why;
         }
         if connection.open.ended.is_finished() {
@@ -39,6 +48,15 @@ pub(super) async fn serve(connection: &Connection, link: &Link) -> LinkError {
     }
 }
 
+/// A set-point in the tag's unit, inside the DCS's own limits as they came. Conversion to the model's unit and back may
+/// leave a value at its limit one bit outside, and the DCS would refuse it.
+fn within(value: f64, (lo, hi): (Option<f64>, Option<f64>)) -> f64 {
+    match (lo, hi) {
+        (Some(lo), Some(hi)) if lo <= hi => value.clamp(lo, hi),
+        _ => value,
+    }
+}
+
 /// Writes, and remembers what was written.
 struct Writer<'a> {
     connection: &'a Connection,
@@ -46,6 +64,8 @@ struct Writer<'a> {
     nodes: BTreeMap<DcsTag, NodeId>,
     view: ApcView,
     last: BTreeMap<DcsTag, WireValue>,
+    /// Tags whose last write was refused, and when they may be tried again.
+    refused: BTreeMap<DcsTag, Instant>,
     failures: Fixed<u32, MAX_MVS>,
     confirmed: u64,
     said_revision: bool,
@@ -62,6 +82,7 @@ impl<'a> Writer<'a> {
             nodes: ours.cloned().collect(),
             view: ApcView::sized(plant.mvs.len(), plant.cvs.len()),
             last: BTreeMap::new(),
+            refused: BTreeMap::new(),
             failures: Fixed::filled(0, plant.mvs.len()),
             confirmed: before.confirmed,
             said_revision: false,
@@ -81,21 +102,21 @@ impl<'a> Writer<'a> {
     /// Writes the set-points of a move, if at this last moment it may still be written.
     async fn write_move(&mut self, approved: ApprovedMove) -> Result<(), LinkError> {
         let (plant, now) = (&self.link.settings.loaded.plant, self.link.settings.clock.now());
-        let lease = self.link.inlet.dcs.read().and_then(|dcs| dcs.lease.good());
-        let stale_lease = approved.kind() == MoveKind::Move && lease != Some(approved.lease());
-        if now > approved.valid_until() || stale_lease {
+        let void = if now > approved.valid_until() { Some("it has expired") } else { self.withdrawn(&approved) };
+        if let Some(why) = void {
             self.link.counts.0.late_moves.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(id = approved.id(), stale_lease, "an approved move came too late and was not written");
+            tracing::warn!(id = approved.id(), why, "an approved move is not written any more");
             return Ok(());
         }
         let wanted = plant.mvs.iter().enumerate().filter_map(|(i, mv)| {
-            let tag = DcsTag::Mv(u8::try_from(i).ok()?, MvTag::SpReq);
-            Some((i, tag, WireValue::Double(mv.tag.to_model.to_tag(approved.set_point(i)?))))
+            let n = u8::try_from(i).ok()?;
+            let u = within(mv.tag.to_model.to_tag(approved.set_point(i)?), self.connection.heard.raw_clamp(n));
+            Some((i, DcsTag::Mv(n, MvTag::SpReq), WireValue::Double(u)))
         });
         let wanted: Vec<_> = wanted.collect();
         let writes: Vec<_> = wanted.iter().map(|(_, tag, value)| (*tag, value::to_variant(*value))).collect();
         let statuses = self.write(&writes).await?;
-        let mut all_good = true;
+        let mut all_good = !wanted.is_empty();
         for ((i, tag, _), status) in wanted.iter().zip(statuses) {
             all_good &= status.is_good();
             self.count(*tag, status);
@@ -109,6 +130,43 @@ impl<'a> Writer<'a> {
         let at = self.link.settings.clock.now();
         self.link.inlet.writes.put(WriteReport { confirmed: self.confirmed, failures: self.failures, at });
         Ok(())
+    }
+
+    /// Why a move may not be written although it has not expired: the world has changed since the interlock looked.
+    fn withdrawn(&self, approved: &ApprovedMove) -> Option<&'static str> {
+        if !self.connection.heard.is_complete() {
+            return Some("the DCS is not wholly heard over this connection");
+        }
+        let (Some(dcs), Some(ours)) = (self.link.inlet.dcs.read(), self.link.outlet.read()) else {
+            return Some("nothing is known of the DCS");
+        };
+        let mode = ours.mode_act.value;
+        match approved.kind() {
+            MoveKind::Track if matches!(mode, ModeActual::Off | ModeActual::Shed | ModeActual::Fault) => {
+                Some("the loop tracks no more")
+            }
+            MoveKind::Track => None,
+            MoveKind::Move if mode != ModeActual::On => Some("the loop is not ON any more"),
+            MoveKind::Move if dcs.lease.good() != Some(approved.lease()) => Some("its lease is over"),
+            MoveKind::Move if dcs.permit.good() != Some(true) || dcs.wd_ok.good() != Some(true) => {
+                Some("the DCS permits no more")
+            }
+            MoveKind::Move => None,
+        }
+    }
+
+    /// A loop that puts no status for two periods hangs, and says nothing more: say FAULT in its stead, so that the DCS
+    /// need not wait for its watchdog.
+    async fn watch(&mut self) -> Result<(), LinkError> {
+        let Some(mut view) = self.link.outlet.read() else { return Ok(()) };
+        let silent = self.link.settings.clock.now().since(view.hb_apc.source_time);
+        if view.mode_act.value == ModeActual::Fault || silent <= 2 * self.link.settings.loaded.plant.period() {
+            return Ok(());
+        }
+        tracing::error!(?silent, "the control loop says nothing any more");
+        view.mode_act.value = ModeActual::Fault;
+        self.link.outlet.put(view);
+        self.status().await
     }
 
     async fn write_recommendation(&mut self, recommended: Recommended) -> Result<(), LinkError> {
@@ -137,23 +195,30 @@ impl<'a> Writer<'a> {
             let Some(reading) = self.view.field_mut(tag).map(|f| f.get()) else { continue };
             let Reading { value, quality: Quality::Good, .. } = reading else { continue };
             let value = self.in_tag_unit(tag, value);
-            if self.last.get(&tag) != Some(&value) {
+            let may_try = self.refused.get(&tag).is_none_or(|from| Instant::now() >= *from);
+            if may_try && self.last.get(&tag) != Some(&value) {
                 changed.push((tag, value));
             }
         }
         let mut writes: Vec<_> = changed.iter().map(|(tag, value)| (*tag, value::to_variant(*value))).collect();
         if !self.said_revision {
             writes.push((DcsTag::CfgRev, Variant::from(self.link.settings.loaded.revision.clone())));
-            self.said_revision = true;
         }
         if writes.is_empty() {
             return Ok(());
         }
         let statuses = self.write(&writes).await?;
+        self.said_revision |= statuses.get(changed.len()).is_some_and(StatusCode::is_good);
+        let period = self.link.settings.clock.wall_span(self.link.settings.loaded.plant.period());
         for ((tag, value), status) in changed.into_iter().zip(&statuses) {
             self.count(tag, *status);
-            // What was refused counts as written, too: it is not tried again until it changes.
-            self.last.insert(tag, value);
+            // What was refused is tried again, once a period: the DCS must not go on believing what we said before.
+            if status.is_good() {
+                self.last.insert(tag, value);
+                self.refused.remove(&tag);
+            } else {
+                self.refused.insert(tag, Instant::now() + period);
+            }
         }
         Ok(())
     }
@@ -180,13 +245,45 @@ impl<'a> Writer<'a> {
             return Ok(Vec::new());
         }
         let dcs = &self.link.settings.loaded.plant.dcs;
-        self.connection.open.session.write(&values).await.map_err(|e| unreachable(dcs, "write", &e.to_string()))
+        let write = self.connection.open.session.write(&values);
+        let statuses = write.await.map_err(|e| unreachable(dcs, "write", &e.to_string()))?;
+        if statuses.len() == values.len() {
+            return Ok(statuses);
+        }
+        let answer = format!("{} values were written, {} answers came", values.len(), statuses.len());
+        Err(unreachable(dcs, "write", &answer))
     }
 
     fn count(&self, tag: DcsTag, status: StatusCode) {
         if status.is_bad() {
             self.link.counts.0.failed_writes.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%tag, %status, "the DCS refused a write");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Affine;
+
+    #[test]
+    fn a_set_point_at_its_limit_stays_at_it_through_conversion_and_back() {
+        let by = Affine::between(&"degC".parse().unwrap(), &"K".parse().unwrap()).unwrap();
+        let mut outside = 0;
+        for tenth in 0..2001 {
+            let clamp = f64::from(tenth) / 10.0;
+            let back = by.to_tag(by.value(clamp));
+            outside += usize::from(back > clamp);
+            assert!(within(back, (Some(0.0), Some(clamp))) <= clamp);
+        }
+        assert!(outside > 0, "the negative control: conversion alone leaves some outside");
+    }
+
+    #[test]
+    fn crossed_or_unknown_limits_leave_a_set_point_alone() {
+        for limits in [(Some(2.0), Some(1.0)), (None, Some(1.0)), (Some(f64::NAN), Some(1.0))] {
+            assert!((within(5.0, limits) - 5.0).abs() < f64::EPSILON);
         }
     }
 }
