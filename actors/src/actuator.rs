@@ -17,7 +17,9 @@ pub(crate) struct Actuator {
 
 impl Stage for Actuator {
     fn step(&mut self) {
-        let Some(approved) = self.board.approved.take() else { return };
+        // An actuator that was down for a while finds an approval whose time is over.
+        let now = self.clock.now();
+        let Some(approved) = self.board.approved.take().filter(|a| now <= a.valid_until()) else { return };
         let cycle = approved.cycle();
         self.sink.write(approved);
         // Tracking and holding follow other rhythms; only the answer to a cycle's proposal is timed.

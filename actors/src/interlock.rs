@@ -63,6 +63,10 @@ impl Guard {
                 self.board.recommended.put(recommended);
                 self.next.ring(self.clock.wall_ns());
             }
+            // What was approved and not yet fetched is withdrawn with the loop: no write after a shed or a trip (I5).
+            Verdict::Withhold(_) | Verdict::Trip(_) if !decision.state.is_engaged() => {
+                let _withdrawn = self.board.approved.take();
+            }
             Verdict::Withhold(_) | Verdict::Trip(_) => {}
         }
         self.board.outlet.put(view);

@@ -169,20 +169,16 @@ async fn a_crash_of_the_interlock_withdraws_everything_until_the_operator_return
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stage_that_crashes_again_and_again_is_given_up_the_loop_sheds_and_ends() {
+async fn a_stage_that_crashes_again_and_again_ends_the_loop_and_the_dcs_has_the_mvs() {
     quietly_panicking();
     for stage in ["estimator", "actuator", "interlock"] {
         let bench = Bench::start("cstr", 6, |_| {}).await.unwrap();
         bench.engage().await;
         bench.crashes.inject(stage, 1000);
-        // The actuator has nothing to do while the loop is not engaged: the operator engages as often as it takes.
-        for _ in 0..5 {
-            bench.periods(40).await;
-            if bench.ended().is_none() && bench.state() == State::Shed {
-                bench.engage().await;
-            }
-        }
-        assert!(bench.ended().is_some_and(|why| why.contains("given up")), "{stage}: {:?}", bench.ended());
+        bench.periods(80).await;
+        // A loop that has shed gives its actuator nothing to crash at: the watchdog of the DCS was faster.
+        let given_up = bench.ended().is_some_and(|why| why.contains("given up"));
+        assert_eq!(given_up, stage != "actuator", "{stage}: {:?}", bench.ended());
         if stage != "interlock" {
             assert_eq!(bench.state(), State::Shed, "{stage}");
         }

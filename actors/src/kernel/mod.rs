@@ -3,8 +3,9 @@
 //! - [`Latest`]: one newest-value slot per edge; never a queue.
 //! - [`Doorbell`]: a coalesced, zero-sized wake-up with a stable address that survives a restart of its actor.
 //! - [`Stage`] and its shell: one ractor actor per stage that answers the bell and does one step.
-//! - [`Clock`]: the only reader of a clock; wall or virtual.
-//! - [`Pacer`]: beats on absolute time that keep their phase and never burst.
+//! - [`Clock`]: the reader of the clock; wall or virtual.
+//! - [`Pacer`]: beats on absolute time that keep their phase and never burst. Beside [`Clock`], the only one that asks for
+//!   the time.
 //! - [`supervision`]: restarts with intensity and backoff in control periods.
 //!
 //! Why not plain ractor: its mailboxes are unbounded, a panicked actor loses its state and its address, and its
