@@ -97,7 +97,8 @@ pub struct Totals {
     pub cost: f64,
     /// The same for the plant whose inputs never moved.
     pub cost_open_loop: f64,
-    /// The greatest noise-free excess over an operator's limit, in percent of the CV's range.
+    /// The greatest noise-free excess over an operator's limit, in percent of the CV's range; infinite, and null in
+    /// JSON, once an output was no number.
     pub max_limit_violation: f64,
 }
 

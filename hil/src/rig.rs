@@ -14,7 +14,7 @@ use signals::dcs::{ApcView, DcsTag, DcsView, WireValue};
 use signals::{Quality, Stamp};
 
 use crate::command::{Ack, Command, CommandError, Measured};
-use crate::config::RigConfig;
+use crate::config::{RigConfig, Span};
 use crate::dcs::{Dcs, Texts, WriteRefusal};
 use crate::emulator::Emulator;
 use crate::instruments::Instruments;
@@ -216,8 +216,8 @@ impl Rig {
         let totals = &mut self.totals;
         for (cv, said) in self.config.cvs.iter().zip(&self.dcs.view().cvs).filter(|(_, said)| said.opr_on.value) {
             let (Some(&pv), Some(&twin)) = (y.get(cv.output), y_open_loop.get(cv.output)) else { continue };
-            let over = (pv - said.hi_opr.value).max(said.lo_opr.value - pv).max(0.0);
-            totals.max_limit_violation = totals.max_limit_violation.max(100.0 * over / cv.range.width());
+            let limits = Span { low: said.lo_opr.value, high: said.hi_opr.value };
+            totals.max_limit_violation = totals.max_limit_violation.max(limits.excess_pct(pv, cv.range));
             if let Some(sp) = said.sp_opr.good().filter(|_| period_ends) {
                 let cost = |value: f64| cv.weight * ((value - sp) / cv.range.width()).powi(2);
                 totals.cost += cost(pv);

@@ -90,6 +90,22 @@ fn limits_are_judged_on_the_truth_in_percent_of_range() {
     assert!(off.summary().totals.max_limit_violation < 1e-12, "a CV that is switched off is not judged");
 }
 
+/// The largest excess is kept, so a plant that recovers from NaN has still been out of its limits.
+#[test]
+fn an_output_that_is_no_number_is_an_infinite_violation_and_null_in_json() {
+    let mut rig = rig();
+    rig.step(TS);
+    assert!(rig.summary().totals.max_limit_violation < 1e-12);
+    assert!(rig.emulator.disturb(0, f64::NAN));
+    rig.step(TS);
+    assert!(rig.truth()[0].is_nan(), "the test needs a NaN, {:?}", rig.truth());
+    let violation = rig.summary().totals.max_limit_violation;
+    assert!(violation.is_infinite() && violation > 0.0, "{violation}");
+    for json in [serde_json::to_value(rig.summary()).unwrap(), serde_json::to_value(rig.snapshot()).unwrap()] {
+        assert_eq!(json.get("max_limit_violation"), Some(&serde_json::Value::Null), "{json}");
+    }
+}
+
 #[test]
 fn faults_of_measurements_reach_the_application_and_not_the_plant() {
     let mut rig = rig();

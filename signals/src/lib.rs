@@ -1,7 +1,7 @@
 //! The words of the loop, shared by every crate and knowing none of them.
 //!
-//! A measurement enters as a [`Sample`], a controller's wish leaves as a [`ProposedMove`]; what lies between them
-//! (`Screened`, `Frame`, `Estimate`, `Verdict`, `ApprovedMove`) is made, and can only be made, by the crate whose
+//! A measurement enters as a [`Sample`]. A [`ProposedMove`] is a wish: anyone may make one, and it binds nobody. What
+//! carries trust (`Screened`, `Frame`, `Estimate`, `ApprovedMove`) is made, and can only be made, by the crate whose
 //! stage it is. [`dcs`] holds the vocabulary of the hand-shake with the distributed control system: one table of
 //! tags that both sides of the wire read.
 //!

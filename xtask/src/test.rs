@@ -17,6 +17,10 @@ const INTEROP_CLIENT: &str = "asyncua";
 const INTEROP_CLIENT_VERSION: &str = "2.1.0";
 /// The tests that need the client look for a Python here and skip without it.
 const PYTHON_VARIABLE: &str = "OUTRIGGER_TEST_PYTHON";
+/// Where this one is set, they fail instead.
+const REQUIRE_VARIABLE: &str = "OUTRIGGER_REQUIRE_PYTHON";
+/// Without nextest nothing gives a `wall_` test the machine to itself, so every test runs alone.
+const WITHOUT_NEXTEST: [&str; 6] = ["test", "--workspace", "--all-targets", "--locked", "--", "--test-threads=1"];
 
 /// Format, lints, house test, unit tests, scenarios, interop tests and doctests.
 #[derive(Debug, Args)]
@@ -123,16 +127,18 @@ fn tests(root: &Path) -> Result<Outcome> {
     let python = venv_python(root);
     let mut envs: Vec<(&str, &OsStr)> = Vec::new();
     if has_client(&python) {
-        envs.push((PYTHON_VARIABLE, python.as_os_str()));
+        envs.extend([(PYTHON_VARIABLE, python.as_os_str()), (REQUIRE_VARIABLE, OsStr::new("1"))]);
     } else {
-        eprintln!("    no {INTEROP_CLIENT} {INTEROP_CLIENT_VERSION} in target/venv: the interop tests will skip");
+        eprintln!(
+            "    no {INTEROP_CLIENT} {INTEROP_CLIENT_VERSION} in target/venv: the interop tests skip, or fail if {REQUIRE_VARIABLE} is set"
+        );
     }
     let cargo = crate::cargo();
     if quiet(&cargo, &["nextest", "--version"]) {
         return command(root, &cargo, &["nextest", "run", "--workspace", "--locked"], &envs);
     }
     eprintln!("    cargo-nextest is missing: falling back to `cargo test` (cargo install cargo-nextest --locked)");
-    command(root, &cargo, &["test", "--workspace", "--all-targets", "--locked"], &envs)
+    command(root, &cargo, &WITHOUT_NEXTEST, &envs)
 }
 
 fn venv_python(root: &Path) -> PathBuf {
@@ -154,6 +160,19 @@ fn has_client(python: &Path) -> bool {
     quiet(python.as_os_str(), &["-c", &script])
 }
 
+/// On a CI machine, and wherever a person says so, interop tests that skip would be a green light for nothing.
+fn client_is_required(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    variable("CI").is_some_and(|value| value == "true") || variable(REQUIRE_VARIABLE).is_some()
+}
+
+fn without_python(required: bool) -> Outcome {
+    if required {
+        Outcome::Failed("python3 is missing, and the interop tests must run here".to_owned())
+    } else {
+        Outcome::Skipped("python3 is missing, so the interop tests will skip".to_owned())
+    }
+}
+
 /// Sets up `target/venv` with the pinned client, once.
 fn interop_client(root: &Path) -> Result<Outcome> {
     let python = venv_python(root);
@@ -163,7 +182,7 @@ fn interop_client(root: &Path) -> Result<Outcome> {
     }
     let system = OsString::from("python3");
     if !quiet(&system, &["--version"]) {
-        return Ok(Outcome::Skipped("python3 is missing, so the interop tests will skip".to_owned()));
+        return Ok(without_python(client_is_required(|name| std::env::var_os(name))));
     }
     let made = command(root, &system, &["-m", "venv", "--clear", "target/venv"], &[])?;
     if !matches!(made, Outcome::Passed) {
@@ -172,4 +191,31 @@ fn interop_client(root: &Path) -> Result<Outcome> {
     let pin = format!("{INTEROP_CLIENT}=={INTEROP_CLIENT_VERSION}");
     let args = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", pin.as_str()];
     command(root, python.as_os_str(), &args, &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_python_the_step_is_skipped_at_home_and_fails_on_ci() {
+        for (set, required) in [
+            (None, false),
+            (Some(("CI", "")), false),
+            (Some(("CI", "false")), false),
+            (Some(("CI", "true")), true),
+            (Some((REQUIRE_VARIABLE, "1")), true),
+        ] {
+            let found = client_is_required(|name| set.filter(|(n, _)| *n == name).map(|(_, value)| value.into()));
+            assert_eq!(found, required, "{set:?}");
+            assert_eq!(matches!(without_python(found), Outcome::Failed(_)), required, "{set:?}");
+            assert_eq!(matches!(without_python(found), Outcome::Skipped(_)), !required, "{set:?}");
+        }
+    }
+
+    #[test]
+    fn the_fallback_gives_each_test_the_machine_to_itself() {
+        let own = WITHOUT_NEXTEST.iter().position(|arg| *arg == "--").unwrap();
+        assert_eq!(WITHOUT_NEXTEST[own + 1..], ["--test-threads=1"]);
+    }
 }

@@ -1,5 +1,5 @@
-//! The reader of the clock. Everything else is told the time; only the pacer next door asks the kernel once more, for the
-//! absolute start of its timer.
+//! The reader of the clock. Everything else is told the time; only the pacer next door asks too, for the start and the
+//! lateness of its timer.
 #![allow(clippy::disallowed_methods, reason = "this is the module that the rule points to")]
 
 use std::time::{Duration, Instant, SystemTime};

@@ -46,9 +46,13 @@ impl Span {
         (self.low..=self.high).contains(&value)
     }
 
-    /// How far `value` lies outside, in percent of `scale`'s width; 0 inside.
+    /// How far `value` lies outside, in percent of `scale`'s width; 0 inside. A value that is no number is infinitely
+    /// far out: nothing says that it is inside, and `f64::max` would drop it.
     #[must_use]
     pub fn excess_pct(self, value: f64, scale: Self) -> f64 {
+        if !value.is_finite() {
+            return f64::INFINITY;
+        }
         100.0 * (value - self.high).max(self.low - value).max(0.0) / scale.width()
     }
 }

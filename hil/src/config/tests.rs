@@ -99,3 +99,15 @@ fn the_timeline_is_put_in_order() {
     let config = RigConfig::parse(&text, "x.toml").unwrap();
     assert_eq!(config.timeline.iter().map(|s| s.line.as_str()).collect::<Vec<_>>(), ["mode on", "engage"]);
 }
+
+#[test]
+fn excess_is_percent_of_the_scale_and_infinite_for_what_is_no_number() {
+    let (limits, scale) = (Span { low: 1.0, high: 3.0 }, Span { low: 0.0, high: 4.0 });
+    for (value, want) in [(1.0, 0.0), (2.0, 0.0), (3.0, 0.0), (4.0, 25.0), (-1.0, 50.0)] {
+        assert!((limits.excess_pct(value, scale) - want).abs() < 1e-12, "{value}");
+    }
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let excess = limits.excess_pct(value, scale);
+        assert!(excess.is_infinite() && excess > 0.0, "{value}: {excess}");
+    }
+}

@@ -147,7 +147,11 @@ impl AuthManager for Gate {
         let role = Role::ALL.into_iter().find(|role| role.user() == username);
         role.filter(|role| self.credentials.password_is(*role, password.get()))
             .map(|role| UserToken(role.user().to_owned()))
-            .ok_or_else(|| rejected("unknown user or wrong password"))
+            .ok_or_else(|| {
+                let why = "unknown user or wrong password";
+                tracing::warn!(user = ?username, why, "login refused");
+                rejected(why)
+            })
     }
 
     async fn authenticate_x509_identity_token(
@@ -156,7 +160,11 @@ impl AuthManager for Gate {
         signing_thumbprint: &Thumbprint,
     ) -> Result<UserToken, Error> {
         let known = self.credentials.certificates.iter().find(|(thumbprint, _)| thumbprint == signing_thumbprint);
-        known.map(|(_, role)| UserToken(role.user().to_owned())).ok_or_else(|| rejected("unknown user certificate"))
+        known.map(|(_, role)| UserToken(role.user().to_owned())).ok_or_else(|| {
+            let why = "unknown user certificate";
+            tracing::warn!(thumbprint = %signing_thumbprint.as_hex_string(), why, "login refused");
+            rejected(why)
+        })
     }
 
     fn effective_user_access_level(&self, token: &UserToken, level: AccessLevel, node: &NodeId) -> AccessLevel {

@@ -59,45 +59,64 @@ pub(crate) struct DemoArgs {
     programs: Option<PathBuf>,
 }
 
-/// Runs the demo; `false` if the verdict is not good.
+/// Runs the demo; `false` if the verdict is not good. With `--json` an object is printed whatever happens.
 pub(crate) fn run(args: &DemoArgs) -> Result<bool> {
+    let verdict = told(perform(args), args.json)?;
+    if args.json {
+        println!("{}", serde_json::to_string(&verdict)?);
+    } else {
+        println!("{}", verdict.table());
+    }
+    Ok(verdict.ok)
+}
+
+/// Who reads JSON is told in JSON why nothing was played; a person reads the error as it is.
+fn told(performed: Result<verdict::Verdict>, json: bool) -> Result<verdict::Verdict> {
+    match performed {
+        Err(error) if json => Ok(verdict::Verdict::not_played(format!("{error:#}"))),
+        performed => performed,
+    }
+}
+
+/// Sets the stage, plays, judges and draws. An error means that nothing was played.
+fn perform(args: &DemoArgs) -> Result<verdict::Verdict> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("signals cannot be caught")?;
     }
+    let places = places(args)?;
+    let live = std::io::stdout().is_terminal() && !args.json;
+    let mut stage = Stage::set(&places, f64::from(args.seconds), live)?;
+    if let Err(error) = stage.play(&interrupted) {
+        stage.mishaps.push(format!("{error:#}"));
+    }
+    let (mut verdict, history) = stage.strike(&places);
+    draw(&places.artifacts.join("run.svg"), &history, &mut verdict);
+    eprintln!("demo: plot, report and logs are in {}", places.artifacts.display());
+    if !verdict.ok {
+        for name in ["runtime.log", "rig.log"] {
+            eprintln!("--- the end of {name}\n{}", processes::tail(&places.artifacts.join(name), 12));
+        }
+    }
+    Ok(verdict)
+}
+
+/// Draws the plot; one that cannot be drawn is a failure of the run beside the others.
+fn draw(picture: &Path, history: &History, verdict: &mut verdict::Verdict) {
+    if let Err(error) = plot::draw(picture, history, SPEED) {
+        verdict.fail(format!("{} cannot be drawn: {error:#}", picture.display()));
+    }
+}
+
+/// The two programs, built if need be, and an empty folder for the run.
+fn places(args: &DemoArgs) -> Result<Places> {
     let root = crate::root()?;
     let artifacts = prepare(&root, args.keep.as_deref())?;
     let programs = match &args.programs {
         Some(folder) => folder.canonicalize().with_context(|| format!("no folder {}", folder.display()))?,
         None => build(&root)?,
     };
-    let places = Places {
-        outrigger: programs.join("outrigger"),
-        rig: programs.join("outrigger-hil"),
-        artifacts: artifacts.clone(),
-        root,
-    };
-    let live = std::io::stdout().is_terminal() && !args.json;
-    let mut stage = Stage::set(&places, f64::from(args.seconds), live)?;
-    if let Err(error) = stage.play(&interrupted) {
-        stage.mishaps.push(format!("{error:#}"));
-    }
-    let (verdict, history) = stage.strike(&places);
-
-    let picture = artifacts.join("run.svg");
-    plot::draw(&picture, &history, SPEED).with_context(|| format!("{} cannot be drawn", picture.display()))?;
-    if args.json {
-        println!("{}", serde_json::to_string(&verdict)?);
-    } else {
-        println!("{}", verdict.table());
-    }
-    eprintln!("demo: plot, report and logs are in {}", artifacts.display());
-    if !verdict.ok {
-        for name in ["runtime.log", "rig.log"] {
-            eprintln!("--- the end of {name}\n{}", processes::tail(&artifacts.join(name), 12));
-        }
-    }
-    Ok(verdict.ok)
+    Ok(Places { outrigger: programs.join("outrigger"), rig: programs.join("outrigger-hil"), artifacts, root })
 }
 
 /// An empty folder for the run's files. Only our own default folder is ever emptied.
@@ -325,4 +344,35 @@ fn ready(rig: &mut Rig, places: &Places) -> Result<(String, String)> {
         }
     }
     bail!("the rig was not ready within 30 s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_up_that_fails_is_an_object_for_json_and_an_error_for_people() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keep, programs) = (Some(folder.path().join("run")), Some(folder.path().join("no programs")));
+        let args = DemoArgs { seconds: 20, json: true, keep, programs };
+        let nothing_played = || places(&args).map(|_| verdict::Verdict::default());
+        let json = serde_json::to_value(told(nothing_played(), true).unwrap()).unwrap();
+        assert_eq!((&json["ok"], json["failures"].as_array().unwrap().len()), (&false.into(), 1), "{json}");
+        assert!(json["failures"][0].as_str().unwrap().contains("no programs"), "{json}");
+        assert!(told(nothing_played(), false).unwrap_err().to_string().contains("no programs"));
+    }
+
+    #[test]
+    fn a_plot_that_cannot_be_drawn_fails_the_run_and_keeps_the_verdict() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut verdict = verdict::judge(&verdict::Evidence::default());
+        let before = serde_json::to_value(&verdict).unwrap();
+        draw(&folder.path().join("no such folder/run.svg"), &History::default(), &mut verdict);
+        let after = serde_json::to_value(&verdict).unwrap();
+        let failures = |json: &serde_json::Value| json["failures"].as_array().unwrap().clone();
+        let (kept, added) = (failures(&before), failures(&after));
+        assert_eq!(added[..kept.len()], kept);
+        assert!(added[kept.len()].as_str().unwrap().contains("cannot be drawn"), "{added:?}");
+        assert_eq!(after["ok"], false);
+    }
 }

@@ -3,7 +3,16 @@
 //! Fields that this command does not use are ignored, so either program may say more. A number that is not finite
 //! arrives as `null`.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+fn nan() -> f64 {
+    f64::NAN
+}
+
+/// A number, or NaN where JSON has `null` in its place: a fault to be judged, not a line to be refused.
+fn or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+}
 
 /// One line of `outrigger-hil plant --json`.
 #[derive(Clone, Debug, Deserialize)]
@@ -49,9 +58,9 @@ pub(crate) struct Cycle {
     pub(crate) mv: Vec<MvState>,
     #[serde(default)]
     pub(crate) dv: Vec<DvState>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nan")]
     pub(crate) cost: f64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nan")]
     pub(crate) cost_open_loop: f64,
 }
 
@@ -92,12 +101,15 @@ pub(crate) struct DvState {
 /// The rig's last line.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Summary {
+    #[serde(default = "nan", deserialize_with = "or_nan")]
     pub(crate) cost: f64,
+    #[serde(default = "nan", deserialize_with = "or_nan")]
     pub(crate) cost_open_loop: f64,
-    /// Percent of the CV's span beyond its operator limits, at worst.
+    /// Percent of the CV's span beyond its operator limits, at worst; NaN if the rig did not say or could not tell.
+    #[serde(default = "nan", deserialize_with = "or_nan")]
     pub(crate) max_limit_violation: f64,
     pub(crate) writes_while_not_on: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nan")]
     pub(crate) bump_pct: f64,
     /// Every `MODE_ACT` in the order in which it was reported.
     #[serde(default)]
@@ -177,5 +189,18 @@ mod tests {
         assert_eq!(cycle.mv[0].mode, "RCAS");
         assert!(matches!(serde_json::from_str(r#"{"event":"tea","sugar":1}"#).unwrap(), RigLine::Other));
         assert!(serde_json::from_str::<RigLine>(r#"{"event":"ready"}"#).is_err());
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_or_not_said_is_no_number_and_no_zero() {
+        for said in ["\"cost\":null,\"cost_open_loop\":null,\"max_limit_violation\":null,", ""] {
+            let line = format!(r#"{{"event":"summary",{said}"writes_while_not_on":0}}"#);
+            let RigLine::Summary(summary) = serde_json::from_str(&line).unwrap() else { panic!("not a summary") };
+            assert!(summary.max_limit_violation.is_nan() && summary.cost.is_nan(), "{summary:?}");
+            assert!(summary.cost_open_loop.is_nan(), "{summary:?}");
+        }
+        let cycle = r#"{"event":"cycle","t_s":18,"cost":null,"cost_open_loop":null}"#;
+        let RigLine::Cycle(cycle) = serde_json::from_str(cycle).unwrap() else { panic!("not a cycle") };
+        assert!(cycle.cost.is_nan() && cycle.cost_open_loop.is_nan());
     }
 }

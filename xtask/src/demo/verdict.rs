@@ -29,7 +29,7 @@ pub(super) struct Evidence<'a> {
 }
 
 /// The result of a run: the object that `--json` prints.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Verdict {
     pub(super) ok: bool,
     cycles: u64,
@@ -107,7 +107,10 @@ fn summary_faults(summary: &Summary) -> Vec<String> {
     }
     // Not `> 0`: a violation that is not a number is one too.
     if summary.max_limit_violation.is_nan() || summary.max_limit_violation > 0.0 {
-        faults.push(format!("a CV was {:.3} % of its span beyond a limit", summary.max_limit_violation));
+        faults.push(match summary.max_limit_violation {
+            violation if violation.is_finite() => format!("a CV was {violation:.3} % of its span beyond a limit"),
+            _ => "how far a CV was beyond a limit is no number".to_owned(),
+        });
     }
     if summary.writes_while_not_on != 0 {
         faults.push(format!("{} write(s) moved a set-point while not ON", summary.writes_while_not_on));
@@ -133,6 +136,25 @@ fn tracking_error_pct(cycles: &[Cycle]) -> Option<f64> {
 }
 
 impl Verdict {
+    /// The result of a run that could not be set up: it has a reason and no numbers.
+    pub(super) fn not_played(why: String) -> Self {
+        let unknown = f64::NAN;
+        Self {
+            failures: vec![why],
+            cost: unknown,
+            cost_open_loop: unknown,
+            max_limit_violation: unknown,
+            bump_pct: unknown,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what went wrong after the run was judged.
+    pub(super) fn fail(&mut self, why: String) {
+        self.ok = false;
+        self.failures.push(why);
+    }
+
     /// The result as a table for people.
     pub(super) fn table(&self) -> String {
         let mut text = String::new();
@@ -269,6 +291,36 @@ mod tests {
             assert_eq!(failures.len(), 1, "{words}: {failures:?}");
             assert!(failures[0].contains(words), "{words}: {failures:?}");
         }
+    }
+
+    /// As it comes over the wire: JSON has no infinity, so the rig's infinite violation is a null.
+    #[test]
+    fn a_violation_without_a_number_fails_the_run() {
+        for said in [r#""max_limit_violation":null,"#, ""] {
+            let text = format!(r#"{{{said}"cost":0.4,"cost_open_loop":2,"writes_while_not_on":0}}"#);
+            let read: Summary = serde_json::from_str(&text).unwrap();
+            let failures = spoil_summary(|s| s.max_limit_violation = read.max_limit_violation);
+            assert_eq!(failures.len(), 1, "{failures:?}");
+            assert!(failures[0].contains("beyond a limit"), "{failures:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_never_played_is_one_object_with_its_failure_and_no_made_up_number() {
+        let json = serde_json::to_value(Verdict::not_played("no rig".to_owned())).unwrap();
+        assert_eq!((&json["ok"], &json["failures"]), (&false.into(), &serde_json::json!(["no rig"])));
+        for number in ["cost", "cost_open_loop", "max_limit_violation", "bump_pct", "tracking_error_pct"] {
+            assert!(json[number].is_null(), "{number}: {json}");
+        }
+    }
+
+    #[test]
+    fn a_later_failure_spoils_a_good_verdict_and_keeps_its_numbers() {
+        let cycles = vec![cycle(0.851, "ON"); 20];
+        let mut verdict = judge(&good(&cycles));
+        assert!(verdict.ok);
+        verdict.fail("no picture".to_owned());
+        assert!(!verdict.ok && verdict.failures == ["no picture"] && verdict.cost < verdict.cost_open_loop);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Reads `cargo metadata`, the sources' `use` paths and `xtask/house.toml`, and fails on an arrow that points up, a
 //! crate or a foreign library that is not listed or away from home, a library reached that must not be, and modules of
-//! one crate that use each other in a ring. Every fault is printed at once, with the file to mend and the key. Then
+//! one crate that use each other in a ring, and on a permission that nobody uses. Every fault is printed at once, with the file to mend and the key. Then
 //! `docs/crate-graph.svg` is drawn from the same facts.
 
 mod facts;

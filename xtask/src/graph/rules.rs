@@ -52,6 +52,7 @@ impl Plan {
 /// Every fault of the house, one line each: the file to mend, the key, what is wrong.
 pub(super) fn check(plan: &Plan, house: &House) -> Vec<String> {
     let mut faults = plan_faults(plan, house);
+    faults.extend(idle_grants(plan, house));
     for krate in &house.crates {
         let Some(room) = plan.crates.get(&krate.name) else {
             faults.push(format!("xtask/house.toml: [crates.{}] is missing: a crate without a floor", krate.name));
@@ -99,6 +100,35 @@ fn plan_faults(plan: &Plan, house: &House) -> Vec<String> {
     }
     let strangers = plan.never_reaches.keys().filter(|name| !plan.crates.contains_key(*name));
     faults.extend(strangers.map(|s| format!("xtask/house.toml: [never_reaches] {s}: no crate of this name")));
+    faults
+}
+
+/// Permissions of the plan that nobody uses: a door left open is a rule not kept. A grant comes with its first use.
+fn idle_grants(plan: &Plan, house: &House) -> Vec<String> {
+    let mut faults = Vec::new();
+    // Grants to or of what does not exist, and upward ones, are faults already.
+    let krate = |name: &str| house.crates.iter().find(|krate| krate.name == name);
+    for (name, room) in &plan.crates {
+        let Some(krate) = krate(name) else { continue };
+        let idle = room.may_use.iter().filter(|granted| {
+            let downward = plan.crates.get(*granted).is_some_and(|other| other.floor <= room.floor);
+            downward && !krate.uses.iter().any(|used| used.ours && used.name == **granted)
+        });
+        faults
+            .extend(idle.map(|granted| format!("xtask/house.toml: [crates.{name}] may_use: `{granted}` is not used")));
+    }
+    let lists = [("home", &plan.home), ("everyday", &plan.everyday), ("test_tools", &plan.test_tools)];
+    for (table, list) in lists {
+        for (library, homes) in list {
+            let idle = homes.iter().filter_map(|home| krate(home)).filter(|krate| {
+                let counts = |kind| table != "test_tools" || kind == Kind::Dev || krate.name == "tests";
+                !krate.uses.iter().any(|used| !used.ours && used.name == *library && counts(used.kind))
+            });
+            let line =
+                |krate: &Crate| format!("xtask/house.toml: [{table}] {library}: `{}` does not use it", krate.name);
+            faults.extend(idle.map(line));
+        }
+    }
     faults
 }
 
@@ -188,9 +218,12 @@ mod tests {
         House {
             crates: vec![
                 krate("beside", vec![]),
-                krate("high", vec![used("low", Kind::Normal), used("tokio", Kind::Normal)]),
-                krate("low", vec![used("serde", Kind::Normal), used("proptest", Kind::Dev)]),
-                krate("tests", vec![used("high", Kind::Normal), used("proptest", Kind::Normal)]),
+                krate("high", ["low", "serde", "tokio"].map(|name| used(name, Kind::Normal)).to_vec()),
+                krate(
+                    "low",
+                    vec![used("criterion", Kind::Dev), used("proptest", Kind::Dev), used("serde", Kind::Normal)],
+                ),
+                krate("tests", ["beside", "high", "low", "proptest"].map(|name| used(name, Kind::Normal)).to_vec()),
             ],
         }
     }
@@ -298,7 +331,29 @@ mod tests {
         let plan: Plan = toml::from_str(include_str!("../../house.toml")).unwrap();
         let name = |name: &String| Crate { name: name.clone(), folder: name.clone(), ..Crate::default() };
         let house = House { crates: plan.crates.keys().map(name).collect() };
-        assert_eq!(check(&plan, &house), Vec::<String>::new());
+        assert_eq!(plan_faults(&plan, &house), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_permission_that_nobody_uses_is_a_fault() {
+        let granted = |change: fn(&mut Plan)| {
+            let mut plan = plan();
+            change(&mut plan);
+            check(&plan, &sound())
+        };
+        fn to<'a>(table: &'a mut BTreeMap<String, Vec<String>>, library: &str) -> &'a mut Vec<String> {
+            table.entry(library.to_owned()).or_default()
+        }
+        let may_use = granted(|plan| plan.crates.get_mut("high").unwrap().may_use.push("beside".to_owned()));
+        one(&may_use, "[crates.high] may_use: `beside` is not used");
+        one(&granted(|plan| to(&mut plan.home, "tokio").push("tests".to_owned())), "[home] tokio: `tests`");
+        one(&granted(|plan| to(&mut plan.everyday, "anyhow").push("high".to_owned())), "[everyday] anyhow: `high`");
+        one(
+            &granted(|plan| to(&mut plan.test_tools, "proptest").push("high".to_owned())),
+            "[test_tools] proptest: `high`",
+        );
+        // A library used in earnest is no use of it in tests.
+        one(&granted(|plan| to(&mut plan.test_tools, "serde").push("low".to_owned())), "[test_tools] serde: `low`");
     }
 
     #[test]
