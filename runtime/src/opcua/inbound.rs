@@ -247,3 +247,59 @@ fn field_reading(view: &DcsView, tag: DcsTag) -> (f64, Quality) {
     };
     reading.map_or((f64::NAN, Quality::Bad), |r| (r.value, r.quality))
 }
+
+#[cfg(test)]
+mod tests {
+    use opcua::types::{DateTime, Variant};
+
+    use super::*;
+
+    /// An image of two tags: the permit (1) and the lease (2).
+    fn image(inlet: &Inlet) -> Image {
+        let known = |tag| Known { tag, heard: false, by: Affine::IDENTITY, is_span: false };
+        Image {
+            known: BTreeMap::from([(1, known(DcsTag::Permit)), (2, known(DcsTag::Lease))]),
+            missing: 2,
+            view: DcsView::sized(0, 0, 0),
+            raw_doubles: BTreeMap::new(),
+            inlet: inlet.clone(),
+            sequence: 0,
+            cvs: 0,
+            heard_ns: 0,
+            clock: Clock::wall(1.0),
+            counts: LinkCounts::default(),
+        }
+    }
+
+    fn at(value: impl Into<Variant>, second: u16) -> DataValue {
+        let source_timestamp = Some(DateTime::ymd_hms(2026, 1, 1, 0, 0, second));
+        DataValue { value: Some(value.into()), source_timestamp, ..DataValue::default() }
+    }
+
+    #[test]
+    fn nothing_goes_up_before_every_tag_was_heard() {
+        let inlet = Inlet::new(0);
+        let mut image = image(&inlet);
+        image.hear(1, &at(true, 1), false);
+        image.hear(1, &at(true, 2), false);
+        assert!(inlet.dcs.read().is_none() && !inlet.link_up(), "half an image");
+        image.hear(2, &at(7_u32, 2), false);
+        assert!(inlet.link_up());
+        let dcs = inlet.dcs.read().unwrap();
+        assert_eq!((dcs.permit.good(), dcs.lease.good()), (Some(true), Some(7)));
+    }
+
+    #[test]
+    fn a_read_finds_what_the_subscription_missed_and_does_not_undo_what_it_told() {
+        let inlet = Inlet::new(0);
+        let mut image = image(&inlet);
+        image.hear(1, &at(true, 1), false);
+        image.hear(2, &at(7_u32, 1), false);
+        image.hear(1, &at(false, 5), true);
+        assert_eq!(inlet.dcs.read().unwrap().permit.good(), Some(false), "the item had died; the read tells");
+        image.hear(1, &at(true, 4), true);
+        assert_eq!(inlet.dcs.read().unwrap().permit.good(), Some(false), "an overtaken read changes nothing");
+        image.hear(1, &at(true, 6), false);
+        assert_eq!(inlet.dcs.read().unwrap().permit.good(), Some(true));
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opcua::types::{AttributeId, NodeId, NumericRange, StatusCode, Variant, WriteValue};
 use safety::{ApprovedMove, MoveKind, Recommended, WriteReport};
-use signals::dcs::{ApcView, DcsTag, Direction, ModeActual, MvTag, Reading, WireValue};
+use signals::dcs::{ApcView, DcsTag, DcsView, Direction, ModeActual, MvTag, Reading, WireValue};
 use signals::{Fixed, MAX_MVS, Quality};
 use tokio::time::Instant;
 
@@ -54,6 +54,23 @@ fn within(value: f64, (lo, hi): (Option<f64>, Option<f64>)) -> f64 {
     match (lo, hi) {
         (Some(lo), Some(hi)) if lo <= hi => value.clamp(lo, hi),
         _ => value,
+    }
+}
+
+/// What speaks, right before the write, against set-points that were approved under `lease`: the mode that the loop now
+/// shows, or what the DCS now says.
+fn objection(kind: MoveKind, lease: u32, mode: ModeActual, dcs: &DcsView) -> Option<&'static str> {
+    match kind {
+        MoveKind::Track if matches!(mode, ModeActual::Off | ModeActual::Shed | ModeActual::Fault) => {
+            Some("the loop tracks no more")
+        }
+        MoveKind::Track => None,
+        MoveKind::Move if mode != ModeActual::On => Some("the loop is not ON any more"),
+        MoveKind::Move if dcs.lease.good() != Some(lease) => Some("its lease is over"),
+        MoveKind::Move if dcs.permit.good() != Some(true) || dcs.wd_ok.good() != Some(true) => {
+            Some("the DCS permits no more")
+        }
+        MoveKind::Move => None,
     }
 }
 
@@ -140,19 +157,7 @@ impl<'a> Writer<'a> {
         let (Some(dcs), Some(ours)) = (self.link.inlet.dcs.read(), self.link.outlet.read()) else {
             return Some("nothing is known of the DCS");
         };
-        let mode = ours.mode_act.value;
-        match approved.kind() {
-            MoveKind::Track if matches!(mode, ModeActual::Off | ModeActual::Shed | ModeActual::Fault) => {
-                Some("the loop tracks no more")
-            }
-            MoveKind::Track => None,
-            MoveKind::Move if mode != ModeActual::On => Some("the loop is not ON any more"),
-            MoveKind::Move if dcs.lease.good() != Some(approved.lease()) => Some("its lease is over"),
-            MoveKind::Move if dcs.permit.good() != Some(true) || dcs.wd_ok.good() != Some(true) => {
-                Some("the DCS permits no more")
-            }
-            MoveKind::Move => None,
-        }
+        objection(approved.kind(), approved.lease(), ours.mode_act.value, &dcs)
     }
 
     /// A loop that puts no status for two periods hangs, and says nothing more: say FAULT in its stead, so that the DCS
@@ -264,6 +269,8 @@ impl<'a> Writer<'a> {
 
 #[cfg(test)]
 mod tests {
+    use signals::Stamp;
+
     use super::*;
     use crate::config::Affine;
 
@@ -278,6 +285,45 @@ mod tests {
             assert!(within(back, (Some(0.0), Some(clamp))) <= clamp);
         }
         assert!(outside > 0, "the negative control: conversion alone leaves some outside");
+    }
+
+    fn permitting() -> DcsView {
+        let mut dcs = DcsView::sized(1, 1, 0);
+        dcs.lease = Reading::of(7, Stamp::ZERO);
+        dcs.permit = Reading::of(true, Stamp::ZERO);
+        dcs.wd_ok = Reading::of(true, Stamp::ZERO);
+        dcs
+    }
+
+    #[test]
+    fn a_move_is_withdrawn_by_its_loop_its_lease_its_permit_and_the_watchdog() {
+        let on = |dcs: &DcsView| objection(MoveKind::Move, 7, ModeActual::On, dcs);
+        assert_eq!(on(&permitting()), None, "the negative control");
+        for mode in ModeActual::ALL.iter().copied().filter(|mode| *mode != ModeActual::On) {
+            assert!(objection(MoveKind::Move, 7, mode, &permitting()).is_some(), "{mode:?}");
+        }
+        let spoil: [fn(&mut DcsView); 6] = [
+            |dcs| dcs.lease.value = 8,
+            |dcs| dcs.lease.quality = Quality::Bad,
+            |dcs| dcs.permit.value = false,
+            |dcs| dcs.permit.quality = Quality::Uncertain,
+            |dcs| dcs.wd_ok.value = false,
+            |dcs| dcs.wd_ok.quality = Quality::Bad,
+        ];
+        for (case, spoil) in spoil.iter().enumerate() {
+            let mut dcs = permitting();
+            spoil(&mut dcs);
+            assert!(on(&dcs).is_some(), "case {case}");
+        }
+    }
+
+    #[test]
+    fn tracking_ends_with_the_loop() {
+        let track = |mode| objection(MoveKind::Track, 0, mode, &permitting());
+        for mode in [ModeActual::Off, ModeActual::Shed, ModeActual::Fault] {
+            assert!(track(mode).is_some(), "{mode:?}");
+        }
+        assert_eq!((track(ModeActual::Warm), track(ModeActual::Init)), (None, None));
     }
 
     #[test]
