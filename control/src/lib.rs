@@ -15,9 +15,12 @@
 //! - Nothing here may write to a plant: a [`signals::ProposedMove`] is a wish, and the interlock decides.
 
 pub mod accuracy;
+pub mod dmc;
 pub mod estimation;
 pub mod frame;
+pub mod identification;
 pub mod mpc;
+pub mod qp;
 pub mod screening;
 pub mod selector;
 pub mod targets;
