@@ -30,6 +30,8 @@
 mod belief;
 mod config;
 mod estimate;
+pub mod filter;
+pub mod kalman;
 mod start;
 
 use nalgebra::DMatrix;
