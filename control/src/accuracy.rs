@@ -5,7 +5,7 @@
 //! by after 1 … `anchor_every` periods is the error that the MPC's horizon suffers from. The commissioning ladder asks
 //! for these numbers before the loop may be closed.
 
-use plant_models::{Held, MAX_STATES, PlantModel, Rk4};
+use plant_models::{Held, Integrator, MAX_STATES, PlantModel};
 use signals::{Fixed, MAX_CVS, Values};
 
 use crate::estimation::Estimate;
@@ -32,7 +32,7 @@ pub struct ModelError {
 #[derive(Debug)]
 pub struct OpenLoop {
     model: &'static dyn PlantModel,
-    rk4: Rk4,
+    rk4: Integrator,
     config: OpenLoopConfig,
     x: Values<MAX_STATES>,
     d: Values<MAX_CVS>,
@@ -76,7 +76,7 @@ impl OpenLoop {
         let (cvs, outputs) = (config.outputs.len(), model.card().outputs.len());
         Self {
             model,
-            rk4: Rk4::new(model),
+            rk4: Integrator::rk4(model),
             x: Values::new(),
             d: Values::new(),
             last: None,
@@ -165,7 +165,7 @@ mod tests {
     fn errors(plant: &'static dyn PlantModel) -> Vec<ModelError> {
         let model = by_name("cstr2").unwrap();
         let config = OpenLoopConfig { period_s: PERIOD_S, substeps: 4, outputs: vec![0, 1], anchor_every: 10 };
-        let (mut ekf, mut open_loop, mut rk4) = (ekf(model), OpenLoop::new(model, config), Rk4::new(plant));
+        let (mut ekf, mut open_loop, rk4) = (ekf(model), OpenLoop::new(model, config), Integrator::rk4(plant));
         let (mut x, p) = ([0.877, 324.5], [1.0, 350.0]);
         let mut errors = Vec::new();
         for cycle in 1..120_u64 {

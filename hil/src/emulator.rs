@@ -7,14 +7,14 @@
 //! Invariants: starts at a steady state of the configured inputs; deterministic; noise-free (the DCS adds the noise
 //! of its instruments).
 
-use plant_models::{Held, Rk4, SteadyStateError, steady_state};
+use plant_models::{Held, Integrator, SteadyStateError, steady_state};
 
 use crate::config::RigConfig;
 
 /// The plant and its twin.
 #[derive(Clone, Debug)]
 pub(crate) struct Emulator {
-    rk4: Rk4,
+    rk4: Integrator,
     substeps: usize,
     x: Vec<f64>,
     x_open_loop: Vec<f64>,
@@ -36,7 +36,7 @@ impl Emulator {
         let guess: Vec<f64> = card.states.iter().map(|state| state.nominal).collect();
         let x = steady_state(config.model, &u_start, &p, &guess)?;
         let mut plant = Self {
-            rk4: Rk4::new(config.model),
+            rk4: Integrator::rk4(config.model),
             substeps: config.substeps,
             x_open_loop: x.clone(),
             x,

@@ -16,8 +16,9 @@
 use nalgebra::DMatrix;
 use signals::Unit;
 
-use crate::shape::{numbers, put, put_columns};
-use crate::{ModelCard, PlantModel, Variable};
+use crate::integrate::integrate;
+use crate::shape::{self, numbers, put, put_columns};
+use crate::{Equations, Held, Linearised, Method, ModelCard, PlantModel, Sensitivities, Variable};
 
 /// The model, by its parameters. [`Cstr2::NOMINAL`] is the literature's; a rig may change one to be a plant that the
 /// controller does not know.
@@ -121,29 +122,44 @@ static CARD: ModelCard = ModelCard {
     ],
 };
 
+impl Equations<2, 1, 2> for Cstr2 {
+    fn slope(&self, &[ca, t]: &[f64; 2], &[tc]: &[f64; 1], &[caf, tf]: &[f64; 2]) -> [f64; 2] {
+        let dilution = self.flow / self.volume;
+        let r = self.rate_constant(t) * ca;
+        let heating = self.reaction_heat / self.heat_capacity * r;
+        [dilution * (caf - ca) - r, dilution * (tf - t) + heating + self.cooling() * (tc - t)]
+    }
+
+    fn linearised(&self, &[ca, t]: &[f64; 2], &[tc]: &[f64; 1], &[caf, tf]: &[f64; 2]) -> Linearised<2, 1> {
+        let dilution = self.flow / self.volume;
+        let k = self.rate_constant(t);
+        let r = k * ca;
+        let dr_dt = r * self.activation_k / (t * t);
+        let adiabatic = self.reaction_heat / self.heat_capacity;
+        let cooling = self.cooling();
+        Linearised {
+            slope: [dilution * (caf - ca) - r, dilution * (tf - t) + adiabatic * r + cooling * (tc - t)],
+            by_x: [[-dilution - k, adiabatic * k], [-dr_dt, -dilution + adiabatic * dr_dt - cooling]],
+            by_u: [[0.0, cooling]],
+        }
+    }
+}
+
 impl PlantModel for Cstr2 {
     fn card(&self) -> &'static ModelCard {
         &CARD
     }
 
     fn rhs(&self, x: &[f64], u: &[f64], p: &[f64], dx: &mut [f64]) {
-        let ([ca, t], [tc], [caf, tf]) = (numbers(x), numbers(u), numbers(p));
-        let dilution = self.flow / self.volume;
-        let r = self.rate_constant(t) * ca;
-        let heating = self.reaction_heat / self.heat_capacity * r;
-        put(dx, [dilution * (caf - ca) - r, dilution * (tf - t) + heating + self.cooling() * (tc - t)]);
+        shape::rhs(self, (x, u, p), dx);
     }
 
-    fn rhs_jacobians(&self, x: &[f64], _u: &[f64], _p: &[f64], a: &mut DMatrix<f64>, b: &mut DMatrix<f64>) {
-        let [ca, t] = numbers(x);
-        let dilution = self.flow / self.volume;
-        let k = self.rate_constant(t);
-        let dr_dt = k * ca * self.activation_k / (t * t);
-        let adiabatic = self.reaction_heat / self.heat_capacity;
-        let by_ca = [-dilution - k, adiabatic * k];
-        let by_t = [-dr_dt, -dilution + adiabatic * dr_dt - self.cooling()];
-        put_columns(a.as_mut_slice(), [by_ca, by_t]);
-        put_columns(b.as_mut_slice(), [[0.0, self.cooling()]]);
+    fn rhs_jacobians(&self, x: &[f64], u: &[f64], p: &[f64], a: &mut DMatrix<f64>, b: &mut DMatrix<f64>) {
+        shape::rhs_jacobians(self, (x, u, p), a, b);
+    }
+
+    fn integrate(&self, method: Method, x: &mut [f64], held: &Held<'_>, sensitivities: Option<Sensitivities<'_>>) {
+        integrate(self, method, x, held, sensitivities);
     }
 
     fn outputs(&self, x: &[f64], _p: &[f64], y: &mut [f64]) {

@@ -19,8 +19,9 @@
 use nalgebra::DMatrix;
 use signals::Unit;
 
-use crate::shape::{numbers, put, put_columns};
-use crate::{ModelCard, PlantModel, Variable};
+use crate::integrate::integrate;
+use crate::shape::{self, numbers, put, put_columns};
+use crate::{Equations, Held, Linearised, Method, ModelCard, PlantModel, Sensitivities, Variable};
 
 /// The model, by its parameters. [`Cstr4::NOMINAL`] is the literature's; a rig may change one to be a plant that the
 /// controller does not know.
@@ -101,6 +102,20 @@ impl Cstr4 {
             *dk = *k * e / (theta * theta);
         }
         rates
+    }
+
+    /// The balances under given rate constants.
+    fn balances(&self, &[k1, k2, k3]: &[f64; 3], x: &[f64; 4], u: &[f64; 2], &[ca0]: &[f64; 1]) -> [f64; 4] {
+        let ([ca, cb, tr, tk], [f, qdot]) = (*x, *u);
+        let (ab, bc, ad) = (k1 * ca, k2 * cb, k3 * ca * ca);
+        let released = ab * self.enthalpy_ab + bc * self.enthalpy_bc + ad * self.enthalpy_ad;
+        let through = self.jacket() * (tk - tr);
+        [
+            f * (ca0 - ca) - ab - ad,
+            -f * cb + ab - bc,
+            -released / self.content() + f * (self.feed_degc - tr) + through / (self.content() * self.volume),
+            (qdot - through) / self.coolant(),
+        ]
     }
 
     /// ρ·Cp, kJ/(L K).
@@ -195,31 +210,15 @@ static CARD: ModelCard = ModelCard {
     ],
 };
 
-impl PlantModel for Cstr4 {
-    fn card(&self) -> &'static ModelCard {
-        &CARD
+impl Equations<4, 2, 1> for Cstr4 {
+    fn slope(&self, x: &[f64; 4], u: &[f64; 2], p: &[f64; 1]) -> [f64; 4] {
+        self.balances(&self.rates(x[2]).k, x, u, p)
     }
 
-    fn rhs(&self, x: &[f64], u: &[f64], p: &[f64], dx: &mut [f64]) {
-        let ([ca, cb, tr, tk], [f, qdot], [ca0]) = (numbers(x), numbers(u), numbers(p));
-        let Rates { k: [k1, k2, k3], .. } = self.rates(tr);
-        let (ab, bc, ad) = (k1 * ca, k2 * cb, k3 * ca * ca);
-        let released = ab * self.enthalpy_ab + bc * self.enthalpy_bc + ad * self.enthalpy_ad;
-        let through = self.jacket() * (tk - tr);
-        put(
-            dx,
-            [
-                f * (ca0 - ca) - ab - ad,
-                -f * cb + ab - bc,
-                -released / self.content() + f * (self.feed_degc - tr) + through / (self.content() * self.volume),
-                (qdot - through) / self.coolant(),
-            ],
-        );
-    }
-
-    fn rhs_jacobians(&self, x: &[f64], u: &[f64], p: &[f64], a: &mut DMatrix<f64>, b: &mut DMatrix<f64>) {
-        let ([ca, cb, tr, _], [f, _], [ca0]) = (numbers::<4>(x), numbers::<2>(u), numbers(p));
-        let Rates { k: [k1, k2, k3], dk: [dk1, dk2, dk3] } = self.rates(tr);
+    fn linearised(&self, x: &[f64; 4], u: &[f64; 2], p: &[f64; 1]) -> Linearised<4, 2> {
+        let ([ca, cb, tr, _], [f, _], [ca0]) = (*x, *u, *p);
+        let Rates { k, dk } = self.rates(tr);
+        let ([k1, k2, k3], [dk1, dk2, dk3]) = (k, dk);
         let heat = -1.0 / self.content();
         let film = self.jacket() / (self.content() * self.volume);
         let wall = self.jacket() / self.coolant();
@@ -231,11 +230,27 @@ impl PlantModel for Cstr4 {
         let released_by_tr = ab * self.enthalpy_ab + bc * self.enthalpy_bc + ad * self.enthalpy_ad;
         let by_tr = [-ab - ad, ab - bc, heat * released_by_tr - f - film, wall];
         let by_tk = [0.0, 0.0, film, -wall];
-        put_columns(a.as_mut_slice(), [by_ca, by_cb, by_tr, by_tk]);
-
         let by_f = [ca0 - ca, -cb, self.feed_degc - tr, 0.0];
         let by_qdot = [0.0, 0.0, 0.0, 1.0 / self.coolant()];
-        put_columns(b.as_mut_slice(), [by_f, by_qdot]);
+        Linearised { slope: self.balances(&k, x, u, p), by_x: [by_ca, by_cb, by_tr, by_tk], by_u: [by_f, by_qdot] }
+    }
+}
+
+impl PlantModel for Cstr4 {
+    fn card(&self) -> &'static ModelCard {
+        &CARD
+    }
+
+    fn rhs(&self, x: &[f64], u: &[f64], p: &[f64], dx: &mut [f64]) {
+        shape::rhs(self, (x, u, p), dx);
+    }
+
+    fn rhs_jacobians(&self, x: &[f64], u: &[f64], p: &[f64], a: &mut DMatrix<f64>, b: &mut DMatrix<f64>) {
+        shape::rhs_jacobians(self, (x, u, p), a, b);
+    }
+
+    fn integrate(&self, method: Method, x: &mut [f64], held: &Held<'_>, sensitivities: Option<Sensitivities<'_>>) {
+        integrate(self, method, x, held, sensitivities);
     }
 
     fn outputs(&self, x: &[f64], _p: &[f64], y: &mut [f64]) {

@@ -5,6 +5,8 @@ use std::fmt;
 use nalgebra::DMatrix;
 use signals::Unit;
 
+use crate::{Held, Method, Sensitivities};
+
 /// The most states of one model.
 pub const MAX_STATES: usize = 16;
 
@@ -56,6 +58,27 @@ pub struct ModelCard {
     pub sources: &'static [&'static str],
 }
 
+/// The differential equation `dx/dt = f(x, u, p)` of one plant in fixed shapes, per unit of the model's time: what the
+/// integrators are compiled for. Total, like [`PlantModel`], and without allocation.
+pub trait Equations<const NX: usize, const NU: usize, const NP: usize> {
+    /// `f(x, u, p)`.
+    fn slope(&self, x: &[f64; NX], u: &[f64; NU], p: &[f64; NP]) -> [f64; NX];
+
+    /// `f`, `∂f/∂x` and `∂f/∂u` at one point.
+    fn linearised(&self, x: &[f64; NX], u: &[f64; NU], p: &[f64; NP]) -> Linearised<NX, NU>;
+}
+
+/// A slope with its derivatives, by columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Linearised<const NX: usize, const NU: usize> {
+    /// `f(x, u, p)`.
+    pub slope: [f64; NX],
+    /// `∂f/∂x`, NX × NX.
+    pub by_x: [[f64; NX]; NX],
+    /// `∂f/∂u`, NX × NU.
+    pub by_u: [[f64; NX]; NU],
+}
+
 /// A continuous-time plant: `dx/dt = f(x, u, p)`, `y = h(x, p)`.
 ///
 /// Slices are in the card's order and of the card's lengths; every matrix is given with its shape set by the caller
@@ -74,6 +97,11 @@ pub trait PlantModel: Send + Sync + fmt::Debug {
         reason = "the two matrices are outputs, and models are called where nothing may allocate"
     )]
     fn rhs_jacobians(&self, x: &[f64], u: &[f64], p: &[f64], a: &mut DMatrix<f64>, b: &mut DMatrix<f64>);
+
+    /// Moves `x` (NX) over an interval, and gives the derivatives of its end where asked. Called through
+    /// [`Integrator`](crate::Integrator).
+    #[allow(clippy::too_many_arguments, reason = "one door for both methods, with and without derivatives")]
+    fn integrate(&self, method: Method, x: &mut [f64], held: &Held<'_>, sensitivities: Option<Sensitivities<'_>>);
 
     /// `y = h(x, p)`.
     fn outputs(&self, x: &[f64], p: &[f64], y: &mut [f64]);

@@ -18,8 +18,9 @@
 use nalgebra::DMatrix;
 use signals::Unit;
 
-use crate::shape::{numbers, put, put_columns};
-use crate::{ModelCard, PlantModel, Variable};
+use crate::integrate::integrate;
+use crate::shape::{self, numbers, put, put_columns};
+use crate::{Equations, Held, Linearised, Method, ModelCard, PlantModel, Sensitivities, Variable};
 
 /// Below this level, in cm, the Jacobian no longer follows the slope of the root.
 pub const LOWEST_CM: f64 = 1e-2;
@@ -111,33 +112,46 @@ static CARD: ModelCard = ModelCard {
     sources: &["Johansson, The quadruple-tank process, IEEE Trans. Control Syst. Technol. 8(3) 2000"],
 };
 
-impl PlantModel for QuadTank {
-    fn card(&self) -> &'static ModelCard {
-        &CARD
-    }
-
-    fn rhs(&self, x: &[f64], u: &[f64], _p: &[f64], dx: &mut [f64]) {
-        let [v1, v2] = numbers(u);
-        let [q1, q2, q3, q4] = self.outflow(numbers(x));
+impl Equations<4, 2, 0> for QuadTank {
+    fn slope(&self, x: &[f64; 4], &[v1, v2]: &[f64; 2], _p: &[f64; 0]) -> [f64; 4] {
+        let [q1, q2, q3, q4] = self.outflow(*x);
         let [b1, b2, b3, b4] = self.inflow();
         let [a1, a2, a3, a4] = self.tank_cm2;
-        put(dx, [(q3 - q1 + b1 * v1) / a1, (q4 - q2 + b2 * v2) / a2, (b3 * v2 - q3) / a3, (b4 * v1 - q4) / a4]);
+        [(q3 - q1 + b1 * v1) / a1, (q4 - q2 + b2 * v2) / a2, (b3 * v2 - q3) / a3, (b4 * v1 - q4) / a4]
     }
 
-    fn rhs_jacobians(&self, x: &[f64], _u: &[f64], _p: &[f64], a: &mut DMatrix<f64>, b: &mut DMatrix<f64>) {
-        let [s1, s2, s3, s4] = self.outflow_slope(numbers(x));
+    fn linearised(&self, x: &[f64; 4], u: &[f64; 2], p: &[f64; 0]) -> Linearised<4, 2> {
+        let [s1, s2, s3, s4] = self.outflow_slope(*x);
         let [b1, b2, b3, b4] = self.inflow();
         let [a1, a2, a3, a4] = self.tank_cm2;
-        put_columns(
-            a.as_mut_slice(),
-            [
+        Linearised {
+            slope: self.slope(x, u, p),
+            by_x: [
                 [-s1 / a1, 0.0, 0.0, 0.0],
                 [0.0, -s2 / a2, 0.0, 0.0],
                 [s3 / a1, 0.0, -s3 / a3, 0.0],
                 [0.0, s4 / a2, 0.0, -s4 / a4],
             ],
-        );
-        put_columns(b.as_mut_slice(), [[b1 / a1, 0.0, 0.0, b4 / a4], [0.0, b2 / a2, b3 / a3, 0.0]]);
+            by_u: [[b1 / a1, 0.0, 0.0, b4 / a4], [0.0, b2 / a2, b3 / a3, 0.0]],
+        }
+    }
+}
+
+impl PlantModel for QuadTank {
+    fn card(&self) -> &'static ModelCard {
+        &CARD
+    }
+
+    fn rhs(&self, x: &[f64], u: &[f64], p: &[f64], dx: &mut [f64]) {
+        shape::rhs(self, (x, u, p), dx);
+    }
+
+    fn rhs_jacobians(&self, x: &[f64], u: &[f64], p: &[f64], a: &mut DMatrix<f64>, b: &mut DMatrix<f64>) {
+        shape::rhs_jacobians(self, (x, u, p), a, b);
+    }
+
+    fn integrate(&self, method: Method, x: &mut [f64], held: &Held<'_>, sensitivities: Option<Sensitivities<'_>>) {
+        integrate(self, method, x, held, sensitivities);
     }
 
     fn outputs(&self, x: &[f64], _p: &[f64], y: &mut [f64]) {

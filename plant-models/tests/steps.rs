@@ -6,7 +6,9 @@
 use nalgebra::DMatrix;
 use ode_solvers::dop_shared::OutputType;
 use ode_solvers::{DVector, Dopri5, System};
-use plant_models::{ALL, Held, PlantModel, QuadTank, RESIDUAL_MAX, Rk4, SteadyStateError, by_name, steady_state};
+use plant_models::{
+    ALL, Cstr4, Held, Integrator, Method, PlantModel, QuadTank, RESIDUAL_MAX, SteadyStateError, by_name, steady_state,
+};
 use serde_json::Value;
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -35,7 +37,7 @@ fn cstr2_ignites_as_the_specification_does() {
     let spec = spec("cstr2");
     let z0 = numbers(&spec["z0"]);
     let mut x = z0[..2].to_vec();
-    let mut rk4 = Rk4::new(by_name("cstr2").unwrap());
+    let rk4 = Integrator::rk4(by_name("cstr2").unwrap());
     for k in 0..150 {
         let u = [z0[2] + if k >= 10 { 5.0 } else { 0.0 }];
         let dt_s = 60.0 * spec["Ts"].as_f64().unwrap();
@@ -56,7 +58,7 @@ fn cstr4_responds_as_the_specification_does() {
     let spec = spec("cstr4");
     let z0 = numbers(&spec["z0"]);
     let mut x = z0[..4].to_vec();
-    let mut rk4 = Rk4::new(by_name("cstr4").unwrap());
+    let rk4 = Integrator::rk4(by_name("cstr4").unwrap());
     for k in 0..150 {
         let u = if k < 50 { [z0[4], z0[5]] } else { [z0[4] + 10.0, z0[5] - 1000.0] };
         let p = [if k < 100 { 5.1 } else { 4.6 }];
@@ -95,7 +97,7 @@ fn fine_steps_agree_with_an_adaptive_integrator() {
         let model = by_name(name).unwrap();
         let (u, p) = (nominal(model.card().inputs), nominal(model.card().disturbances));
         let mut x = x0.clone();
-        let mut rk4 = Rk4::new(model);
+        let rk4 = Integrator::rk4(model);
         for _ in 0..periods {
             rk4.step(&mut x, &Held { u: &u, p: &p, dt_s: period_s, substeps: 100 });
         }
@@ -109,19 +111,50 @@ fn fine_steps_agree_with_an_adaptive_integrator() {
     }
 }
 
-/// Halving the sub-step divides the error of a method of order four by 16.
+/// Halving the sub-step divides the error of a method of order four by 16, of order three by 8.
 #[test]
-fn the_method_is_of_order_four() {
+fn the_methods_are_of_their_orders() {
     let model = by_name("cstr4").unwrap();
-    let end = |substeps| {
+    let end = |method, substeps| {
         let mut x = vec![0.8, 0.5, 134.14, 130.0];
         let held = Held { u: &[60.0, -2000.0], p: &[5.1], dt_s: 36.0, substeps };
-        Rk4::new(model).step(&mut x, &held);
+        Integrator::new(model, method).step(&mut x, &held);
         x[0]
     };
-    let exact = end(400);
-    let ratio = (end(4) - exact) / (end(8) - exact);
-    assert!((12.0..20.0).contains(&ratio), "{ratio}");
+    let exact = end(Method::Rk4, 400);
+    let ratio = |method, n| (end(method, n) - exact) / (end(method, 2 * n) - exact);
+    let (rk4, sdirk3) = (ratio(Method::Rk4, 4), ratio(Method::Sdirk3, 32));
+    assert!((12.0..20.0).contains(&rk4), "{rk4}");
+    assert!((6.5..9.5).contains(&sdirk3), "{sdirk3}");
+}
+
+/// A jacket without mass answers at once: its mode is 10,000 times faster than the control period. The explicit method
+/// blows up there (the negative control), the L-stable one does not.
+#[test]
+fn a_stiff_plant_needs_the_implicit_method() {
+    let stiff = Cstr4 { coolant_mass: 5e-4, ..Cstr4::NOMINAL };
+    let stiff: &'static Cstr4 = Box::leak(Box::new(stiff));
+    let (u, p) = ([18.0, -4500.0], [5.1]);
+    let at_rest = steady_state(&Cstr4::NOMINAL, &u, &p, &[1.2, 0.9, 134.0, 129.0]).unwrap();
+    let end = |method| {
+        let mut x = at_rest.clone();
+        x[2] += 1.0;
+        for _ in 0..200 {
+            Integrator::new(stiff, method).step(&mut x, &Held { u: &u, p: &p, dt_s: 18.0, substeps: 2 });
+        }
+        x
+    };
+    assert_close(&end(Method::Sdirk3), &at_rest, 1e-6);
+    assert!(end(Method::Rk4).iter().any(|x| !x.is_finite()), "{:?}", end(Method::Rk4));
+}
+
+#[test]
+fn a_stage_that_cannot_be_solved_gives_nan() {
+    let (u, p) = ([18.0, f64::NAN], [5.1]);
+    let mut x = [0.8, 0.5, 134.14, 130.0];
+    let held = Held { u: &u, p: &p, dt_s: 18.0, substeps: 1 };
+    Integrator::new(by_name("cstr4").unwrap(), Method::Sdirk3).step(&mut x, &held);
+    assert!(x.iter().any(|x| x.is_nan()), "{x:?}");
 }
 
 #[test]
@@ -137,29 +170,30 @@ fn sensitivities_are_the_derivatives_of_the_step() {
         let card = model.card();
         let p = nominal(card.disturbances);
         let (nx, nu) = (x.len(), u.len());
-        let mut rk4 = Rk4::new(model);
-        let (mut ad, mut bd) = (DMatrix::from_element(nx, nx, f64::NAN), DMatrix::from_element(nx, nu, f64::NAN));
-        let mut with = x.clone();
-        let held = Held { u: &u, p: &p, dt_s, substeps: 2 };
-        rk4.step_with_sensitivities(&mut with, &held, &mut ad, &mut bd);
-        let mut without = x.clone();
-        rk4.step(&mut without, &held);
-        assert_eq!(with, without, "{name}: the two steps must be the same map");
+        for rk4 in [Method::Rk4, Method::Sdirk3].map(|method| Integrator::new(model, method)) {
+            let (mut ad, mut bd) = (DMatrix::from_element(nx, nx, f64::NAN), DMatrix::from_element(nx, nu, f64::NAN));
+            let mut with = x.clone();
+            let held = Held { u: &u, p: &p, dt_s, substeps: 2 };
+            rk4.step_with_sensitivities(&mut with, &held, &mut ad, &mut bd);
+            let mut without = x.clone();
+            rk4.step(&mut without, &held);
+            assert_close(&with, &without, 1e-12);
 
-        let spans: Vec<f64> = card.states.iter().chain(card.inputs).map(|v| v.span()).collect();
-        for j in 0..nx + nu {
-            let h = 1e-6 * spans[j];
-            let mut end_of = |sign: f64| {
-                let (mut x, mut u) = (x.clone(), u.clone());
-                *x.iter_mut().chain(u.iter_mut()).nth(j).unwrap() += sign * h;
-                rk4.step(&mut x, &Held { u: &u, ..held });
-                x
-            };
-            let (up, down) = (end_of(1.0), end_of(-1.0));
-            for i in 0..nx {
-                let want = (up[i] - down[i]) / (2.0 * h) * spans[j] / spans[i];
-                let got = if j < nx { ad[(i, j)] } else { bd[(i, j - nx)] } * spans[j] / spans[i];
-                assert!((got - want).abs() < 1e-7, "{name} ({i}, {j}): {got} is not {want}");
+            let spans: Vec<f64> = card.states.iter().chain(card.inputs).map(|v| v.span()).collect();
+            for j in 0..nx + nu {
+                let h = 1e-6 * spans[j];
+                let end_of = |sign: f64| {
+                    let (mut x, mut u) = (x.clone(), u.clone());
+                    *x.iter_mut().chain(u.iter_mut()).nth(j).unwrap() += sign * h;
+                    rk4.step(&mut x, &Held { u: &u, ..held });
+                    x
+                };
+                let (up, down) = (end_of(1.0), end_of(-1.0));
+                for i in 0..nx {
+                    let want = (up[i] - down[i]) / (2.0 * h) * spans[j] / spans[i];
+                    let got = if j < nx { ad[(i, j)] } else { bd[(i, j - nx)] } * spans[j] / spans[i];
+                    assert!((got - want).abs() < 1e-7, "{name} ({i}, {j}): {got} is not {want}");
+                }
             }
         }
     }
@@ -171,11 +205,12 @@ fn a_step_does_not_allocate() {
         let card = model.card();
         let (mut x, u, p) = (nominal(card.states), nominal(card.inputs), nominal(card.disturbances));
         let (mut ad, mut bd) = (DMatrix::zeros(x.len(), x.len()), DMatrix::zeros(x.len(), u.len()));
-        let mut rk4 = Rk4::new(model);
         let held = Held { u: &u, p: &p, dt_s: 0.01 * card.time_unit_s, substeps: 3 };
         let counted = allocation_counter::measure(|| {
-            rk4.step(&mut x, &held);
-            rk4.step_with_sensitivities(&mut x, &held, &mut ad, &mut bd);
+            for integrator in [Method::Rk4, Method::Sdirk3].map(|method| Integrator::new(model, method)) {
+                integrator.step(&mut x, &held);
+                integrator.step_with_sensitivities(&mut x, &held, &mut ad, &mut bd);
+            }
         });
         assert_eq!(counted.count_total, 0, "{}", card.name);
     }

@@ -30,10 +30,12 @@
 mod belief;
 mod config;
 mod estimate;
+pub mod filter;
+pub mod kalman;
 mod start;
 
 use nalgebra::DMatrix;
-use plant_models::{Held, PlantModel, Rk4, Variable};
+use plant_models::{Held, Integrator, PlantModel, Variable};
 use signals::{Fixed, MAX_CVS, MAX_DVS, Stamp, Values};
 
 use self::belief::{Belief, MAX_Z};
@@ -57,7 +59,7 @@ pub struct Ekf {
     initial_sd: Vec<f64>,
     memory: Memory,
     // Work space, sized once.
-    rk4: Rk4,
+    rk4: Integrator,
     x: Vec<f64>,
     y: Vec<f64>,
     ad: DMatrix<f64>,
@@ -93,7 +95,7 @@ impl Ekf {
             q,
             initial_sd,
             memory: Memory::new(model, &config),
-            rk4: Rk4::new(model),
+            rk4: Integrator::rk4(model),
             x: vec![0.0; nx],
             y: vec![0.0; ny],
             ad: DMatrix::zeros(nx, nx),

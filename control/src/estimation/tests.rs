@@ -48,7 +48,7 @@ fn frame(cycle: u64, cvs: &[Option<f64>]) -> Frame {
 
 /// A plant that is stepped beside the filter.
 struct Plant {
-    rk4: Rk4,
+    rk4: Integrator,
     x: Vec<f64>,
     p: Vec<f64>,
 }
@@ -56,7 +56,7 @@ struct Plant {
 impl Plant {
     fn new(model: &'static dyn PlantModel, x: &[f64]) -> Self {
         let p = model.card().disturbances.iter().map(|d| d.nominal).collect();
-        Self { rk4: Rk4::new(model), x: x.to_vec(), p }
+        Self { rk4: Integrator::rk4(model), x: x.to_vec(), p }
     }
 
     fn step(&mut self, u: &[f64], substeps: usize) {

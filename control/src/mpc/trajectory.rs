@@ -18,7 +18,7 @@
 )]
 
 use nalgebra::DMatrix;
-use plant_models::{Held, PlantModel, Rk4, Variable};
+use plant_models::{Held, Integrator, PlantModel, Variable};
 
 use super::MpcConfig;
 
@@ -43,7 +43,7 @@ pub(super) struct Stage {
 #[derive(Debug)]
 pub(super) struct Trajectory {
     model: &'static dyn PlantModel,
-    rk4: Rk4,
+    rk4: Integrator,
     period_s: f64,
     substeps: usize,
     /// Block of each period.
@@ -80,7 +80,7 @@ impl Trajectory {
         };
         Self {
             model,
-            rk4: Rk4::new(model),
+            rk4: Integrator::rk4(model),
             period_s: config.period_s,
             substeps: config.substeps,
             block_of: block_of.flat_map(|(block, periods)| std::iter::repeat_n(block, *periods)).collect(),

@@ -25,7 +25,7 @@ fn cstr4_closed_loop(horizon: usize, sqp_iterations: usize) -> (f64, u32) {
     let spec = spec("cstr4");
     let (w, wv) = (numbers(&spec["w"])[1], numbers(&spec["wv"]));
     let mut controller = Nmpc::new(model("cstr4"), cstr4_config(horizon, sqp_iterations)).unwrap();
-    let mut plant = Rk4::new(model("cstr4"));
+    let plant = Integrator::rk4(model("cstr4"));
     let mut scene = cstr4_scene();
     let (mut cost, mut iterations) = (0.0, 0);
     for step in 0..spec["steps"].as_u64().unwrap() {
@@ -39,7 +39,7 @@ fn cstr4_closed_loop(horizon: usize, sqp_iterations: usize) -> (f64, u32) {
         let u = outcome.plan.unwrap().u[0];
         cost += w * (scene.x[1] - target).powi(2);
         cost += (0..2).map(|i| wv[i] * (u[i] - scene.u_prev[i]).powi(2)).sum::<f64>();
-        scene.advance(&mut plant, &u, 18.0);
+        scene.advance(&plant, &u, 18.0);
         cost += scene.x[2..].iter().map(|t| (t - 140.0).max(0.0)).map(|s| 10.0 * s + 10.0 * s * s).sum::<f64>();
     }
     (cost, iterations)
@@ -73,7 +73,7 @@ fn cstr4_long_horizon_costs_what_peers_cost() {
 fn cstr2_closed_loop(shifted: bool) -> Vec<[f64; 2]> {
     let spec = spec("cstr2");
     let mut controller = Nmpc::new(model("cstr2"), cstr2_config(20)).unwrap();
-    let mut plant = Rk4::new(model("cstr2"));
+    let plant = Integrator::rk4(model("cstr2"));
     let mut scene = cstr2_scene();
     let steps = 0..spec["steps"].as_u64().unwrap();
     let run = steps.map(|step| {
@@ -83,7 +83,7 @@ fn cstr2_closed_loop(shifted: bool) -> Vec<[f64; 2]> {
         let cycle = if shifted { scene.cycle } else { 1 };
         let outcome = controller.solve(&MpcInput { cycle, ..scene.input() }, &in_time());
         let u = outcome.plan.map_or_else(|| scene.u_prev.clone(), |plan| plan.u[0].to_vec());
-        scene.advance(&mut plant, &u, 6.0);
+        scene.advance(&plant, &u, 6.0);
         [scene.x[0], scene.x[1]]
     });
     run.collect()
@@ -121,14 +121,14 @@ fn a_soft_limit_without_a_price_is_not_kept() {
         config.cv[1].soft_quadratic *= price;
         config.cv[2] = CvTuning { soft_linear: 0.0, soft_quadratic: 0.0, ..config.cv[2] };
         let mut controller = Nmpc::new(model("cstr4"), config).unwrap();
-        let mut plant = Rk4::new(model("cstr4"));
+        let plant = Integrator::rk4(model("cstr4"));
         let mut scene = cstr4_scene();
         scene.setpoints[0] = Some(0.95);
         scene.cv_hi[1] = 135.0;
         let mut hottest = 0.0_f64;
         for _ in 0..60 {
             let outcome = controller.solve(&scene.input(), &in_time());
-            scene.advance(&mut plant, &outcome.plan.unwrap().u[0], 18.0);
+            scene.advance(&plant, &outcome.plan.unwrap().u[0], 18.0);
             hottest = hottest.max(scene.x[2]);
         }
         hottest
@@ -142,9 +142,9 @@ fn a_soft_limit_without_a_price_is_not_kept() {
 /// played by the model run beside the plant, and by the difference of their outputs.
 fn end_with_a_slower_reaction(corrected: bool) -> (f64, Plan) {
     let slower = Cstr4 { rate_ab: 0.95 * Cstr4::NOMINAL.rate_ab, ..Cstr4::NOMINAL };
-    let mut plant = Rk4::new(Box::leak(Box::new(slower)));
+    let plant = Integrator::rk4(Box::leak(Box::new(slower)));
     let mut controller = Nmpc::new(model("cstr4"), cstr4_config(20, 1)).unwrap();
-    let mut copy = Rk4::new(model("cstr4"));
+    let copy = Integrator::rk4(model("cstr4"));
     let mut scene = cstr4_scene();
     scene.setpoints[0] = Some(0.9);
     let mut x = scene.x.clone();
@@ -156,7 +156,7 @@ fn end_with_a_slower_reaction(corrected: bool) -> (f64, Plan) {
         plan = controller.solve(&scene.input(), &in_time()).plan;
         let u = plan.unwrap().u[0];
         plant.step(&mut x, &Held { u: &u, p: &scene.p, dt_s: 18.0, substeps: 20 });
-        scene.advance(&mut copy, &u, 18.0);
+        scene.advance(&copy, &u, 18.0);
     }
     (x[1], plan.unwrap())
 }
@@ -174,14 +174,14 @@ fn move_blocking_holds_its_inputs_and_still_follows() {
     let mut config = cstr4_config(20, 1);
     config.blocks = vec![1, 1, 2, 4, 4, 8];
     let mut controller = Nmpc::new(model("cstr4"), config).unwrap();
-    let mut plant = Rk4::new(model("cstr4"));
+    let plant = Integrator::rk4(model("cstr4"));
     let mut scene = cstr4_scene();
     for _ in 0..80 {
         let plan = controller.solve(&scene.input(), &in_time()).plan.unwrap();
         for held in [2..4, 4..8, 8..12, 12..16] {
             assert!(plan.u[held.clone()].iter().all(|u| *u == plan.u[held.start]));
         }
-        scene.advance(&mut plant, &plan.u[0], 18.0);
+        scene.advance(&plant, &plan.u[0], 18.0);
     }
     assert!((scene.x[1] - 0.6).abs() < 1e-3, "{:?}", scene.x);
 }

@@ -5,7 +5,7 @@ mod promises;
 
 use std::sync::Arc;
 
-use plant_models::{Held, PlantModel, Rk4};
+use plant_models::{Held, Integrator, PlantModel};
 use signals::Stamp;
 
 use super::*;
@@ -50,7 +50,7 @@ impl Scene {
     }
 
     /// Applies the plan's first move to a plant of 20 sub-steps, and goes to the next cycle.
-    fn advance(&mut self, plant: &mut Rk4, u: &[f64], period_s: f64) {
+    fn advance(&mut self, plant: &Integrator, u: &[f64], period_s: f64) {
         plant.step(&mut self.x, &Held { u, p: &self.p, dt_s: period_s, substeps: 20 });
         self.u_prev = u.to_vec();
         self.cycle += 1;

@@ -79,13 +79,13 @@ fn without_the_projection_a_bound_is_missed() {
 fn an_input_outside_its_limits_returns_at_full_rate() {
     let mut controller = controller(1);
     let mut scene = Scene { u_prev: vec![18.0, -4500.0], u_lo: vec![75.0, -8500.0], ..cstr4_scene() };
-    let mut plant = Rk4::new(model("cstr4"));
+    let plant = Integrator::rk4(model("cstr4"));
     let mut seen = Vec::new();
     for _ in 0..4 {
         let plan = controller.solve(&scene.input(), &in_time()).plan.unwrap();
         assert_feasible(&plan, &scene);
         seen.push(plan.u[0][0]);
-        scene.advance(&mut plant, &plan.u[0], 18.0);
+        scene.advance(&plant, &plan.u[0], 18.0);
     }
     assert_eq!(&seen[..2], &[38.0, 58.0]);
     assert!(seen[2] >= 75.0 && seen[3] >= 75.0, "{seen:?}");
@@ -216,13 +216,13 @@ fn soft_limits_that_cannot_be_kept_still_give_a_plan() {
 fn equal_histories_give_bit_equal_plans() {
     let run = || {
         let mut controller = controller(1);
-        let mut plant = Rk4::new(model("cstr4"));
+        let plant = Integrator::rk4(model("cstr4"));
         let mut scene = cstr4_scene();
         let mut seen = Vec::new();
         for _ in 0..20 {
             let outcome = controller.solve(&scene.input(), &in_time());
             seen.push((format!("{outcome:?}"), outcome.plan.unwrap().cost.to_bits()));
-            scene.advance(&mut plant, &outcome.plan.unwrap().u[0], 18.0);
+            scene.advance(&plant, &outcome.plan.unwrap().u[0], 18.0);
         }
         seen
     };
@@ -248,7 +248,7 @@ fn a_gap_longer_than_the_horizon_starts_anew() {
 #[test]
 fn a_later_solve_allocates_next_to_nothing() {
     let mut controller = controller(1);
-    let mut plant = Rk4::new(model("cstr4"));
+    let plant = Integrator::rk4(model("cstr4"));
     let mut scene = cstr4_scene();
     let late = in_time();
     for cycle in 0..20 {
@@ -259,7 +259,7 @@ fn a_later_solve_allocates_next_to_nothing() {
             println!("allocations of one solve: {} ({} bytes)", counted.count_total, counted.bytes_total);
         }
         assert!(cycle == 0 || counted.count_total <= 8, "cycle {cycle}: {counted:?}");
-        scene.advance(&mut plant, &plan.unwrap().u[0], 18.0);
+        scene.advance(&plant, &plan.unwrap().u[0], 18.0);
     }
 }
 
