@@ -1,0 +1,214 @@
+//! The estimators' problems: linear filters of growing size on a chain of masses, and the reactor whose concentration is
+//! not measured.
+
+use anyhow::Result;
+use control::estimation::filter::{Filter, Period};
+use control::estimation::kalman::{Kalman, LinearModel};
+use nalgebra::DMatrix;
+use plant_models::{Held, Integrator, PlantModel};
+
+use crate::meter::{Meter, Scenario};
+use crate::problems::{EstimationSpec, Spec, oscillating_masses};
+use crate::report::Panel;
+
+/// What is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Estimator {
+    /// Linear Kalman filter of NX states, half of them measured.
+    Kalman(usize),
+}
+
+impl Estimator {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Kalman(4), Self::Kalman(20), Self::Kalman(50)];
+
+    /// The last part of a row's name.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Kalman(nx) => format!("kf_{nx}"),
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Kalman(_) => "Kalman filter, predict and update",
+        }
+    }
+}
+
+/// A scenario that knows what its estimates are worth.
+pub trait EstimationScenario: Scenario {
+    /// Root-mean-square error of the estimate of what is not measured, where the truth is known.
+    fn error(&self) -> Option<f64>;
+
+    /// The last run, for a picture; empty where there is no truth.
+    fn panels(&self) -> Vec<Panel>;
+}
+
+/// The scenario of one estimator.
+///
+/// # Errors
+/// What the estimator says of its configuration.
+pub fn scenario(estimator: Estimator, spec: &Spec) -> Result<Box<dyn EstimationScenario>> {
+    match estimator {
+        Estimator::Kalman(nx) => Ok(Box::new(LinearScenario::new(nx, spec)?)),
+    }
+}
+
+/// A chain of masses of which the positions are measured, as `1`, at every step; Q = 0.01 I, R = 0.1 I, P₀ = I.
+#[derive(Debug)]
+struct LinearScenario {
+    fresh: Kalman,
+    filter: Kalman,
+    y: Vec<f64>,
+}
+
+impl LinearScenario {
+    const STEPS: usize = 200;
+
+    fn new(nx: usize, spec: &Spec) -> Result<Self> {
+        let ny = nx / 2;
+        let (a, _) = oscillating_masses(nx / 2, 1, &spec.masses);
+        let eye = DMatrix::<f64>::identity(nx, nx);
+        let model = LinearModel {
+            a,
+            b: DMatrix::zeros(nx, 0),
+            c: eye.rows(0, ny).into_owned(),
+            q: 0.01 * &eye,
+            r: vec![0.1; ny],
+        };
+        let fresh = Kalman::new(&model, &vec![0.0; nx], &eye)?;
+        Ok(Self { filter: fresh.clone(), fresh, y: vec![1.0; ny] })
+    }
+}
+
+impl Scenario for LinearScenario {
+    fn steps(&self) -> usize {
+        Self::STEPS
+    }
+
+    fn start(&mut self) {
+        self.filter = self.fresh.clone();
+    }
+
+    fn step(&mut self, _k: usize, meter: &mut Meter) -> bool {
+        let period = Period { u: &[], acting: &[], now: &[], y: &self.y };
+        let correction = meter.preparation(|| self.filter.advance(&period));
+        correction.measured as usize == self.y.len() && correction.nis.is_finite()
+    }
+}
+
+impl EstimationScenario for LinearScenario {
+    fn error(&self) -> Option<f64> {
+        None
+    }
+
+    fn panels(&self) -> Vec<Panel> {
+        Vec::new()
+    }
+}
+
+/// Uniform numbers in [0, 1) by splitmix64 (Steele, Lea and Flood, *OOPSLA* 2014), the specification's generator.
+#[derive(Clone, Copy, Debug)]
+pub struct SplitMix(u64);
+
+impl SplitMix {
+    /// From a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        (z >> 11) as f64 / 9_007_199_254_740_992.0
+    }
+
+    /// Two independent standard normal numbers by Box and Muller, cosine first.
+    fn normals(&mut self) -> [f64; 2] {
+        let u1 = self.uniform().max(1e-300);
+        let angle = 2.0 * std::f64::consts::PI * self.uniform();
+        let r = (-2.0 * u1.ln()).sqrt();
+        [r * angle.cos(), r * angle.sin()]
+    }
+}
+
+/// What the reactor did, and what was seen of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// States after each step.
+    pub x: Vec<[f64; 2]>,
+    /// Measured temperature after each step, K.
+    pub y: Vec<f64>,
+    /// Coolant temperature of each step, K.
+    pub u: Vec<f64>,
+}
+
+/// Disturbances of the reactor in the estimators' scenario: CAF, TF.
+pub const FEED: [f64; 2] = [1.0, 350.0];
+
+/// The scenario under the noise of `seed`: coolant on a slow sine, process noise on both states, temperature measured.
+#[must_use]
+pub fn reactor_run(spec: &EstimationSpec, model: &'static dyn PlantModel, seed: u64) -> Run {
+    let mut noise = SplitMix::new(seed);
+    let mut pair: Vec<f64> = Vec::new();
+    let mut normal = move || {
+        if pair.is_empty() {
+            let [first, second] = noise.normals();
+            pair = vec![second, first];
+        }
+        pair.pop().unwrap_or(0.0)
+    };
+    let mut plant = Integrator::rk4(model);
+    let mut x = spec.x0;
+    let mut run = Run { x: Vec::new(), y: Vec::new(), u: Vec::new() };
+    for k in 0..spec.steps {
+        let u = 300.0 + 3.0 * (0.15 * k as f64).sin();
+        plant.step(&mut x, &Held { u: &[u], p: &FEED, dt_s: 60.0 * spec.period_min, substeps: spec.sub });
+        x.iter_mut().zip(spec.qd).for_each(|(x, q)| *x += q.sqrt() * normal());
+        let [_, t] = x;
+        run.x.push(x);
+        run.y.push(t + spec.r.sqrt() * normal());
+        run.u.push(u);
+    }
+    run
+}
+
+/// Root-mean-square of `estimate - truth`, per state.
+#[must_use]
+pub fn rmse(truth: &[[f64; 2]], estimate: &[[f64; 2]]) -> [f64; 2] {
+    let mut sum = [0.0; 2];
+    for (x, e) in truth.iter().zip(estimate) {
+        sum.iter_mut().zip(x.iter().zip(e)).for_each(|(sum, (x, e))| *sum += (e - x) * (e - x));
+    }
+    sum.map(|sum| (sum / truth.len().max(1) as f64).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problems::spec;
+
+    /// The first measurements that the peers' script prints for this seed.
+    #[test]
+    fn the_scenario_is_that_of_the_peers() {
+        let spec = &spec().unwrap().est_cstr;
+        let run = reactor_run(spec, plant_models::by_name("cstr2").unwrap(), spec.seed);
+        println!("{:?}", &run.y[..3]);
+        for (y, expected) in run.y.iter().zip(FIRST_Y) {
+            assert!((y - expected).abs() < 1e-9, "{y} {expected}");
+        }
+        let measured: Vec<[f64; 2]> = run.x.iter().zip(&run.y).map(|(x, y)| [x[0], *y]).collect();
+        assert!((rmse(&run.x, &measured)[1] - MEASURED_RMSE).abs() < 1e-9);
+    }
+
+    const FIRST_Y: [f64; 3] = [324.99752036790585, 323.79988458909685, 323.98376229588];
+    const MEASURED_RMSE: f64 = 0.46924644184126296;
+}

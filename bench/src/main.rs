@@ -1,0 +1,114 @@
+//! `outrigger-bench`: runs the benchmarks and prints one JSON object. `cargo xtask bench` builds it, runs it, and prints the
+//! table.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool: printing is its job")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use bench::cases::{self, Bench, Options};
+use bench::meter::Effort;
+use bench::report::Report;
+use clap::{Args, Parser, Subcommand};
+
+/// Run the benchmarks; one JSON object on standard output, progress on standard error.
+#[derive(Debug, Parser)]
+#[command(name = "outrigger-bench", max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The benchmarks of `problems/bench_spec.json`.
+    Mpc(MpcArgs),
+    /// A sequence of quadratic programmes from a file.
+    Qp(QpArgs),
+    /// The names of the benchmarks.
+    List,
+}
+
+#[derive(Debug, Args)]
+struct MpcArgs {
+    /// Only benchmarks whose name contains this.
+    #[arg(long)]
+    filter: Option<String>,
+    #[command(flatten)]
+    effort: EffortArgs,
+    /// Add what pictures need: the time of every step, and closed-loop trajectories.
+    #[arg(long)]
+    traces: bool,
+}
+
+#[derive(Debug, Args)]
+struct QpArgs {
+    /// A sequence in the format of the peers' generator.
+    file: PathBuf,
+    #[command(flatten)]
+    effort: EffortArgs,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+struct EffortArgs {
+    /// Fewer repetitions.
+    #[arg(long)]
+    quick: bool,
+    /// Timed repetitions of each run, at least 1.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    reps: Option<u32>,
+}
+
+impl EffortArgs {
+    fn effort(self) -> Effort {
+        let (repetitions, budget_s) = if self.quick { (5, 1.0) } else { (40, 6.0) };
+        match self.reps {
+            Some(reps) => Effort { repetitions: reps as usize, budget_s: f64::INFINITY },
+            None => Effort { repetitions, budget_s },
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let report = match Cli::parse().command {
+        Command::Mpc(args) => mpc(&args),
+        Command::Qp(args) => cases::run_file(&args.file, args.effort.effort()),
+        Command::List => {
+            cases::all().iter().for_each(|case| println!("{}", case.name));
+            return ExitCode::SUCCESS;
+        }
+    };
+    let printed = report.and_then(|report| Ok(println!("{}", serde_json::to_string(&report)?)));
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("outrigger-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn mpc(args: &MpcArgs) -> Result<Report> {
+    let chosen = |name: &str| args.filter.as_ref().is_none_or(|filter| name.contains(filter));
+    let cases: Vec<_> = cases::all().into_iter().filter(|case| chosen(&case.name)).collect();
+    if cases.is_empty() {
+        bail!("no benchmark's name contains {:?}; see `outrigger-bench list`", args.filter.as_deref().unwrap_or(""));
+    }
+    let mut bench = Bench::new(Options { effort: args.effort.effort(), traces: args.traces })?;
+    let mut report = Report::default();
+    for (number, case) in cases.iter().enumerate() {
+        eprintln!("[{:>2}/{}] {}", number + 1, cases.len(), case.name);
+        // A benchmark that cannot be run is told and costs only its own row.
+        match bench.run(case) {
+            Ok((row, trace)) => {
+                report.rows.push(row);
+                report.traces.extend(trace);
+            }
+            Err(error) => eprintln!("        {}: {error:#}", case.name),
+        }
+    }
+    if report.rows.is_empty() {
+        bail!("none of the {} benchmarks could be run", cases.len());
+    }
+    Ok(report)
+}

@@ -1,0 +1,28 @@
+//! The benchmark problems as data: what `problems/bench_spec.json` says, and the sequences of quadratic programmes that
+//! closed loops on it give.
+
+mod dmc;
+mod linear;
+mod matrix;
+mod rti;
+mod spec;
+
+pub use dmc::{DmcError, dynamic_matrix_control};
+pub use linear::{MASSES, masses, quadruple_tank};
+pub use matrix::{c2d, oscillating_masses};
+pub use rti::real_time_iteration;
+pub(crate) use rti::seconds_in;
+pub use spec::{Dmc, EstimationSpec, Masses, QuadTankSpec, Reactor, Row as ScenarioRow, SoftUpper, Spec, SpecError, spec};
+
+use control::qp::OcpQp;
+
+/// Quadratic programmes of one shape, in the order in which a closed loop met them.
+#[derive(Clone, Debug)]
+pub struct OcpSequence {
+    /// Name without the family, such as `quad_4_2_40`.
+    pub name: String,
+    /// The programmes.
+    pub programmes: Vec<OcpQp>,
+    /// Objective of each by the reference.
+    pub objectives: Vec<f64>,
+}
