@@ -25,6 +25,8 @@ use crate::qp::Soft;
 
 /// A pivot below this part of the diagonal means that the row depends on those already in.
 const DEPENDENT: f64 = 1e-11;
+/// A multiplier that moves along a ray by less than this, against the fastest, is at rest.
+const RESTING: f64 = 1e-9;
 
 /// What holds an entry; see the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,6 +102,11 @@ impl Entry {
     pub(super) fn new(row: usize, upper: bool, duty: Duty, bound: f64) -> Self {
         let lambda = if let Duty::Open(soft) = duty { soft.linear } else { 0.0 };
         Self { row, upper, duty, bound, lambda, slot: 0 }
+    }
+
+    /// The multiplier, negative at the lower side.
+    pub(super) fn signed(&self) -> f64 {
+        if self.upper { self.lambda } else { -self.lambda }
     }
 
     /// The right side of the entry's equation `m'v - give · λ = …`.
@@ -269,7 +276,7 @@ impl Working {
         }
         for (at, entry) in self.entries.iter().enumerate() {
             let rate = sense * self.star[at];
-            if rate.abs() <= 1e-13 * scale || matches!(entry.duty, Duty::Open(_)) {
+            if rate.abs() <= RESTING * scale || matches!(entry.duty, Duty::Open(_)) {
                 continue;
             }
             let end = if rate < 0.0 { End::Least } else { End::Most };
