@@ -37,9 +37,9 @@ pub struct DualActiveSet<R> {
     /// `H`, by columns.
     hessian: Vec<f64>,
     cholesky: Cholesky,
-    /// `L⁻¹a` of every row, each padded.
+    /// `L⁻¹a` of every row, divided by its length and padded.
     images: Vec<f64>,
-    /// `1 / |m|` of every row.
+    /// One over that length.
     weights: Vec<f64>,
     working: Working,
     scratch: Scratch,
@@ -90,7 +90,7 @@ impl<R: Rows> DualActiveSet<R> {
         }
         let cholesky = Cholesky::new(hessian)?;
         let (all, width) = (n + rows.rows(), padded(n));
-        let mut images = vec![0.0; all * width];
+        let (mut images, mut weights) = (vec![0.0; all * width], vec![1.0; all]);
         for (i, image) in images.chunks_exact_mut(width.max(1)).enumerate() {
             if i < n {
                 image[i] = 1.0;
@@ -98,19 +98,20 @@ impl<R: Rows> DualActiveSet<R> {
                 rows.row_into(i - n, &mut image[..n]);
             }
             cholesky.forward(&mut image[..n]);
+            let length = dot(image, image).sqrt();
+            if length > 0.0 {
+                weights[i] = 1.0 / length;
+                image.iter_mut().for_each(|m| *m *= weights[i]);
+            }
         }
-        let weight = |image: &[f64]| {
-            let norm = dot(image, image).sqrt();
-            if norm > 0.0 { 1.0 / norm } else { 1.0 }
-        };
         let symmetric = |j: usize, i: usize| if i >= j { hessian[(i, j)] } else { hessian[(j, i)] };
         Ok(Self {
             rows,
             unknowns: n,
             hessian: (0..n * n).map(|at| symmetric(at / n, at % n)).collect(),
             cholesky,
-            weights: images.chunks_exact(width.max(1)).map(weight).collect(),
             images,
+            weights,
             working: Working::new(n + 1, n),
             scratch: Scratch {
                 shift: vec![0.0; width],
@@ -179,11 +180,6 @@ impl<R: Rows> DualActiveSet<R> {
         &self.rows
     }
 
-    fn image(&self, row: usize) -> &[f64] {
-        let width = self.scratch.v.len();
-        &self.images[row * width..(row + 1) * width]
-    }
-
     /// Moves the bounds of the working set to this programme's. Rows whose side is gone leave.
     fn aim(&mut self, numbers: Numbers<'_>) {
         let n = self.unknowns;
@@ -196,7 +192,7 @@ impl<R: Rows> DualActiveSet<R> {
             if bound.is_infinite() || (duty == Duty::Hard && entry.lambda < 0.0) {
                 self.working.remove(at);
             } else {
-                let bound = bound + dot(self.working.image(at), &self.scratch.shift);
+                let bound = bound * self.weights[entry.row] + dot(self.working.image(at), &self.scratch.shift);
                 self.working.retarget(at, duty, bound);
                 at += 1;
             }
@@ -252,7 +248,7 @@ impl<R: Rows> DualActiveSet<R> {
         for (to, from) in self.working.candidate().iter_mut().zip(image) {
             *to = sign * from;
         }
-        let bound = bound + sign * dot(self.image(row), &self.scratch.shift);
+        let bound = bound * self.weights[row] + dot(self.working.candidate(), &self.scratch.shift);
         self.working.push(Entry::new(row, upper, duty, bound))
     }
 
@@ -307,9 +303,8 @@ impl<R: Rows> DualActiveSet<R> {
         }
         let mut scale = largest(numbers.f).max(largest(&scratch.gradient));
         for entry in self.working.entries() {
-            let push = if entry.upper { entry.lambda } else { -entry.lambda };
-            let (bound, _) = numbers.side(entry.row, true);
-            let bound = if entry.upper { bound } else { numbers.lo[entry.row] };
+            let push = entry.signed() * self.weights[entry.row];
+            let bound = if entry.upper { numbers.hi[entry.row] } else { numbers.lo[entry.row] };
             if (scratch.values[entry.row] - bound).abs() > 10.0 * FEASIBLE * (1.0 + bound.abs()) {
                 return false;
             }
@@ -328,7 +323,7 @@ impl<R: Rows> DualActiveSet<R> {
         self.x.copy_from_slice(&scratch.x);
         self.multipliers.fill(0.0);
         for entry in self.working.entries() {
-            self.multipliers[entry.row] = if entry.upper { entry.lambda } else { -entry.lambda };
+            self.multipliers[entry.row] = entry.signed() * self.weights[entry.row];
         }
         true
     }
@@ -338,7 +333,7 @@ impl<'a> Numbers<'a> {
     /// The bound of one side, signed as the row's image is, and the duty of the row there.
     fn side(&self, row: usize, upper: bool) -> (f64, Duty) {
         let (lo, hi) = (self.lo[row], self.hi[row]);
-        let pinned = hi - lo <= PINNED * (1.0 + hi.abs());
+        let pinned = hi.is_finite() && hi - lo <= PINNED * (1.0 + hi.abs());
         (if upper { hi } else { -lo }, Duty::of(None, pinned))
     }
 

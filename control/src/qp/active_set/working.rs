@@ -24,7 +24,11 @@ use super::lanes::{add_multiple, dot, padded};
 use crate::qp::Soft;
 
 /// A pivot below this part of the diagonal means that the row depends on those already in.
-const DEPENDENT: f64 = 1e-11;
+const DEPENDENT: f64 = 1e-12;
+/// A pivot below this part of the diagonal has lost digits to cancellation, and is formed again.
+const DOUBTFUL: f64 = 1e-5;
+/// A multiplier that moves along a ray by less than this, against the fastest, is at rest.
+const RESTING: f64 = 1e-9;
 
 /// What holds an entry; see the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,6 +106,11 @@ impl Entry {
         Self { row, upper, duty, bound, lambda, slot: 0 }
     }
 
+    /// The multiplier, negative at the lower side.
+    pub(super) fn signed(&self) -> f64 {
+        if self.upper { self.lambda } else { -self.lambda }
+    }
+
     /// The right side of the entry's equation `m'v - give · λ = …`.
     fn target(&self) -> f64 {
         if let Duty::Open(soft) = self.duty { self.bound - soft.linear / soft.quadratic } else { self.bound }
@@ -132,6 +141,8 @@ pub(super) struct Working {
     factor: Factor,
     gram: Vec<f64>,
     star: Vec<f64>,
+    /// What the entries leave of an image.
+    rest: Vec<f64>,
     /// Changes since [`Self::begin`], and their limit.
     pub(super) changes: u32,
     changes_max: u32,
@@ -151,6 +162,7 @@ impl Working {
             factor: Factor::new(capacity + 1),
             gram: vec![0.0; capacity + 1],
             star: vec![0.0; capacity + 1],
+            rest: vec![0.0; width],
             changes: 0,
             changes_max: 0,
             careful: false,
@@ -212,7 +224,11 @@ impl Working {
             let size = self.entries.len();
             let (gram, diagonal) = self.products(entry.slot);
             let diagonal = diagonal + entry.duty.give();
-            let pivot = self.factor.offer(&self.gram[..gram], diagonal);
+            let mut pivot = self.factor.offer(&self.gram[..gram], diagonal);
+            if pivot < DOUBTFUL * diagonal {
+                self.factor.ray(&mut self.star[..size]);
+                pivot = self.distance(&entry);
+            }
             if pivot > DEPENDENT * diagonal {
                 self.factor.accept(pivot);
                 self.entries.push(entry);
@@ -222,7 +238,6 @@ impl Working {
                 self.unused.push(entry.slot);
                 return if pivot.is_finite() { Settled::Exhausted } else { Settled::Broken };
             }
-            self.factor.ray(&mut self.star[..size]);
             match self.ride(&mut entry) {
                 Ride::Unbounded => {
                     self.unused.push(entry.slot);
@@ -254,6 +269,20 @@ impl Working {
         (self.entries.len(), dot(image, image))
     }
 
+    /// The pivot from its meaning, the squared distance of the candidate from the span of the entries, with the ray in
+    /// `star`: `|m + Σ z_i m_i|²`, and what open entries give. Exact to the square of the rounding that the factor has.
+    fn distance(&mut self, candidate: &Entry) -> f64 {
+        let Self { width, entries, images, rest, star, .. } = self;
+        let image = |slot: usize| &images[slot * *width..(slot + 1) * *width];
+        rest.copy_from_slice(image(candidate.slot));
+        let mut pivot = candidate.duty.give();
+        for (entry, z) in entries.iter().zip(&*star) {
+            add_multiple(rest, *z, image(entry.slot));
+            pivot += entry.duty.give() * z * z;
+        }
+        pivot + dot(rest, rest)
+    }
+
     /// Moves the multipliers along the ray in `star` (and 1 for the candidate) until one meets the end of its range.
     fn ride(&mut self, candidate: &mut Entry) -> Ride {
         let size = self.entries.len();
@@ -269,7 +298,7 @@ impl Working {
         }
         for (at, entry) in self.entries.iter().enumerate() {
             let rate = sense * self.star[at];
-            if rate.abs() <= 1e-13 * scale || matches!(entry.duty, Duty::Open(_)) {
+            if rate.abs() <= RESTING * scale || matches!(entry.duty, Duty::Open(_)) {
                 continue;
             }
             let end = if rate < 0.0 { End::Least } else { End::Most };
