@@ -166,7 +166,7 @@ pub fn reactor_run(spec: &EstimationSpec, model: &'static dyn PlantModel, seed: 
         }
         pair.pop().unwrap_or(0.0)
     };
-    let mut plant = Integrator::rk4(model);
+    let plant = Integrator::rk4(model);
     let mut x = spec.x0;
     let mut run = Run { x: Vec::new(), y: Vec::new(), u: Vec::new() };
     for k in 0..spec.steps {

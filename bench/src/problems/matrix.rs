@@ -5,7 +5,7 @@ use nalgebra::DMatrix;
 use super::spec::Masses;
 
 /// A linear model `x⁺ = A x + B u`.
-pub type Linear = (DMatrix<f64>, DMatrix<f64>);
+pub(crate) type Linear = (DMatrix<f64>, DMatrix<f64>);
 
 /// `dx/dt = Ac x + Bc u` sampled with period `ts` and u held: `exp([Ac Bc; 0 0] ts) = [A B; 0 I]` (Van Loan, *IEEE
 /// Trans. Autom. Control* 23(3) 1978).

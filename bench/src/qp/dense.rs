@@ -115,13 +115,12 @@ impl<'a> DenseScenario<'a> {
         Ok(Self { sequence, solver, matrix, quality: Quality::default() })
     }
 
-    /// Largest violation of a side at `z`, relative to `1 + ‖z‖∞`.
+    /// Largest violation of a side at `z`, relative to one plus the side.
     fn violation(&self, step: &DenseStep, z: &[f64]) -> f64 {
         let rows = self.matrix.row_iter().map(|row| row.iter().zip(z).map(|(a, z)| a * z).sum::<f64>());
         let values = z.iter().copied().chain(rows);
-        let sides = step.lo.iter().zip(&step.hi);
-        let scale = 1.0 + z.iter().fold(0.0, |largest, z| f64::max(largest, z.abs()));
-        values.zip(sides).fold(0.0, |worst, (v, (lo, hi))| if v.is_nan() { f64::NAN } else { f64::max(worst, (lo - v).max(v - hi)) }) / scale
+        let beyond = values.zip(step.lo.iter().zip(&step.hi)).map(|(v, (lo, hi))| super::beyond(v, (*lo, *hi)));
+        super::worst(beyond)
     }
 }
 
