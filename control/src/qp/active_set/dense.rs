@@ -15,7 +15,7 @@ use signals::SolveStatus;
 use super::QpError;
 use super::lanes::{add_multiple, dot, largest, padded};
 use super::rows::Rows;
-use super::working::{Duty, Entry, Settled, Working};
+use super::working::{Duty, Entry, Settled, Working, normalise};
 use crate::qp::Ending;
 
 /// A bound is met within this, times one plus the row's size.
@@ -98,11 +98,7 @@ impl<R: Rows> DualActiveSet<R> {
                 rows.row_into(i - n, &mut image[..n]);
             }
             cholesky.forward(&mut image[..n]);
-            let length = dot(image, image).sqrt();
-            if length > 0.0 {
-                weights[i] = 1.0 / length;
-                image.iter_mut().for_each(|m| *m *= weights[i]);
-            }
+            weights[i] = 1.0 / normalise(image);
         }
         let symmetric = |j: usize, i: usize| if i >= j { hessian[(i, j)] } else { hessian[(j, i)] };
         Ok(Self {
@@ -189,12 +185,11 @@ impl<R: Rows> DualActiveSet<R> {
         while at < self.working.entries().len() {
             let entry = self.working.entries()[at];
             let (bound, duty) = numbers.side(entry.row, entry.upper);
-            if bound.is_infinite() || (duty == Duty::Hard && entry.lambda < 0.0) {
-                self.working.remove(at);
-            } else {
-                let bound = bound * self.weights[entry.row] + dot(self.working.image(at), &self.scratch.shift);
-                self.working.retarget(at, duty, bound);
+            let shift = dot(self.working.image(at), &self.scratch.shift) / self.weights[entry.row];
+            if bound.is_finite() && self.working.retarget(at, duty, bound + shift) {
                 at += 1;
+            } else {
+                self.working.remove(at);
             }
         }
     }
@@ -208,10 +203,9 @@ impl<R: Rows> DualActiveSet<R> {
             }
             let settled = self.working.settle();
             if settled != Settled::Done {
-                return status(settled);
+                return settled.status();
             }
-            self.evaluate();
-            let height = dot(&self.scratch.v, &self.scratch.v);
+            let height = self.evaluate();
             if height.is_nan() {
                 return SolveStatus::Numerical;
             }
@@ -227,7 +221,7 @@ impl<R: Rows> DualActiveSet<R> {
                 Some((row, upper)) if !stuck => {
                     let ending = self.add(numbers, row, upper);
                     if ending != Settled::Done {
-                        return status(ending);
+                        return ending.status();
                     }
                 }
                 _ if refreshed => return SolveStatus::Numerical,
@@ -248,14 +242,15 @@ impl<R: Rows> DualActiveSet<R> {
         for (to, from) in self.working.candidate().iter_mut().zip(image) {
             *to = sign * from;
         }
-        let bound = bound * self.weights[row] + dot(self.working.candidate(), &self.scratch.shift);
-        self.working.push(Entry::new(row, upper, duty, bound))
+        let length = 1.0 / self.weights[row];
+        let shift = dot(self.working.candidate(), &self.scratch.shift) * length;
+        self.working.push(Entry::new(row, upper, duty, (bound + shift, length)))
     }
 
-    /// `v` from the multipliers, `x = L'⁻¹(v - L⁻¹f)`, and the values of all rows there.
-    fn evaluate(&mut self) {
+    /// `v` from the multipliers, `x = L'⁻¹(v - L⁻¹f)`, and the values of all rows there; returns the objective.
+    fn evaluate(&mut self) -> f64 {
         let (n, scratch) = (self.unknowns, &mut self.scratch);
-        self.working.point(&mut scratch.v);
+        let height = self.working.point(&mut scratch.v);
         for ((x, v), shift) in scratch.x.iter_mut().zip(&scratch.v).zip(&scratch.shift) {
             *x = v - shift;
         }
@@ -263,6 +258,7 @@ impl<R: Rows> DualActiveSet<R> {
         let (own, general) = scratch.values.split_at_mut(n);
         own.copy_from_slice(&scratch.x);
         self.rows.times(&scratch.x, general);
+        height
     }
 
     /// The row and side that is violated most, measured by the distance in `v`; in careful mode the first one violated.
@@ -303,7 +299,7 @@ impl<R: Rows> DualActiveSet<R> {
         }
         let mut scale = largest(numbers.f).max(largest(&scratch.gradient));
         for entry in self.working.entries() {
-            let push = entry.signed() * self.weights[entry.row];
+            let push = entry.signed();
             let bound = if entry.upper { numbers.hi[entry.row] } else { numbers.lo[entry.row] };
             if (scratch.values[entry.row] - bound).abs() > 10.0 * FEASIBLE * (1.0 + bound.abs()) {
                 return false;
@@ -323,7 +319,7 @@ impl<R: Rows> DualActiveSet<R> {
         self.x.copy_from_slice(&scratch.x);
         self.multipliers.fill(0.0);
         for entry in self.working.entries() {
-            self.multipliers[entry.row] = entry.signed() * self.weights[entry.row];
+            self.multipliers[entry.row] = entry.signed();
         }
         true
     }
@@ -355,15 +351,6 @@ fn most_excessive(numbers: Numbers<'_>, values: &[f64], weights: &[f64]) -> f64 
         }
     }
     most[0].max(most[1]).max(most[2].max(most[3]))
-}
-
-fn status(settled: Settled) -> SolveStatus {
-    match settled {
-        Settled::Done => SolveStatus::Solved,
-        Settled::Unbounded => SolveStatus::Infeasible,
-        Settled::Exhausted => SolveStatus::IterationLimit,
-        Settled::Broken => SolveStatus::Numerical,
-    }
 }
 
 /// `H = LL'`, by columns.

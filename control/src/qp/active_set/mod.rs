@@ -14,6 +14,7 @@
 //! | solver | change of variables | scan |
 //! |---|---|---|
 //! | [`DualActiveSet`] | `v = L'x + L⁻¹f`, `H = LL'` | [`Rows::times`]: for DMC the Toeplitz product |
+//! | [`OcpActiveSet`] | deviations from the unbounded problem's feedback ([`closed_loop`]) | one simulation |
 //!
 //! # Invariants
 //! - No allocation after construction, no clock.
@@ -25,14 +26,18 @@
 //! Arnström, Bemporad and Axehill, *A dual active-set solver for embedded quadratic programming using recursive LDL'
 //! updates* (2022).
 
+mod closed_loop;
 mod dense;
 mod factor;
 mod lanes;
+mod ocp;
+mod packed;
 mod rows;
 mod step_response;
 mod working;
 
 pub use dense::DualActiveSet;
+pub use ocp::{ActiveSetLimits, OcpActiveSet};
 pub use rows::{DenseRows, Rows};
 pub use step_response::{StepResponseRows, StepResponseShape};
 

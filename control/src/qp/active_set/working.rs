@@ -19,6 +19,8 @@
 //! - The factor is that of the entries, in their order.
 #![allow(clippy::indexing_slicing, reason = "entries and slots have their counts fixed at construction")]
 
+use signals::SolveStatus;
+
 use super::factor::Factor;
 use super::lanes::{add_multiple, dot, padded};
 use crate::qp::Soft;
@@ -70,6 +72,16 @@ impl Duty {
         if let Self::Open(soft) = self { 1.0 / soft.quadratic } else { 0.0 }
     }
 
+    /// The prices in units of a row that is divided by `length`.
+    fn divided(self, length: f64) -> Self {
+        let divide = |soft: Soft| Soft { linear: soft.linear * length, quadratic: soft.quadratic * length * length };
+        match self {
+            Self::Tight(soft) => Self::Tight(divide(soft)),
+            Self::Open(soft) => Self::Open(divide(soft)),
+            hard => hard,
+        }
+    }
+
     /// The duty on the other side of the end that the multiplier reached; `None` where the entry leaves.
     fn beyond(self, end: End) -> Option<Self> {
         match (self, end) {
@@ -87,7 +99,7 @@ enum End {
     Most,
 }
 
-/// A row in the working set.
+/// A row in the working set, divided by the length of its image.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) row: usize,
@@ -95,20 +107,29 @@ pub(super) struct Entry {
     pub(super) upper: bool,
     pub(super) duty: Duty,
     /// `b`, signed as the image is.
-    pub(super) bound: f64,
-    pub(super) lambda: f64,
+    bound: f64,
+    lambda: f64,
+    /// The length of the image before it was divided.
+    length: f64,
     slot: usize,
 }
 
 impl Entry {
-    pub(super) fn new(row: usize, upper: bool, duty: Duty, bound: f64) -> Self {
+    /// `duty` and `bound` as of the row itself, `length` that of its image.
+    pub(super) fn new(row: usize, upper: bool, duty: Duty, (bound, length): (f64, f64)) -> Self {
+        let duty = duty.divided(length);
         let lambda = if let Duty::Open(soft) = duty { soft.linear } else { 0.0 };
-        Self { row, upper, duty, bound, lambda, slot: 0 }
+        Self { row, upper, duty, bound: bound / length, lambda, length, slot: 0 }
     }
 
-    /// The multiplier, negative at the lower side.
+    /// The multiplier of the row itself, negative at the lower side.
     pub(super) fn signed(&self) -> f64 {
-        if self.upper { self.lambda } else { -self.lambda }
+        if self.upper { self.lambda / self.length } else { -self.lambda / self.length }
+    }
+
+    /// How far an open row has given way.
+    pub(super) fn slack(&self) -> f64 {
+        if let Duty::Open(soft) = self.duty { (self.lambda - soft.linear) / soft.quadratic * self.length } else { 0.0 }
     }
 
     /// The right side of the entry's equation `m'v - give · λ = …`.
@@ -128,6 +149,18 @@ pub(super) enum Settled {
     Exhausted,
     /// Not a finite number.
     Broken,
+}
+
+impl Settled {
+    /// What a solve says that ends so.
+    pub(super) fn status(self) -> SolveStatus {
+        match self {
+            Self::Done => SolveStatus::Solved,
+            Self::Unbounded => SolveStatus::Infeasible,
+            Self::Exhausted => SolveStatus::IterationLimit,
+            Self::Broken => SolveStatus::Numerical,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -183,10 +216,48 @@ impl Working {
         self.entries.iter().any(|e| e.row == row && (e.upper == upper || e.duty == Duty::Free))
     }
 
-    /// Gives entry `at` a new bound. The duty may only change between those without a soft bound.
-    pub(super) fn retarget(&mut self, at: usize, duty: Duty, bound: f64) {
-        self.entries[at].duty = duty;
-        self.entries[at].bound = bound;
+    /// Whether this side of the row is in and has given way: it is violated, and paid for.
+    pub(super) fn is_open(&self, row: usize, upper: bool) -> bool {
+        self.entries.iter().any(|e| e.row == row && e.upper == upper && matches!(e.duty, Duty::Open(_)))
+    }
+
+    /// Gives every entry the row that `to` has for it; those without one leave. The images are then to be renewed.
+    pub(super) fn move_rows(&mut self, mut to: impl FnMut(usize) -> Option<usize>) {
+        let mut at = 0;
+        while at < self.entries.len() {
+            if let Some(row) = to(self.entries[at].row) {
+                self.entries[at].row = row;
+                at += 1;
+            } else {
+                self.remove(at);
+            }
+        }
+    }
+
+    /// Gives entry `at` a new bound, as of the row itself; a hard one may become pinned and the other way round. False if
+    /// the entry cannot stay, because its multiplier has the wrong sign.
+    pub(super) fn retarget(&mut self, at: usize, duty: Duty, bound: f64) -> bool {
+        let entry = &mut self.entries[at];
+        if matches!(entry.duty, Duty::Free | Duty::Hard) {
+            entry.duty = duty;
+        }
+        entry.bound = bound / entry.length;
+        entry.lambda >= entry.duty.least()
+    }
+
+    /// Forms images and factor anew: `image` writes the signed image of a row into zeros. Entries that depend on others
+    /// leave.
+    pub(super) fn renew(&mut self, mut image: impl FnMut(&Entry, &mut [f64])) {
+        for entry in &mut self.entries {
+            let slot = &mut self.images[entry.slot * self.width..(entry.slot + 1) * self.width];
+            slot.fill(0.0);
+            image(entry, slot);
+            let length = normalise(slot);
+            let ratio = length / entry.length;
+            entry.duty = entry.duty.divided(ratio);
+            (entry.lambda, entry.length) = (entry.lambda * ratio, length);
+        }
+        self.refresh();
     }
 
     pub(super) fn clear(&mut self) {
@@ -221,62 +292,69 @@ impl Working {
     fn insert(&mut self, mut entry: Entry) -> Settled {
         loop {
             self.changes += 1;
-            let size = self.entries.len();
-            let (gram, diagonal) = self.products(entry.slot);
-            let diagonal = diagonal + entry.duty.give();
-            let mut pivot = self.factor.offer(&self.gram[..gram], diagonal);
-            if pivot < DOUBTFUL * diagonal {
-                self.factor.ray(&mut self.star[..size]);
-                pivot = self.distance(&entry);
-            }
-            if pivot > DEPENDENT * diagonal {
-                self.factor.accept(pivot);
-                self.entries.push(entry);
-                return Settled::Done;
-            }
-            if !pivot.is_finite() || self.changes > self.changes_max {
-                self.unused.push(entry.slot);
-                return if pivot.is_finite() { Settled::Exhausted } else { Settled::Broken };
-            }
-            match self.ride(&mut entry) {
-                Ride::Unbounded => {
-                    self.unused.push(entry.slot);
-                    return Settled::Unbounded;
-                }
-                Ride::Candidate(Some(duty)) => entry.duty = duty,
-                Ride::Candidate(None) => {
-                    self.unused.push(entry.slot);
+            match self.offer(&entry, self.entries.len()) {
+                Offer::Independent(pivot) => {
+                    self.factor.accept(pivot);
+                    self.entries.push(entry);
                     return Settled::Done;
                 }
+                Offer::Broken => return self.turn_away(&entry, Settled::Broken),
+                Offer::Dependent if self.changes > self.changes_max => {
+                    return self.turn_away(&entry, Settled::Exhausted);
+                }
+                Offer::Dependent => {}
+            }
+            match self.ride(&mut entry) {
+                Ride::Unbounded => return self.turn_away(&entry, Settled::Unbounded),
+                Ride::Candidate(Some(duty)) => entry.duty = duty,
+                Ride::Candidate(None) => return self.turn_away(&entry, Settled::Done),
                 Ride::Entry(at, None) => self.remove(at),
                 Ride::Entry(at, Some(duty)) => {
                     let ending = self.change_duty(at, duty);
                     if ending != Settled::Done {
-                        self.unused.push(entry.slot);
-                        return ending;
+                        return self.turn_away(&entry, ending);
                     }
                 }
             }
         }
     }
 
-    /// Products of the image in `slot` with those of the entries, into `gram`, and with itself.
-    fn products(&mut self, slot: usize) -> (usize, f64) {
-        let image = &self.images[slot * self.width..(slot + 1) * self.width];
-        for (gram, entry) in self.gram.iter_mut().zip(&self.entries) {
-            *gram = dot(image, &self.images[entry.slot * self.width..(entry.slot + 1) * self.width]);
+    fn turn_away(&mut self, entry: &Entry, ending: Settled) -> Settled {
+        self.unused.push(entry.slot);
+        ending
+    }
+
+    /// Offers a row to the factor of the first `size` entries. If it depends on them, the ray is in `star`.
+    fn offer(&mut self, candidate: &Entry, size: usize) -> Offer {
+        let width = self.width;
+        let image = |slot: usize| &self.images[slot * width..(slot + 1) * width];
+        let own = image(candidate.slot);
+        for (gram, entry) in self.gram.iter_mut().zip(&self.entries[..size]) {
+            *gram = dot(own, image(entry.slot));
         }
-        (self.entries.len(), dot(image, image))
+        let diagonal = dot(own, own) + candidate.duty.give();
+        let mut pivot = self.factor.offer(&self.gram[..size], diagonal);
+        if pivot < DOUBTFUL * diagonal {
+            self.factor.ray(&mut self.star[..size]);
+            pivot = self.distance(candidate, size);
+        }
+        if pivot > DEPENDENT * diagonal {
+            Offer::Independent(pivot)
+        } else if pivot.is_finite() {
+            Offer::Dependent
+        } else {
+            Offer::Broken
+        }
     }
 
     /// The pivot from its meaning, the squared distance of the candidate from the span of the entries, with the ray in
     /// `star`: `|m + Σ z_i m_i|²`, and what open entries give. Exact to the square of the rounding that the factor has.
-    fn distance(&mut self, candidate: &Entry) -> f64 {
+    fn distance(&mut self, candidate: &Entry, size: usize) -> f64 {
         let Self { width, entries, images, rest, star, .. } = self;
         let image = |slot: usize| &images[slot * *width..(slot + 1) * *width];
         rest.copy_from_slice(image(candidate.slot));
         let mut pivot = candidate.duty.give();
-        for (entry, z) in entries.iter().zip(&*star) {
+        for (entry, z) in entries[..size].iter().zip(&*star) {
             add_multiple(rest, *z, image(entry.slot));
             pivot += entry.duty.give() * z * z;
         }
@@ -396,36 +474,60 @@ impl Working {
         first
     }
 
-    /// `v = -Σ λ_i m_i`.
-    pub(super) fn point(&self, v: &mut [f64]) {
+    /// Writes `v = -Σ λ_i m_i`, and returns the objective there: `½|v|²` and the prices paid. It rises from one settled
+    /// working set to the next.
+    pub(super) fn point(&self, v: &mut [f64]) -> f64 {
         v.fill(0.0);
+        let mut paid = 0.0;
         for (at, entry) in self.entries.iter().enumerate() {
             add_multiple(v, -entry.lambda, self.image(at));
+            if let Duty::Open(soft) = entry.duty {
+                let slack = (entry.lambda - soft.linear) / soft.quadratic;
+                paid += slack * (soft.linear + 0.5 * soft.quadratic * slack);
+            }
         }
+        0.5 * dot(v, v) + paid
     }
 
-    /// Forms the factor anew from the images: what many changes left of rounding is gone. Entries that now depend on
-    /// others leave.
+    /// Forms the factor anew from the images: what many changes left of rounding is gone. Entries that depend on others
+    /// leave.
     pub(super) fn refresh(&mut self) {
         self.factor.clear();
-        let mut at = 0;
-        while at < self.entries.len() {
+        let count = self.entries.len();
+        let mut kept = 0;
+        for at in 0..count {
             let entry = self.entries[at];
-            let image = &self.images[entry.slot * self.width..(entry.slot + 1) * self.width];
-            for (gram, other) in self.gram.iter_mut().zip(&self.entries[..at]) {
-                *gram = dot(image, &self.images[other.slot * self.width..(other.slot + 1) * self.width]);
-            }
-            let diagonal = dot(image, image) + entry.duty.give();
-            let pivot = self.factor.offer(&self.gram[..at], diagonal);
-            if pivot > DEPENDENT * diagonal {
+            self.entries[kept] = entry;
+            if let Offer::Independent(pivot) = self.offer(&entry, kept) {
                 self.factor.accept(pivot);
-                at += 1;
+                kept += 1;
             } else {
-                self.entries.remove(at);
                 self.unused.push(entry.slot);
             }
         }
+        self.entries.truncate(kept);
     }
+}
+
+/// Divides an image by its length, and returns that; an image of zeros stays as it is, with length 1.
+pub(super) fn normalise(image: &mut [f64]) -> f64 {
+    let length = dot(image, image).sqrt();
+    if length > 0.0 {
+        let reciprocal = 1.0 / length;
+        image.iter_mut().for_each(|m| *m *= reciprocal);
+        length
+    } else {
+        1.0
+    }
+}
+
+/// What the factor says to a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Offer {
+    /// It may be accepted, with this pivot.
+    Independent(f64),
+    Dependent,
+    Broken,
 }
 
 /// Where a move along a ray ended.
