@@ -4,9 +4,12 @@
 
 use std::time::Duration;
 
-use plant_models::{Cstr4, by_name, steady_state};
+use plant_models::{Cstr4, Held, Integrator, PlantModel, by_name, steady_state};
+use signals::Stamp;
 
 use super::*;
+use super::start::{Measured, initial_state};
+use crate::frame::Frame;
 use crate::frame::tests::frame_of;
 
 mod accuracy;
