@@ -2,31 +2,33 @@
 //! not measured.
 
 use anyhow::Result;
-use control::estimation::filter::{Filter, Period};
-use control::estimation::kalman::{Kalman, LinearModel};
+use control::estimation::{CvNoise, Extended, Filter, Kalman, LinearModel, Outcome, Period, SystemConfig};
 use nalgebra::DMatrix;
-use plant_models::{Held, Integrator, PlantModel};
+use plant_models::{Held, Integrator, Method, PlantModel};
 
 use crate::meter::{Meter, Scenario};
 use crate::problems::{EstimationSpec, Spec, oscillating_masses};
-use crate::report::Panel;
+use crate::report::{Line, Panel, Role};
 
 /// What is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Estimator {
     /// Linear Kalman filter of NX states, half of them measured.
     Kalman(usize),
+    /// Extended Kalman filter on the reactor.
+    Extended,
 }
 
 impl Estimator {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Kalman(4), Self::Kalman(20), Self::Kalman(50)];
+    pub const ALL: [Self; 4] = [Self::Kalman(4), Self::Kalman(20), Self::Kalman(50), Self::Extended];
 
     /// The last part of a row's name.
     #[must_use]
     pub fn name(self) -> String {
         match self {
             Self::Kalman(nx) => format!("kf_{nx}"),
+            Self::Extended => "ekf_cstr2".to_owned(),
         }
     }
 
@@ -35,6 +37,7 @@ impl Estimator {
     pub fn title(self) -> &'static str {
         match self {
             Self::Kalman(_) => "Kalman filter, predict and update",
+            Self::Extended => "extended Kalman filter, the concentration not measured",
         }
     }
 }
@@ -55,6 +58,11 @@ pub trait EstimationScenario: Scenario {
 pub fn scenario(estimator: Estimator, spec: &Spec) -> Result<Box<dyn EstimationScenario>> {
     match estimator {
         Estimator::Kalman(nx) => Ok(Box::new(LinearScenario::new(nx, spec)?)),
+        Estimator::Extended => {
+            let (model, spec) = (plant_models::by_name("cstr2")?, &spec.est_cstr);
+            let filter = Extended::new(model, &system(spec), &spec.xhat0)?;
+            Ok(Box::new(ReactorScenario::new(filter, spec, model)))
+        }
     }
 }
 
@@ -108,6 +116,93 @@ impl EstimationScenario for LinearScenario {
 
     fn panels(&self) -> Vec<Panel> {
         Vec::new()
+    }
+}
+
+/// The reactor as the filters are told it: the temperature measured, the specification's variances.
+fn system(spec: &EstimationSpec) -> SystemConfig {
+    let temperature = CvNoise { output: 1, measurement_sd: spec.r.sqrt(), disturbance_sd: 0.0 };
+    SystemConfig {
+        period_s: 60.0 * spec.period_min,
+        substeps: spec.sub,
+        method: Method::Rk4,
+        measured: vec![temperature],
+        state_sd: spec.qd.map(f64::sqrt).to_vec(),
+        initial_sd: spec.p0.map(f64::sqrt).to_vec(),
+        parameters: Vec::new(),
+    }
+}
+
+/// Seeds whose errors are averaged: the specification's and the ones after it.
+const SEEDS: u64 = 5;
+
+/// A filter on the reactor, five runs one after the other.
+#[derive(Debug)]
+struct ReactorScenario<F> {
+    fresh: F,
+    filter: F,
+    runs: Vec<Run>,
+    /// Estimates of the last repetition, run by run.
+    estimates: Vec<Vec<[f64; 2]>>,
+}
+
+impl<F: Filter + Clone> ReactorScenario<F> {
+    fn new(fresh: F, spec: &EstimationSpec, model: &'static dyn PlantModel) -> Self {
+        let runs = (0..SEEDS).map(|seed| reactor_run(spec, model, spec.seed + seed)).collect();
+        Self { filter: fresh.clone(), fresh, runs, estimates: Vec::new() }
+    }
+}
+
+impl<F: Filter + Clone> Scenario for ReactorScenario<F> {
+    fn steps(&self) -> usize {
+        self.runs.iter().map(|run| run.y.len()).sum()
+    }
+
+    fn start(&mut self) {
+        self.estimates = vec![Vec::new(); self.runs.len()];
+    }
+
+    fn step(&mut self, k: usize, meter: &mut Meter) -> bool {
+        let length = self.runs.first().map_or(1, |run| run.y.len());
+        let (number, at) = (k / length, k % length);
+        if at == 0 {
+            self.filter = self.fresh.clone();
+        }
+        let Some(run) = self.runs.get(number) else { return false };
+        let (Some(u), Some(y)) = (run.u.get(at), run.y.get(at)) else { return false };
+        let period = Period { u: &[*u], acting: &FEED, now: &FEED, y: &[*y] };
+        let correction = meter.preparation(|| self.filter.advance(&period));
+        let estimate = self.filter.mean().first_chunk().copied().unwrap_or([f64::NAN; 2]);
+        if let Some(estimates) = self.estimates.get_mut(number) {
+            estimates.push(estimate);
+        }
+        correction.outcome == Outcome::Corrected
+    }
+}
+
+impl<F: Filter + Clone> EstimationScenario for ReactorScenario<F> {
+    /// Of the concentration, the mean over the runs.
+    fn error(&self) -> Option<f64> {
+        let errors = self.runs.iter().zip(&self.estimates).map(|(run, estimates)| rmse(&run.x, estimates)[0]);
+        Some(errors.sum::<f64>() / self.runs.len() as f64)
+    }
+
+    /// The first run.
+    fn panels(&self) -> Vec<Panel> {
+        let (Some(run), Some(estimates)) = (self.runs.first(), self.estimates.first()) else { return Vec::new() };
+        let line = |name: &str, role, values| Line { name: name.to_owned(), role, values };
+        let of = |states: &[[f64; 2]], i: usize| states.iter().map(|x| x.get(i).copied().unwrap_or(f64::NAN)).collect();
+        let concentration = vec![line("true", Role::Cv, of(&run.x, 0)), line("estimated", Role::Estimate, of(estimates, 0))];
+        let temperature = vec![
+            line("measured", Role::Measured, run.y.clone()),
+            line("true", Role::Cv, of(&run.x, 1)),
+            line("estimated", Role::Estimate, of(estimates, 1)),
+        ];
+        vec![
+            Panel { title: "CA  concentration, not measured, mol/L".to_owned(), lines: concentration },
+            Panel { title: "T  temperature, K".to_owned(), lines: temperature },
+            Panel { title: "TC  coolant, K".to_owned(), lines: vec![line("TC", Role::Mv, run.u.clone())] },
+        ]
     }
 }
 

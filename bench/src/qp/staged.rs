@@ -1,7 +1,7 @@
 //! Optimal-control programmes: the solvers, the reference, and the scenario that runs a sequence.
 
-use control::qp::active_set::OcpActiveSet;
-use control::qp::conic::Conic;
+use control::qp::active_set::{ActiveSetLimits, OcpActiveSet};
+use control::qp::conic::{Conic, ConicOptions};
 use control::qp::riccati::{IpmOptions, RiccatiIpm};
 use control::qp::{Ending, OcpDims, OcpQp, OcpSolution, OcpSolver};
 use signals::SolveStatus;
@@ -46,8 +46,8 @@ impl Method {
     pub fn build(self, dims: &OcpDims) -> Box<dyn OcpSolver> {
         match self {
             Self::Ipm => Box::new(RiccatiIpm::new(dims, cold(1e-6))),
-            Self::ActiveSet => Box::new(OcpActiveSet::new(dims)),
-            Self::Clarabel => Box::new(Conic::new(dims)),
+            Self::ActiveSet => Box::new(OcpActiveSet::new(dims, ActiveSetLimits::default())),
+            Self::Clarabel => Box::new(Conic::new(dims, ConicOptions::default())),
         }
     }
 }
