@@ -55,8 +55,6 @@ pub(super) struct Mismatch {
 pub(super) trait ClosedLoop: Debug + Send {
     /// Numbers in `w`.
     fn width(&self) -> usize;
-    /// Where the deviations of stage `k` and of all before it stand in `w`.
-    fn reach(&self, k: usize) -> usize;
     /// Takes the numbers of a programme, all but `x0` and the bounds. True if a matrix is another one than before.
     fn pack(&mut self, qp: &OcpQp) -> bool;
     /// The recursion of the matrices. False when a pivot is not positive.
@@ -235,10 +233,6 @@ fn subtract_product(nx: usize, x: &[f64], v: &[f64], y: &mut [f64]) {
 impl<S: Shape> ClosedLoop for Feedback<S> {
     fn width(&self) -> usize {
         self.first() + self.data.horizon * self.shape.nu()
-    }
-
-    fn reach(&self, k: usize) -> usize {
-        self.first() + (k + 1).min(self.data.horizon) * self.shape.nu()
     }
 
     fn pack(&mut self, qp: &OcpQp) -> bool {

@@ -13,6 +13,7 @@ use nalgebra::DMatrix;
 use signals::SolveStatus;
 
 use super::QpError;
+use super::ascent::{Ascent, climb};
 use super::lanes::{add_multiple, dot, largest, padded};
 use super::rows::Rows;
 use super::working::{Duty, Entry, Settled, Working, normalise};
@@ -24,8 +25,6 @@ const FEASIBLE: f64 = 1e-9;
 const STATIONARY: f64 = 1e-8;
 /// Sides closer than this, times one plus their size, are equal.
 const PINNED: f64 = 1e-12;
-/// Added rows without progress before ties go to the least index.
-const STALLS_MAX: u32 = 10;
 /// Rows that are looked at together for the most violated.
 const BLOCK: usize = 64;
 
@@ -67,6 +66,38 @@ struct Numbers<'a> {
     f: &'a [f64],
     lo: &'a [f64],
     hi: &'a [f64],
+}
+
+/// One solve: the solver and its programme.
+struct Solve<'a, R> {
+    set: &'a mut DualActiveSet<R>,
+    numbers: Numbers<'a>,
+}
+
+impl<R: Rows> Ascent for Solve<'_, R> {
+    fn working(&mut self) -> &mut Working {
+        &mut self.set.working
+    }
+
+    fn evaluate(&mut self) -> f64 {
+        self.set.evaluate()
+    }
+
+    fn most_violated(&mut self) -> Option<(usize, bool)> {
+        self.set.most_violated(self.numbers)
+    }
+
+    fn add(&mut self, row: usize, upper: bool) -> Settled {
+        self.set.add(self.numbers, row, upper)
+    }
+
+    fn accept(&mut self) -> bool {
+        self.set.accept(self.numbers)
+    }
+
+    fn renew(&mut self) {
+        self.set.working.refresh();
+    }
 }
 
 impl<R: Rows> DualActiveSet<R> {
@@ -145,7 +176,7 @@ impl<R: Rows> DualActiveSet<R> {
         self.working.begin(100 + 10 * u32::try_from(self.unknowns).unwrap_or(u32::MAX / 20));
         let numbers = Numbers { f, lo, hi };
         self.aim(numbers);
-        let status = self.climb(numbers, late);
+        let status = climb(&mut Solve { set: self, numbers }, late);
         if status == SolveStatus::Numerical {
             self.working.clear();
         }
@@ -194,45 +225,6 @@ impl<R: Rows> DualActiveSet<R> {
         }
     }
 
-    /// Adds violated rows until there is none.
-    fn climb(&mut self, numbers: Numbers<'_>, late: &dyn Fn() -> bool) -> SolveStatus {
-        let (mut best, mut stalls, mut refreshed) = (f64::NEG_INFINITY, 0, false);
-        loop {
-            if late() {
-                return SolveStatus::TimeLimit;
-            }
-            let settled = self.working.settle();
-            if settled != Settled::Done {
-                return settled.status();
-            }
-            let height = self.evaluate();
-            if height.is_nan() {
-                return SolveStatus::Numerical;
-            }
-            stalls = if height > best { 0 } else { stalls + 1 };
-            best = best.max(height);
-            self.working.careful = stalls > STALLS_MAX;
-            let worst = self.most_violated(numbers);
-            let stuck = worst.is_some_and(|(row, upper)| self.working.holds(row, upper));
-            if worst.is_none() && self.accept(numbers) {
-                return SolveStatus::Solved;
-            }
-            match worst {
-                Some((row, upper)) if !stuck => {
-                    let ending = self.add(numbers, row, upper);
-                    if ending != Settled::Done {
-                        return ending.status();
-                    }
-                }
-                _ if refreshed => return SolveStatus::Numerical,
-                _ => {
-                    refreshed = true;
-                    self.working.refresh();
-                }
-            }
-        }
-    }
-
     /// Brings a violated row into the working set.
     fn add(&mut self, numbers: Numbers<'_>, row: usize, upper: bool) -> Settled {
         let width = self.scratch.v.len();
@@ -247,7 +239,8 @@ impl<R: Rows> DualActiveSet<R> {
         self.working.push(Entry::new(row, upper, duty, (bound + shift, length)))
     }
 
-    /// `v` from the multipliers, `x = L'⁻¹(v - L⁻¹f)`, and the values of all rows there; returns the objective.
+    /// `v` from the multipliers, `x = L'⁻¹(v - L⁻¹f)`, and the values of all rows there; returns the dual
+    /// objective.
     fn evaluate(&mut self) -> f64 {
         let (n, scratch) = (self.unknowns, &mut self.scratch);
         let height = self.working.point(&mut scratch.v);

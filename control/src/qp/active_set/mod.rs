@@ -26,6 +26,7 @@
 //! Arnström, Bemporad and Axehill, *A dual active-set solver for embedded quadratic programming using recursive LDL'
 //! updates* (2022).
 
+mod ascent;
 mod closed_loop;
 mod dense;
 mod factor;

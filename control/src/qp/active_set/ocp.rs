@@ -16,6 +16,7 @@
 
 use signals::SolveStatus;
 
+use super::ascent::{Ascent, climb};
 use super::closed_loop::{Bounded, ClosedLoop, closed_loop};
 use super::lanes::padded;
 use super::working::{Duty, Entry, Settled, Working, normalise};
@@ -27,8 +28,6 @@ const FEASIBLE: f64 = 1e-9;
 const OPTIMAL: f64 = 1e-8;
 /// Sides closer than this, times one plus their size, are equal.
 const PINNED: f64 = 1e-12;
-/// Added rows without progress before ties go to the least index.
-const STALLS_MAX: u32 = 10;
 
 /// Limits of [`OcpActiveSet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +61,7 @@ pub struct OcpActiveSet {
     /// Values of the bounded quantities, without deviations and with them.
     rest: Vec<f64>,
     values: Vec<f64>,
+    x0: Vec<f64>,
     /// The deviations.
     w: Vec<f64>,
     pushes: Vec<f64>,
@@ -83,6 +83,7 @@ impl OcpActiveSet {
             hi: flat(),
             rest: flat(),
             values: flat(),
+            x0: vec![0.0; dims.nx],
             w: vec![0.0; padded(feedback.width())],
             pushes: flat(),
             solution: OcpSolution::new(dims),
@@ -134,7 +135,7 @@ impl OcpActiveSet {
     }
 
     /// Forms the images of the working set anew.
-    fn renew(&mut self) {
+    fn image_all(&mut self) {
         let Self { working, feedback, dims, .. } = self;
         working.renew(|entry, image| {
             let (k, bounded) = Self::place(dims, entry.row);
@@ -162,45 +163,42 @@ impl OcpActiveSet {
         }
     }
 
-    /// Adds violated rows until there is none.
-    fn climb(&mut self, qp: &OcpQp, late: &dyn Fn() -> bool) -> SolveStatus {
-        let (mut best, mut stalls, mut renewed) = (f64::NEG_INFINITY, 0, false);
-        loop {
-            if late() {
-                return SolveStatus::TimeLimit;
+    fn publish(&mut self) {
+        let (nx, nu) = (self.dims.nx, self.dims.nu);
+        let solution = &mut self.solution;
+        for k in 0..=self.dims.horizon {
+            let (x, u, pi) = self.feedback.stage(k);
+            solution.x[k * nx..(k + 1) * nx].copy_from_slice(x);
+            solution.pi[k * nx..(k + 1) * nx].copy_from_slice(pi);
+            if k < self.dims.horizon {
+                solution.u[k * nu..(k + 1) * nu].copy_from_slice(u);
             }
-            let settled = self.working.settle();
-            if settled != Settled::Done {
-                return settled.status();
-            }
-            let height = self.working.point(&mut self.w);
-            self.feedback.simulate(&qp.x0, &self.w);
-            self.feedback.values(&mut self.values);
-            if !(height.is_finite() && self.values.iter().sum::<f64>().is_finite()) {
-                return SolveStatus::Numerical;
-            }
-            stalls = if height > best { 0 } else { stalls + 1 };
-            best = best.max(height);
-            self.working.careful = stalls > STALLS_MAX;
-            let worst = self.most_violated();
-            match worst {
-                None if self.accept() => return SolveStatus::Solved,
-                Some((row, upper)) if !self.working.holds(row, upper) => {
-                    let ending = self.add(row, upper);
-                    if ending != Settled::Done {
-                        return ending.status();
-                    }
-                }
-                _ if renewed => return SolveStatus::Numerical,
-                _ => {
-                    renewed = true;
-                    self.renew();
-                }
+        }
+        solution.lambda_lo.fill(0.0);
+        solution.lambda_hi.fill(0.0);
+        for entry in self.working.entries() {
+            let pushed = entry.signed();
+            if pushed > 0.0 {
+                solution.lambda_hi[entry.row] += pushed;
+            } else {
+                solution.lambda_lo[entry.row] -= pushed;
             }
         }
     }
+}
 
-    /// Brings a violated row into the working set.
+impl Ascent for OcpActiveSet {
+    fn working(&mut self) -> &mut Working {
+        &mut self.working
+    }
+
+    fn evaluate(&mut self) -> f64 {
+        let height = self.working.point(&mut self.w);
+        self.feedback.simulate(&self.x0, &self.w);
+        self.feedback.values(&mut self.values);
+        height + 0.0 * self.values.iter().sum::<f64>()
+    }
+
     fn add(&mut self, row: usize, upper: bool) -> Settled {
         let (k, bounded) = Self::place(&self.dims, row);
         let (bound, duty) = self.side(row, upper);
@@ -215,8 +213,7 @@ impl OcpActiveSet {
         self.working.push(Entry::new(row, upper, duty, (bound - rest, length)))
     }
 
-    /// The row and side that is violated most, soft bounds by what is not paid for, measured by what its last input can do
-    /// about it; in careful mode the first one violated.
+    /// Violations are measured by what the last input before them can do about it.
     fn most_violated(&mut self) -> Option<(usize, bool)> {
         let mut worst: Option<(f64, usize, bool)> = None;
         for row in 0..self.values.len() {
@@ -243,8 +240,8 @@ impl OcpActiveSet {
         worst.map(|(_, row, upper)| (row, upper))
     }
 
-    /// Checks what the simulation and the scan left open, and publishes the point if it holds: stationarity with the
-    /// caller's matrices, the dynamics, and that held rows are at their bounds.
+    /// What the simulation and the scan left open: stationarity and the dynamics with the caller's matrices, and that held
+    /// rows are at their bounds.
     fn accept(&mut self) -> bool {
         self.pushes.fill(0.0);
         for entry in self.working.entries() {
@@ -263,27 +260,8 @@ impl OcpActiveSet {
         true
     }
 
-    fn publish(&mut self) {
-        let (nx, nu) = (self.dims.nx, self.dims.nu);
-        let solution = &mut self.solution;
-        for k in 0..=self.dims.horizon {
-            let (x, u, pi) = self.feedback.stage(k);
-            solution.x[k * nx..(k + 1) * nx].copy_from_slice(x);
-            solution.pi[k * nx..(k + 1) * nx].copy_from_slice(pi);
-            if k < self.dims.horizon {
-                solution.u[k * nu..(k + 1) * nu].copy_from_slice(u);
-            }
-        }
-        solution.lambda_lo.fill(0.0);
-        solution.lambda_hi.fill(0.0);
-        for entry in self.working.entries() {
-            let pushed = entry.signed();
-            if pushed > 0.0 {
-                solution.lambda_hi[entry.row] += pushed;
-            } else {
-                solution.lambda_lo[entry.row] -= pushed;
-            }
-        }
+    fn renew(&mut self) {
+        self.image_all();
     }
 }
 
@@ -302,7 +280,7 @@ impl OcpSolver for OcpActiveSet {
         }
         self.feedback.offset();
         if !self.imaged {
-            self.renew();
+            self.image_all();
         }
         self.prepared = self.take_bounds(qp);
     }
@@ -313,11 +291,12 @@ impl OcpSolver for OcpActiveSet {
             SolveStatus::Infeasible => SolveStatus::Infeasible,
             SolveStatus::Solved if known => {
                 self.working.begin(self.limits.changes);
+                self.x0.copy_from_slice(&qp.x0);
                 self.w.fill(0.0);
-                self.feedback.simulate(&qp.x0, &self.w);
+                self.feedback.simulate(&self.x0, &self.w);
                 self.feedback.values(&mut self.rest);
                 self.aim();
-                self.climb(qp, late)
+                climb(self, late)
             }
             _ => SolveStatus::Numerical,
         };

@@ -19,8 +19,6 @@
 //! - The factor is that of the entries, in their order.
 #![allow(clippy::indexing_slicing, reason = "entries and slots have their counts fixed at construction")]
 
-use signals::SolveStatus;
-
 use super::factor::Factor;
 use super::lanes::{add_multiple, dot, padded};
 use crate::qp::Soft;
@@ -143,24 +141,14 @@ impl Entry {
 pub(super) enum Settled {
     /// As asked.
     Done,
+    /// A row came in, and the multipliers are to be settled again.
+    Added,
     /// The dual is unbounded: the rows contradict each other.
     Unbounded,
     /// No room for another row, or the limit of changes is reached.
     Exhausted,
     /// Not a finite number.
     Broken,
-}
-
-impl Settled {
-    /// What a solve says that ends so.
-    pub(super) fn status(self) -> SolveStatus {
-        match self {
-            Self::Done => SolveStatus::Solved,
-            Self::Unbounded => SolveStatus::Infeasible,
-            Self::Exhausted => SolveStatus::IterationLimit,
-            Self::Broken => SolveStatus::Numerical,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -474,19 +462,25 @@ impl Working {
         first
     }
 
-    /// Writes `v = -Σ λ_i m_i`, and returns the objective there: `½|v|²` and the prices paid. It rises from one settled
-    /// working set to the next.
+    /// Writes `v = -Σ λ_i m_i`, and returns the dual objective, a lower bound of the primal one whatever the multipliers:
+    /// `-½|v|² - b'λ - Σ_open ½ (λ - linear)² / quadratic`.
     pub(super) fn point(&self, v: &mut [f64]) -> f64 {
         v.fill(0.0);
-        let mut paid = 0.0;
+        let mut height = 0.0;
         for (at, entry) in self.entries.iter().enumerate() {
             add_multiple(v, -entry.lambda, self.image(at));
+            height -= entry.bound * entry.lambda;
             if let Duty::Open(soft) = entry.duty {
-                let slack = (entry.lambda - soft.linear) / soft.quadratic;
-                paid += slack * (soft.linear + 0.5 * soft.quadratic * slack);
+                let beyond = entry.lambda - soft.linear;
+                height -= 0.5 * beyond * beyond / soft.quadratic;
             }
         }
-        0.5 * dot(v, v) + paid
+        height - 0.5 * dot(v, v)
+    }
+
+    /// How far from the origin the worst of the entries is.
+    pub(super) fn depth(&self) -> f64 {
+        self.entries.iter().fold(0.0, |depth: f64, entry| depth.max(-entry.bound))
     }
 
     /// Forms the factor anew from the images: what many changes left of rounding is gone. Entries that depend on others

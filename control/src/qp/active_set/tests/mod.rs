@@ -1,6 +1,7 @@
 //! Tests of both solvers, and what they share: random programmes from a seed, and other ways to the same answer.
 
 mod dense;
+mod ocp;
 mod step_response;
 
 /// SplitMix64 (Steele, Lea and Flood, 2014): the same programmes on every machine.
