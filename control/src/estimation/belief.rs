@@ -132,10 +132,7 @@ impl Belief {
     /// Gives S; `None`, with the belief unchanged, when S is not a positive number.
     pub(super) fn correct(&mut self, h: &Row, innovation: f64, r: f64) -> Option<f64> {
         let n = self.n;
-        let mut ph = [0.0; MAX_Z];
-        for (row, h) in self.p.iter().zip(h).take(n).filter(|(_, h)| h.abs() > 0.0) {
-            ph[..n].iter_mut().zip(row).for_each(|(ph, p)| *ph = p.mul_add(*h, *ph));
-        }
+        let ph = self.direction(h);
         let hph = dot(h, &ph, n);
         let s = hph + r;
         if !(s.is_finite() && s > 0.0) {
@@ -179,6 +176,27 @@ impl Belief {
             }
         }
         true
+    }
+
+    /// `P h`.
+    pub(super) fn direction(&self, h: &Row) -> Row {
+        let n = self.n;
+        let mut ph = [0.0; MAX_Z];
+        for (row, h) in self.p.iter().zip(h).take(n).filter(|(_, h)| h.abs() > 0.0) {
+            ph[..n].iter_mut().zip(row).for_each(|(ph, p)| *ph = p.mul_add(*h, *ph));
+        }
+        ph
+    }
+
+    /// `z += w a`, `P -= w wᵀ`: a correction by a whitened scalar `a` in the direction `w`.
+    pub(super) fn shift(&mut self, w: &Row, a: f64) {
+        for i in 0..self.n {
+            self.mean[i] += w[i] * a;
+            for j in 0..=i {
+                let value = self.p[i][j] - w[i] * w[j];
+                self.set(i, j, value);
+            }
+        }
     }
 
     /// Replaces element (i, j) of P, and (j, i).

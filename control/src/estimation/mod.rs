@@ -7,7 +7,10 @@
 //! |---|---|
 //! | [`filter`] | the trait of all filters: one period, its outcome; a row that is not finite is missing |
 //! | [`kalman`] | linear models of any size; steady-state gain |
-//! | [`extended`] | the nonlinear plant models, with estimated disturbances and output offsets |
+//! | [`extended`], [`unscented`] | the nonlinear plant models, with estimated disturbances and output offsets |
+//! | [`moving_horizon`] | the last N periods at once, with bounds on the states |
+//! | [`monitor`] | whether the innovations are as large and as white as the filter expects |
+//! | [`model_bank`] | several models at once, weighed by Bayes' rule |
 //! | [`late`] | samples that arrive late, fused at their own time |
 //!
 //! # Invariants
@@ -22,8 +25,12 @@ pub mod extended;
 pub mod filter;
 pub mod kalman;
 pub mod late;
+pub mod model_bank;
+pub mod monitor;
+pub mod moving_horizon;
 mod start;
 mod system;
+pub mod unscented;
 
 pub use self::config::{CvNoise, EkfConfig, EstimationError};
 pub use self::ekf::{Ekf, GAP_MAX};
@@ -32,6 +39,10 @@ pub use self::extended::Extended;
 pub use self::filter::{Correction, Filter, Outcome, Period};
 pub use self::kalman::{Kalman, LinearModel, SteadyKalman};
 pub use self::late::{LateFusion, LateOutcome, LateSample};
+pub use self::unscented::{Spread, Unscented};
+pub use self::model_bank::ModelBank;
+pub use self::monitor::{Evidence, Monitor, MonitorConfig, Verdict};
+pub use self::moving_horizon::{MheConfig, MheCorrection, MovingHorizon, Path};
 pub use self::system::{ParameterNoise, SPREAD_MAX, SystemConfig};
 
 #[cfg(test)]

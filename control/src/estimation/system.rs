@@ -179,11 +179,6 @@ impl System {
         &self.r
     }
 
-    /// Variances of the process noise per period, NZ.
-    pub(super) fn q(&self) -> &[f64] {
-        &self.q
-    }
-
     /// Where in z the offset of row `i` is.
     pub(super) fn offset(&self, i: usize) -> Option<usize> {
         self.offset.get(i).copied().flatten()
@@ -199,9 +194,20 @@ impl System {
         Belief::new(self.nx, &z[..self.n], &self.initial_sd)
     }
 
-    /// Standard deviations with which a belief begins, NZ.
-    pub(super) fn initial_sd(&self) -> &[f64] {
-        &self.initial_sd
+    /// Appends the ranges of the parameters, and no bounds for the offsets, to bounds of the states.
+    pub(super) fn extend_bounds(&self, lo: &mut Vec<f64>, hi: &mut Vec<f64>) {
+        lo.extend(self.parameters.iter().map(|parameter| parameter.range.low));
+        hi.extend(self.parameters.iter().map(|parameter| parameter.range.high));
+        lo.resize(self.n, f64::NEG_INFINITY);
+        hi.resize(self.n, f64::INFINITY);
+    }
+
+    /// The natural scales of z, NZ.
+    pub(super) fn spans(&self) -> Vec<f64> {
+        let states = self.card().states.iter().map(Variable::span);
+        let parameters = self.parameters.iter().map(|parameter| parameter.range.span());
+        let rows = self.rows.iter().filter(|row| row.disturbance_sd > 0.0);
+        states.chain(parameters).chain(rows.map(|row| self.card().outputs[row.output].span())).collect()
     }
 
     /// `p` with the estimated disturbances of `z` in their places.

@@ -13,6 +13,7 @@ use crate::frame::Frame;
 use crate::frame::tests::frame_of;
 
 mod accuracy;
+mod scenario;
 
 /// 0.1 min, the sampling time of the `cstr2` benchmark.
 const PERIOD_S: f64 = 6.0;
