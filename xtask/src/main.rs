@@ -5,6 +5,7 @@
 //! fault of the product.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool: printing is its job")]
 
+mod bench;
 mod demo;
 mod graph;
 mod stopwatch;
@@ -26,6 +27,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Bench(bench::BenchArgs),
     Demo(demo::DemoArgs),
     Test(test::TestArgs),
     Graph(graph::GraphArgs),
@@ -34,6 +36,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match &cli.command {
+        Command::Bench(args) => bench::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Test(args) => test::run(args),
         Command::Graph(args) => graph::run(args),

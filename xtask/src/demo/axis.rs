@@ -2,7 +2,7 @@
 
 /// A range that holds every finite value, and a limit where that does not squeeze the values to less than a third of
 /// it, with a margin of 8 %. Never empty.
-pub(super) fn range(values: impl Iterator<Item = f64>, limits: &[f64]) -> (f64, f64) {
+pub(crate) fn range(values: impl Iterator<Item = f64>, limits: &[f64]) -> (f64, f64) {
     let finite = values.filter(|value| value.is_finite());
     let (mut lo, mut hi) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
     if lo > hi {
@@ -22,7 +22,7 @@ pub(super) fn range(values: impl Iterator<Item = f64>, limits: &[f64]) -> (f64, 
 }
 
 /// A number with as many decimals as a step of `width` needs.
-pub(super) fn label(value: f64, width: f64) -> String {
+pub(crate) fn label(value: f64, width: f64) -> String {
     let decimals = if width <= 0.0 { 3.0 } else { (1.0 - width.log10().floor()).clamp(0.0, 6.0) };
     format!("{value:.0$}", decimals as usize)
 }

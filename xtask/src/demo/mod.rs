@@ -5,7 +5,7 @@
 //! is judged from the rig's side of the wire alone (`verdict`), and drawn (`plot`). The plant runs faster than the
 //! wall; every number of the plant is in plant time.
 
-mod axis;
+pub(crate) mod axis;
 mod plot;
 mod processes;
 mod record;
