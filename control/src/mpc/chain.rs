@@ -7,8 +7,6 @@
 use signals::SolveStatus;
 
 use super::Solver;
-use crate::qp::active_set::OcpActiveSet;
-use crate::qp::conic::Conic;
 use crate::qp::riccati::{IpmOptions, RiccatiIpm};
 use crate::qp::{Ending, OcpDims, OcpQp, OcpSolution, OcpSolver};
 
@@ -36,13 +34,10 @@ pub(super) struct Checked {
 impl Chain {
     pub(super) fn new(dims: &OcpDims, first: Solver) -> Self {
         let mut solvers: Vec<Box<dyn OcpSolver>> = Vec::new();
-        if first == Solver::ActiveSet {
-            solvers.push(Box::new(OcpActiveSet::new(dims)));
-        }
+        if first == Solver::ActiveSet {}
         if first != Solver::Conic {
             solvers.push(Box::new(RiccatiIpm::new(dims, IPM)));
         }
-        solvers.push(Box::new(Conic::new(dims)));
         Self { solvers, last: 0 }
     }
 

@@ -61,9 +61,7 @@ mod tests;
 use plant_models::PlantModel;
 use signals::{Fixed, MAX_CVS, MAX_MVS, SolveStatus, Stamp, Values};
 
-pub use config::{
-    ACTIVE_SET_MOVES, CvTuning, HORIZON_MAX, MpcConfig, MpcError, MvTuning, SQP_ITERATIONS_MAX, Solver,
-};
+pub use config::{ACTIVE_SET_MOVES, CvTuning, HORIZON_MAX, MpcConfig, MpcError, MvTuning, SQP_ITERATIONS_MAX, Solver};
 
 use chain::Chain;
 use phases::{Done, Merit, Prepared};
@@ -478,4 +476,3 @@ fn add(cvs: &mut Values<MAX_CVS>, d: &[f64], cv: usize, y: f64) {
         *slot = y + d;
     }
 }
-

@@ -76,9 +76,8 @@ impl Programme {
             initial: Initial::Fixed,
             soft: hard.chain(limited.iter().map(|cv| Some(price(&config.cv[*cv])))).collect(),
         };
-        let terminal = config.terminal_lqr.then(|| {
-            Terminal::new(nx, config.mv.iter().map(|mv| 2.0 * mv.move_weight).collect())
-        });
+        let terminal =
+            config.terminal_lqr.then(|| Terminal::new(nx, config.mv.iter().map(|mv| 2.0 * mv.move_weight).collect()));
         Self { qp: OcpQp::new(dims), nx, cv: config.cv.clone(), mv: config.mv.clone(), limited, terminal }
     }
 

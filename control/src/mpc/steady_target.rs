@@ -196,9 +196,8 @@ impl SteadyTarget {
             return false;
         }
         for (cv, tuning) in self.config.cv.iter().enumerate() {
-            let row = |column: usize| -> f64 {
-                (0..nx).map(|i| c[(tuning.output, i)] * response[column * nx + i]).sum()
-            };
+            let row =
+                |column: usize| -> f64 { (0..nx).map(|i| c[(tuning.output, i)] * response[column * nx + i]).sum() };
             y_rest[cv] = y[tuning.output] + row(0) + input.d[cv];
             for i in 0..nu {
                 gains[cv + i * ncv] = row(1 + i) * self.config.mv[i].span / tuning.span;
@@ -261,7 +260,8 @@ impl SteadyTarget {
         let (nx, nu) = (self.x.len(), self.u.len());
         let du = &self.solver.solution().u[..nu];
         let dx = |i: usize| -> f64 {
-            let by_u: f64 = (0..nu).map(|j| self.work.response[(1 + j) * nx + i] * self.config.mv[j].span * du[j]).sum();
+            let by_u: f64 =
+                (0..nu).map(|j| self.work.response[(1 + j) * nx + i] * self.config.mv[j].span * du[j]).sum();
             self.work.response[i] + by_u
         };
         let furthest = (0..nx).fold(0.0, |most, i| f64::max(most, (dx(i) / self.x_spans[i]).abs()));
