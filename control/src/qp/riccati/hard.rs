@@ -9,6 +9,7 @@
 //! Eliminating dt and dλ leaves λ/t on the Hessian's diagonal and ±(ρ - λ gap)/t in its gradient; a pin leaves W and
 //! W (v - b). Sides stand in vectors of [`LANES`]; those that fill up the last one have no sign and stay at rest.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
+#![allow(clippy::needless_range_loop, reason = "index loops over lanes and columns are what the equations say")]
 
 use super::kernel::{LANES, Lane};
 use super::{grow, largest};

@@ -12,6 +12,7 @@
 //! Source of the blocking: Frison et al., *BLASFEO: Basic linear algebra subroutines for embedded optimization*, ACM
 //! TOMS 44 (2018).
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
+#![allow(clippy::needless_range_loop, reason = "index loops over lanes and columns are what the equations say")]
 
 use std::fmt::Debug;
 

@@ -21,6 +21,7 @@
 //! Source: Rao, Wright and Rawlings, *Application of interior-point methods to model predictive control*, JOTA 99
 //! (1998); Frison, *Algorithms and methods for high-performance model predictive control* (2015), for the form with L.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
+#![allow(clippy::needless_range_loop, reason = "index loops over lanes and columns are what the equations say")]
 
 use std::fmt::Debug;
 

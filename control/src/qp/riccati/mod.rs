@@ -24,7 +24,7 @@ pub(crate) mod lq;
 mod pack;
 mod soft;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use signals::SolveStatus;
 
