@@ -7,6 +7,7 @@
 use signals::SolveStatus;
 
 use super::Solver;
+use crate::qp::conic::{Conic, ConicOptions};
 use crate::qp::riccati::{IpmOptions, RiccatiIpm};
 use crate::qp::{Ending, OcpDims, OcpQp, OcpSolution, OcpSolver};
 
@@ -38,6 +39,7 @@ impl Chain {
         if first != Solver::Conic {
             solvers.push(Box::new(RiccatiIpm::new(dims, IPM)));
         }
+        solvers.push(Box::new(Conic::new(dims, ConicOptions::default())));
         Self { solvers, last: 0 }
     }
 

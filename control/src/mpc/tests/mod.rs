@@ -1,6 +1,8 @@
 //! The controller against the benchmark, and against its promises.
 
 mod benchmark;
+mod features;
+mod offset_free;
 mod promises;
 
 use plant_models::{Held, Integrator, Method, PlantModel};

@@ -246,7 +246,7 @@ fn a_gap_longer_than_the_horizon_starts_anew() {
 }
 
 #[test]
-fn a_later_solve_allocates_next_to_nothing() {
+fn a_later_solve_does_not_allocate() {
     let mut controller = controller(1);
     let plant = Integrator::rk4(model("cstr4"));
     let mut scene = cstr4_scene();
@@ -257,7 +257,7 @@ fn a_later_solve_allocates_next_to_nothing() {
         if cycle == 19 {
             println!("allocations of one solve: {} ({} bytes)", counted.count_total, counted.bytes_total);
         }
-        assert!(cycle == 0 || counted.count_total <= 8, "cycle {cycle}: {counted:?}");
+        assert!(cycle == 0 || counted.count_total == 0, "cycle {cycle}: {counted:?}");
         scene.advance(&plant, &plan.unwrap().u[0], 18.0);
     }
 }
