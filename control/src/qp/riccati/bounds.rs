@@ -69,7 +69,8 @@ impl BoundLists {
                         let size = PINNED * lo.abs().min(hi.abs()).clamp(1.0, ABSENT);
                         self.crossed |= lo > hi + size;
                         if hi - lo <= size {
-                            self.pins.push(Place { at, slot, sign: 0.0, bound: 0.5 * (lo + hi) });
+                            let place = Place { at, slot, sign: 0.0, bound: 0.5 * (lo + hi) };
+                            self.pins.push(place, norm(qp, k, i));
                         } else {
                             present.for_each(|side| self.hard.push(*side));
                         }
@@ -137,6 +138,11 @@ impl BoundLists {
         self.soft.cost()
     }
 
+    /// See [`SoftSides::slack_error`].
+    pub(super) fn slack_error(&self) -> (f64, f64) {
+        self.soft.slack_error()
+    }
+
     pub(super) fn weigh(&mut self, weights: &mut [f64]) {
         weights.fill(0.0);
         self.hard.weigh(weights);
@@ -186,5 +192,14 @@ impl BoundLists {
         let sides: f64 = self.hard.multipliers().map(|(place, lambda)| place.sign * lambda * place.bound).sum();
         let pins: f64 = self.pins.multipliers().map(|(place, y)| y * place.bound).sum();
         sides - pins
+    }
+}
+
+/// The length of the row by which bound `i` of stage `k` sees states and inputs.
+fn norm(qp: &OcpQp, k: usize, i: usize) -> f64 {
+    let dims = qp.dims();
+    match i.checked_sub(dims.nu + dims.boxed.len()) {
+        None => 1.0,
+        Some(row) => qp.g(k)[row..].iter().step_by(dims.rows).map(|g| g * g).sum::<f64>().sqrt(),
     }
 }

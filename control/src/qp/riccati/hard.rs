@@ -50,8 +50,8 @@ impl Reach {
 pub(super) enum Aim {
     /// At complementarity zero.
     Affine,
-    /// At this complementarity, with the second-order term of the affine direction.
-    Centre(f64),
+    /// At this complementarity, with this share of the second-order term of the last direction.
+    Centre(f64, f64),
 }
 
 #[derive(Debug, Default)]
@@ -197,7 +197,7 @@ impl Hard {
             let (gap, inverse) = (&self.gap[lane], &self.inverse[lane]);
             let rho: Lane = match aim {
                 Aim::Affine => std::array::from_fn(|e| lambda[e] * t[e]),
-                Aim::Centre(target) => {
+                Aim::Centre(target, second) => {
                     let (dt, dlambda) = (&self.dt[lane], &self.dlambda[lane]);
                     std::array::from_fn(|e| dt[e].mul_add(dlambda[e], lambda[e] * t[e]) - target * sign[e] * sign[e])
                 }
@@ -258,6 +258,7 @@ impl Hard {
 #[derive(Debug)]
 pub(super) struct Pins {
     places: Vec<Place>,
+    weight: Vec<f64>,
     y: Vec<f64>,
     error: Vec<f64>,
     dv: Vec<f64>,
@@ -266,16 +267,18 @@ pub(super) struct Pins {
 impl Pins {
     pub(super) fn with_capacity(pins: usize) -> Self {
         let empty = || Vec::with_capacity(pins);
-        Self { places: Vec::with_capacity(pins), y: empty(), error: empty(), dv: empty() }
+        Self { places: Vec::with_capacity(pins), weight: empty(), y: empty(), error: empty(), dv: empty() }
     }
 
     pub(super) fn clear(&mut self) {
         self.places.clear();
-        [&mut self.y, &mut self.error, &mut self.dv].into_iter().for_each(Vec::clear);
+        [&mut self.weight, &mut self.y, &mut self.error, &mut self.dv].into_iter().for_each(Vec::clear);
     }
 
-    pub(super) fn push(&mut self, place: Place) {
+    /// Adds a pin on a variable that is `norm` long in terms of states or inputs: one of them, or a row of G.
+    pub(super) fn push(&mut self, place: Place, norm: f64) {
         self.places.push(place);
+        self.weight.push(PIN_WEIGHT / (norm * norm).max(1e-12));
         [&mut self.y, &mut self.error, &mut self.dv].into_iter().for_each(|v| v.push(0.0));
     }
 
@@ -303,12 +306,12 @@ impl Pins {
     }
 
     pub(super) fn weigh(&self, weights: &mut [f64]) {
-        self.places.iter().for_each(|place| weights[place.at as usize] += PIN_WEIGHT);
+        self.places.iter().zip(&self.weight).for_each(|(place, weight)| weights[place.at as usize] += weight);
     }
 
     pub(super) fn aim(&self, gradient: &mut [f64]) {
-        let pins = self.places.iter().zip(&self.error);
-        pins.for_each(|(place, error)| gradient[place.at as usize] += PIN_WEIGHT * error);
+        let pins = self.places.iter().zip(&self.weight).zip(&self.error);
+        pins.for_each(|((place, weight), error)| gradient[place.at as usize] += weight * error);
     }
 
     pub(super) fn direct(&mut self, dz: &[f64]) {
@@ -316,8 +319,8 @@ impl Pins {
     }
 
     pub(super) fn advance(&mut self, alpha: f64) {
-        for ((y, error), dv) in self.y.iter_mut().zip(&mut self.error).zip(&self.dv) {
-            *y += alpha * PIN_WEIGHT * (*dv + *error);
+        for (((y, error), dv), weight) in self.y.iter_mut().zip(&mut self.error).zip(&self.dv).zip(&self.weight) {
+            *y += alpha * weight * (*dv + *error);
             *error += alpha * dv;
         }
     }

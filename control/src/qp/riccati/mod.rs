@@ -39,6 +39,11 @@ const WARM_ITERATIONS: u32 = 12;
 /// The share of the way to the nearest bound that a step may go.
 const TO_BOUNDARY: f64 = 0.995;
 
+/// Both factors of a degenerate pair are the root of its product; they are not asked to be smaller than this.
+const PAIR_TOLERANCE_MIN: f64 = 1e-6;
+/// No step aims at a complementarity below this share of the square of that tolerance: beyond is only ill conditioning.
+const CENTRE_MIN: f64 = 0.1;
+
 /// Settings of [`RiccatiIpm`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct IpmOptions {
@@ -77,6 +82,7 @@ pub struct RiccatiIpm {
     warm: Option<OcpSolution>,
     is_warm: bool,
     real: (usize, usize),
+    last_sum: f64,
 }
 
 /// Largest residuals of the linear conditions when last computed afresh, and what they are measured by.
@@ -113,6 +119,7 @@ impl RiccatiIpm {
             warm: options.warm_start.then(|| OcpSolution::new(dims)),
             is_warm: false,
             real: (dims.nx, dims.nu),
+            last_sum: 0.0,
             lq,
         }
     }
@@ -162,6 +169,7 @@ impl RiccatiIpm {
     /// Iterates from the present point, at most `most` times. Counts into `iterations`.
     fn iterate(&mut self, most: u32, iterations: &mut u32, late: &dyn Fn() -> bool) -> SolveStatus {
         self.refresh();
+        self.last_sum = f64::INFINITY;
         let mut share = 1.0;
         let mut slow = 0;
         for _ in 0..=most {
@@ -210,7 +218,16 @@ impl RiccatiIpm {
             return false;
         }
         let cost = self.lq.cost(&self.z) + self.bounds.slack_cost();
-        self.bounds.complementarity().0 <= self.options.tolerance * cost.abs().max(1.0)
+        let tolerance = self.options.tolerance;
+        let (slack, priced) = self.bounds.slack_error();
+        self.bounds.complementarity().0 <= tolerance * cost.abs().max(1.0)
+            && slack <= self.pair_tolerance() * self.residual.primal_scale
+            && priced <= self.pair_tolerance() * self.residual.dual_scale
+    }
+
+    /// The tolerance of each factor of a degenerate pair.
+    fn pair_tolerance(&self) -> f64 {
+        self.options.tolerance.max(PAIR_TOLERANCE_MIN)
     }
 
     /// One predictor and corrector; the step's length, or none when the arithmetic broke down.
@@ -226,7 +243,12 @@ impl RiccatiIpm {
             let alpha = f64::min(1.0 / reach.steepest, 1.0);
             let affine = (1.0 - alpha) * sum + alpha * alpha * reach.product;
             let ratio = (affine / sum).max(0.0);
-            reach = self.direct(Aim::Centre(ratio * ratio * ratio * sum / pairs), share);
+            let mehrotra = ratio * ratio * ratio;
+            // Where the last step lost ground, the second-order term has led astray: one step without it.
+            let (sigma, second) = if sum > self.last_sum { (mehrotra.max(0.5), 0.0) } else { (mehrotra, 1.0) };
+            self.last_sum = sum;
+            let target = (sigma * sum / pairs).max(CENTRE_MIN * self.pair_tolerance().powi(2));
+            reach = self.direct(Aim::Centre(target, second), share);
         }
         let alpha = f64::min(TO_BOUNDARY / reach.steepest, 1.0);
         if !(reach.product.is_finite() && alpha.is_finite()) {

@@ -124,6 +124,14 @@ impl SoftSides {
         self.sides.iter().map(|side| side.s * (side.price.linear + 0.5 * side.price.quadratic * side.s)).sum()
     }
 
+    /// How far a slack is at most from the one that its λ implies, `max(0, (λ - l) / c)`; and λ times that.
+    pub(super) fn slack_error(&self) -> (f64, f64) {
+        self.sides.iter().fold((0.0, 0.0), |(slack, priced): (f64, f64), side| {
+            let error = side.s.min(side.nu / side.price.quadratic);
+            (slack.max(error), priced.max(side.lambda * error))
+        })
+    }
+
     pub(super) fn weigh(&mut self, weights: &mut [f64]) {
         for side in &mut self.sides {
             side.weight = side.lambda / side.t;
@@ -136,9 +144,9 @@ impl SoftSides {
     pub(super) fn aim(&mut self, aim: Aim, share: f64, gradient: &mut [f64]) {
         for side in &mut self.sides {
             (side.rho, side.rho_s) = (side.lambda * side.t, side.nu * side.s);
-            if let Aim::Centre(target) = aim {
-                side.rho += side.dt * side.dlambda - target;
-                side.rho_s += side.ds * side.dnu - target;
+            if let Aim::Centre(target, second) = aim {
+                side.rho += second * side.dt * side.dlambda - target;
+                side.rho_s += second * side.ds * side.dnu - target;
             }
             let pull = (side.rho - share * side.lambda * side.gap) / side.t;
             side.e = share * side.dual + pull + side.rho_s / side.s;
