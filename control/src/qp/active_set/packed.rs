@@ -1,0 +1,115 @@
+//! A programme's numbers in the padded storage of the kernels, and whether its matrices are those of the last one.
+//!
+//! NX is padded to whole vectors, NU to a compiled size. The padding is zeros, but for ones on the diagonal of R. For a
+//! linear model the matrices do not change from cycle to cycle, and nothing that was made of them has to be made again.
+#![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
+
+use crate::qp::{Initial, OcpDims, OcpQp};
+
+/// The padded programme; bounds and `x0` are not in it.
+#[derive(Debug)]
+pub(super) struct Packed {
+    nx: usize,
+    nu: usize,
+    pub(super) nx_real: usize,
+    pub(super) nu_real: usize,
+    pub(super) rows: usize,
+    pub(super) horizon: usize,
+    pub(super) initial: Initial,
+    /// A, A' and Q, NX × NX a stage.
+    pub(super) a: Vec<f64>,
+    pub(super) at: Vec<f64>,
+    pub(super) q_mat: Vec<f64>,
+    /// B and S', NX × NU.
+    pub(super) b: Vec<f64>,
+    pub(super) st: Vec<f64>,
+    /// R, NU × NU.
+    pub(super) r_mat: Vec<f64>,
+    /// G', NX × NG.
+    pub(super) g: Vec<f64>,
+    /// c and q, NX; r, NU.
+    pub(super) c: Vec<f64>,
+    pub(super) q: Vec<f64>,
+    pub(super) r: Vec<f64>,
+}
+
+impl Packed {
+    pub(super) fn new(dims: &OcpDims, nx: usize, nu: usize) -> Self {
+        let n = dims.horizon;
+        let mut r_mat = vec![0.0; n * nu * nu];
+        for k in 0..n {
+            for i in dims.nu..nu {
+                r_mat[(k * nu + i) * nu + i] = 1.0;
+            }
+        }
+        Self {
+            nx,
+            nu,
+            nx_real: dims.nx,
+            nu_real: dims.nu,
+            rows: dims.rows,
+            horizon: n,
+            initial: dims.initial,
+            a: vec![0.0; n * nx * nx],
+            at: vec![0.0; n * nx * nx],
+            q_mat: vec![0.0; (n + 1) * nx * nx],
+            b: vec![0.0; n * nx * nu],
+            st: vec![0.0; n * nx * nu],
+            r_mat,
+            g: vec![0.0; (n + 1) * nx * dims.rows],
+            c: vec![0.0; n * nx],
+            q: vec![0.0; (n + 1) * nx],
+            r: vec![0.0; n * nu],
+        }
+    }
+
+    /// Takes the numbers of `qp`, of the shape given at construction. True if a matrix is not the one of before.
+    pub(super) fn fill(&mut self, qp: &OcpQp) -> bool {
+        let (nx, nu, rows) = (self.nx, self.nu, self.rows);
+        let (real_x, real_u) = (self.nx_real, self.nu_real);
+        let mut changed = false;
+        for k in 0..=self.horizon {
+            let xx = k * nx * nx..(k + 1) * nx * nx;
+            changed |= copy(qp.q_mat(k), real_x, &mut self.q_mat[xx.clone()], nx);
+            changed |= transpose(qp.g(k), rows, &mut self.g[k * nx * rows..(k + 1) * nx * rows], nx);
+            copy(qp.q(k), real_x, &mut self.q[k * nx..(k + 1) * nx], nx);
+            if k < self.horizon {
+                let xu = k * nx * nu..(k + 1) * nx * nu;
+                if copy(qp.a(k), real_x, &mut self.a[xx.clone()], nx) {
+                    transpose(qp.a(k), real_x, &mut self.at[xx], nx);
+                    changed = true;
+                }
+                changed |= copy(qp.b(k), real_x, &mut self.b[xu.clone()], nx);
+                changed |= transpose(qp.s_mat(k), real_u, &mut self.st[xu], nx);
+                changed |= copy(qp.r_mat(k), real_u, &mut self.r_mat[k * nu * nu..(k + 1) * nu * nu], nu);
+                copy(qp.c(k), real_x, &mut self.c[k * nx..(k + 1) * nx], nx);
+                copy(qp.r(k), real_u, &mut self.r[k * nu..(k + 1) * nu], nu);
+            }
+        }
+        changed
+    }
+}
+
+/// Columns of height `height` into columns of height `padded`. True if a number is another one than before.
+fn copy(from: &[f64], height: usize, to: &mut [f64], padded: usize) -> bool {
+    let mut changed = false;
+    for (to, from) in to.chunks_exact_mut(padded).zip(from.chunks_exact(height.max(1))) {
+        for (to, from) in to.iter_mut().zip(from) {
+            changed |= to.to_bits() != from.to_bits();
+            *to = *from;
+        }
+    }
+    changed
+}
+
+/// The matrix with `height` rows, transposed: its rows become columns of height `padded`. True as for [`copy`].
+fn transpose(from: &[f64], height: usize, to: &mut [f64], padded: usize) -> bool {
+    let mut changed = false;
+    for (j, column) in from.chunks_exact(height.max(1)).enumerate() {
+        for (to, from) in to[j..].iter_mut().step_by(padded).zip(column) {
+            changed |= to.to_bits() != from.to_bits();
+            *to = *from;
+        }
+    }
+    changed
+}
