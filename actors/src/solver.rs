@@ -148,6 +148,7 @@ impl Worker {
             p: estimate.p(),
             u_prev,
             setpoints: &targets.setpoints,
+            mv_targets: &targets.mv_targets,
             cv_lo: &targets.cv_lo,
             cv_hi: &targets.cv_hi,
             u_lo: &targets.u_lo,
@@ -155,7 +156,7 @@ impl Worker {
             du_max: &targets.du_max,
         };
         let begun_ns = self.results.clock.wall_ns();
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.nmpc.solve(&input, &self.late))).unwrap_or_else(|_| {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.nmpc.solve(&input, &*self.late))).unwrap_or_else(|_| {
             self.nmpc = (self.make)();
             MpcOutcome { status: SolveStatus::Numerical, plan: None, iterations: 0, kkt_residual: f64::NAN }
         });
@@ -163,6 +164,14 @@ impl Worker {
         let (cycle, at) = (estimate.cycle(), self.results.clock.now());
         self.results.solved.put(Solved { cycle, at, took_ns, outcome });
         self.results.bell.ring(self.results.clock.wall_ns());
+        self.prepare(&MpcInput { cycle: input.cycle + 1, ..input });
+    }
+
+    /// While the plan is on its way: what can be done of the next solve, believing that nothing but the state changes.
+    fn prepare(&mut self, next: &MpcInput<'_>) {
+        if catch_unwind(AssertUnwindSafe(|| self.nmpc.prepare(next))).is_err() {
+            self.nmpc = (self.make)();
+        }
     }
 }
 
@@ -178,9 +187,9 @@ mod tests {
 
     use control::estimation::{CvNoise, Ekf, EkfConfig};
     use control::frame::Frame;
-    use control::mpc::{CvTuning, MpcConfig, MvTuning};
+    use control::mpc::{self, CvTuning, MpcConfig, MvTuning};
     use control::screening::{Screen, ScreenConfig};
-    use plant_models::by_name;
+    use plant_models::{Method, by_name};
     use signals::{Fixed, Quality, Sample, Stamp, TagId};
 
     use super::*;
@@ -219,6 +228,7 @@ mod tests {
     fn problem(clock: Clock) -> Problem {
         let targets = Targets {
             setpoints: Fixed::filled(Some(325.0), 1),
+            mv_targets: Fixed::filled(None, 1),
             cv_lo: Values::filled(f64::NEG_INFINITY, 1),
             cv_hi: Values::filled(f64::INFINITY, 1),
             u_lo: Values::filled(290.0, 1),
@@ -229,22 +239,18 @@ mod tests {
     }
 
     fn nmpc() -> Nmpc {
-        let cv = CvTuning {
-            output: 1,
-            span: 10.0,
-            weight: 1.0,
-            terminal_weight: 1.0,
-            soft_linear: 0.0,
-            soft_quadratic: 0.0,
-        };
+        let cv = CvTuning { output: 1, span: 10.0, weight: 1.0, terminal_weight: 1.0, ..CvTuning::default() };
         let config = MpcConfig {
             period_s: 6.0,
             horizon: 10,
             blocks: vec![1; 10],
+            method: Method::Rk4,
             substeps: 2,
             sqp_iterations: 1,
+            terminal_lqr: false,
+            solver: mpc::Solver::Auto,
             cv: vec![cv],
-            mv: vec![MvTuning { span: 10.0, move_weight: 0.1 }],
+            mv: vec![MvTuning { span: 10.0, move_weight: 0.1, ..MvTuning::default() }],
             dv_of: vec![],
         };
         Nmpc::new(by_name("cstr2").unwrap(), config).unwrap()

@@ -172,6 +172,7 @@ mod tests {
             cv_next: values(&[0.0]),
             cv_end: values(&[0.0]),
             cost: 0.0,
+            given_up: Fixed::filled(false, 1),
         }
     }
 

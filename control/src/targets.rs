@@ -38,6 +38,8 @@ pub struct MvRange {
     pub high: f64,
     /// Largest rate of change.
     pub rate_max_per_s: f64,
+    /// Where the MV rests when the CVs leave it the choice.
+    pub rest: Option<f64>,
 }
 
 /// What the optimiser is to do now, in model units.
@@ -49,6 +51,8 @@ pub struct Targets {
     pub cv_lo: Values<MAX_CVS>,
     /// Upper soft limits, +∞ for none.
     pub cv_hi: Values<MAX_CVS>,
+    /// Per MV, where it rests inside its limits; `None` for nowhere.
+    pub mv_targets: Fixed<Option<f64>, MAX_MVS>,
     /// Lower hard limits.
     pub u_lo: Values<MAX_MVS>,
     /// Upper hard limits.
@@ -101,6 +105,7 @@ impl Targeting {
         for (((mv, read), last_limits), &u) in mvs.zip(&mut *self.last_mv_limits).zip(u_now) {
             let (lo, hi) = mv_limits(mv, read, last_limits);
             let (lo, hi) = if is_free(read, engaged) { windup_limits(read, (lo, hi), u) } else { (u, u) };
+            let _ = targets.mv_targets.push(mv.rest.map(|rest| rest.max(lo).min(hi)));
             let rate = read.roc_max.finite().filter(|r| *r >= 0.0).map_or(0.0, |r| r.min(mv.rate_max_per_s));
             let _ = targets.u_lo.push(lo);
             let _ = targets.u_hi.push(hi);
@@ -170,7 +175,7 @@ mod tests {
         Targeting::new(TargetsConfig {
             period: Duration::from_secs(10),
             cvs: vec![CvTarget { has_setpoint: true, margin: 1.0 }, CvTarget { has_setpoint: false, margin: 0.0 }],
-            mvs: vec![MvRange { low: 0.0, high: 100.0, rate_max_per_s: 2.0 }],
+            mvs: vec![MvRange { low: 0.0, high: 100.0, rate_max_per_s: 2.0, rest: Some(15.0) }],
         })
     }
 
@@ -204,6 +209,7 @@ mod tests {
         let t = targeting().step(&dcs(), &[50.0], true);
         assert_eq!((&t.setpoints[..], t.cv_lo[0], t.cv_hi[0]), (&[Some(6.0), None][..], 1.0, 9.0));
         assert_eq!((t.u_lo[0], t.u_hi[0], t.du_max[0]), (20.0, 90.0, 10.0));
+        assert_eq!(t.mv_targets[0], Some(20.0), "rest, as near as the limits allow");
     }
 
     #[test]

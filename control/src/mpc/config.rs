@@ -1,6 +1,6 @@
 //! What the controller is told once: its model's mapping, horizon, blocks and weights.
 
-use plant_models::{ModelCard, PlantModel};
+use plant_models::{Method, ModelCard, PlantModel};
 use signals::{MAX_CVS, MAX_MVS};
 
 /// The longest horizon, periods.
@@ -17,10 +17,17 @@ pub struct MpcConfig {
     pub horizon: usize,
     /// Move blocking: for how many periods each input is held; the lengths add up to the horizon.
     pub blocks: Vec<usize>,
-    /// Runge-Kutta sub-steps of one period.
+    /// How the model is integrated; a stiff one wants the implicit method.
+    pub method: Method,
+    /// Integration sub-steps of one period.
     pub substeps: usize,
     /// Quadratic programmes of one solve; 1 is the real-time iteration.
     pub sqp_iterations: usize,
+    /// Whether the terminal cost is that of the linear-quadratic regulator about the steady target, in place of the
+    /// terminal weights.
+    pub terminal_lqr: bool,
+    /// Which solver goes first.
+    pub solver: Solver,
     /// One per CV, in the loop's order.
     pub cv: Vec<CvTuning>,
     /// One per model input, in the model's order.
@@ -28,6 +35,23 @@ pub struct MpcConfig {
     /// Model disturbance of each measured DV.
     pub dv_of: Vec<usize>,
 }
+
+/// Which solver is given the quadratic programmes first. The others stand behind it, in the order of this list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Solver {
+    /// By the size of the programme: active set up to [`ACTIVE_SET_MOVES`] moves, interior point above.
+    #[default]
+    Auto,
+    /// The dual active-set method: fastest from a good guess.
+    ActiveSet,
+    /// The Riccati interior-point method: an even time whatever happens.
+    InteriorPoint,
+    /// Clarabel: an independent code, 5 to 20 times slower.
+    Conic,
+}
+
+/// The most moves (blocks times inputs) of a programme that [`Solver::Auto`] gives to the active-set method.
+pub const ACTIVE_SET_MOVES: usize = 64;
 
 /// How one CV is weighed. Errors and violations are counted in spans.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,6 +68,30 @@ pub struct CvTuning {
     pub soft_linear: f64,
     /// Quadratic price of a violated limit. With both prices 0 the CV has no limits.
     pub soft_quadratic: f64,
+    /// Which limits are given up first when not all can be kept at rest: those of the highest rank. With every rank
+    /// equal, the prices decide.
+    pub rank: u8,
+    /// Time constant, in periods, with which limits that the CV lies outside of close in on it; 0 closes them at once.
+    pub funnel_periods: f64,
+    /// Economic price of one span more of this CV for one period; negative is a profit.
+    pub price: f64,
+}
+
+impl Default for CvTuning {
+    /// Output 0, a span of 1, and no weight on anything.
+    fn default() -> Self {
+        Self {
+            output: 0,
+            span: 1.0,
+            weight: 0.0,
+            terminal_weight: 0.0,
+            soft_linear: 0.0,
+            soft_quadratic: 0.0,
+            rank: 0,
+            funnel_periods: 0.0,
+            price: 0.0,
+        }
+    }
 }
 
 /// How one MV is weighed.
@@ -53,6 +101,19 @@ pub struct MvTuning {
     pub span: f64,
     /// Weight of the squared move between two blocks.
     pub move_weight: f64,
+    /// Weight of the squared distance from the MV's target, where the cycle has one, at periods 1 to N-1.
+    pub target_weight: f64,
+    /// The same at period N.
+    pub terminal_target_weight: f64,
+    /// Economic price of one span more of this MV for one period; negative is a profit.
+    pub price: f64,
+}
+
+impl Default for MvTuning {
+    /// A span of 1, and no weight on anything.
+    fn default() -> Self {
+        Self { span: 1.0, move_weight: 0.0, target_weight: 0.0, terminal_target_weight: 0.0, price: 0.0 }
+    }
 }
 
 impl CvTuning {
@@ -119,15 +180,24 @@ pub enum MpcError {
         /// Name of the model.
         model: &'static str,
     },
-    /// The solver refused the quadratic programme.
-    #[error("the solver refused the quadratic programme: {reason}")]
-    Solver {
-        /// In the solver's words.
-        reason: String,
-    },
 }
 
 impl MpcConfig {
+    /// The solver that goes first.
+    pub(super) fn first_solver(&self) -> Solver {
+        match self.solver {
+            Solver::Auto if self.blocks.len() * self.mv.len() <= ACTIVE_SET_MOVES => Solver::ActiveSet,
+            Solver::Auto => Solver::InteriorPoint,
+            chosen => chosen,
+        }
+    }
+
+    /// Whether a steady target is of use: for the terminal cost, or where limits have different ranks.
+    pub(super) fn wants_steady_target(&self) -> bool {
+        let ranked = self.cv.iter().any(|cv| cv.rank != self.cv.first().map_or(0, |first| first.rank));
+        self.terminal_lqr || ranked
+    }
+
     /// Checks the configuration against the model.
     ///
     /// # Errors
@@ -170,13 +240,22 @@ impl MpcConfig {
                 ("cv.terminal_weight", cv.terminal_weight),
                 ("cv.soft_linear", cv.soft_linear),
                 ("cv.soft_quadratic", cv.soft_quadratic),
+                ("cv.funnel_periods", cv.funnel_periods),
             ] {
                 check_number(key, i, value, value >= 0.0)?;
             }
+            check_number("cv.price", i, cv.price, true)?;
         }
         for (i, mv) in self.mv.iter().enumerate() {
             check_number("mv.span", i, mv.span, mv.span > 0.0)?;
-            check_number("mv.move_weight", i, mv.move_weight, mv.move_weight >= 0.0)?;
+            for (key, value) in [
+                ("mv.move_weight", mv.move_weight),
+                ("mv.target_weight", mv.target_weight),
+                ("mv.terminal_target_weight", mv.terminal_target_weight),
+            ] {
+                check_number(key, i, value, value >= 0.0)?;
+            }
+            check_number("mv.price", i, mv.price, true)?;
         }
         Ok(())
     }

@@ -10,16 +10,28 @@
 //! blocks, weights w (terminal: at N), m, and prices ρ of [`CvTuning`] and [`MvTuning`], it minimises
 //!
 //! ```text
-//! Σ_{k=1..N} Σ_cv w ((y_k - r)/span)² + Σ_blocks Σ_mv m (Δu/span)² + Σ_{k=1..N} Σ_cv (ρ1 s_k + ρ2 s_k²)
+//! Σ_{k=1..N} Σ_cv [w ((y_k - r)/span)² + price·y_k/span + ρ1 s_k + ρ2 s_k²]
+//!   + Σ_{k=1..N} Σ_mv [w_t ((u_{k-1} - u_t)/span)² + price·u_{k-1}/span] + Σ_blocks Σ_mv m (Δu/span)²
 //! s.t.  x_{k+1} = F(x_k, u_k, p),  x_0 = x
 //!       u_lo ≤ u ≤ u_hi,  |Δu| ≤ du_max                          hard
 //!       cv_lo - span s_k ≤ y_k ≤ cv_hi + span s_k,  s_k ≥ 0      soft
 //! ```
 //!
-//! by sequential quadratic programming: multiple shooting, Gauss-Newton Hessian, full steps. One programme per period
-//! is the real-time iteration; it starts from the last plan, shifted by the elapsed periods. Where there is none, it
-//! starts from a simulation and solves a few programmes at once. The disturbance d that
-//! the estimator carries is held over the horizon, which removes the offset of a constant model error.
+//! by sequential quadratic programming: multiple shooting, Gauss-Newton Hessian, a merit line search. One programme per
+//! period is the real-time iteration; it starts from the last plan, shifted by the elapsed periods. Where there is
+//! none, it starts from a simulation and solves a few programmes at once. The disturbance d that the estimator carries is
+//! held over the horizon, which removes the offset of a constant model error.
+//!
+//! A solve is in two phases. [`Nmpc::prepare`], called when the last plan is out, shifts, linearises, and prepares the
+//! solver on what is known by then; [`Nmpc::solve`] then only puts the measured state in. Whatever else has changed in
+//! between is done again, so the plan does not depend on whether there was a preparation.
+//!
+//! | file | what |
+//! |---|---|
+//! | `trajectory` | what is linearised about, shifted and corrected |
+//! | `programme` | the quadratic programme, in velocity form |
+//! | `chain` | active set, interior point, Clarabel, one behind the other, and the check of each solution |
+//! | `reach`, `steady_target`, `terminal` | boxes of the inputs; target at rest, ranks; the regulator's cost |
 //!
 //! # Invariants
 //! - [`Nmpc::solve`] never fails and never panics: every ending is a [`SolveStatus`].
@@ -32,10 +44,14 @@
 //! Diehl, *Model Predictive Control*, 2nd ed., ch. 1 (offset-free) and 8 (numerics); Kerrigan and Maciejowski, *UKACC
 //! Control* 2000 (soft constraints).
 
+mod chain;
 mod config;
-mod interior_point;
-mod qp;
+mod linear;
+mod phases;
+mod programme;
 mod reach;
+mod steady_target;
+mod terminal;
 mod trajectory;
 
 #[cfg(test)]
@@ -45,12 +61,13 @@ mod tests;
 use plant_models::PlantModel;
 use signals::{Fixed, MAX_CVS, MAX_MVS, SolveStatus, Stamp, Values};
 
-pub use config::{CvTuning, HORIZON_MAX, MpcConfig, MpcError, MvTuning, SQP_ITERATIONS_MAX};
-pub use interior_point::Deadline;
+pub use config::{ACTIVE_SET_MOVES, CvTuning, HORIZON_MAX, MpcConfig, MpcError, MvTuning, SQP_ITERATIONS_MAX, Solver};
 
-use interior_point::InteriorPoint;
-use qp::{Point, Programme};
+use chain::Chain;
+use phases::{Done, Merit, Prepared};
+use programme::{Point, Programme};
 use reach::{InputLimits, Reach};
+use steady_target::SteadyTarget;
 use trajectory::Trajectory;
 
 /// How many of its moves a plan carries: as long may the selector play it without a new one.
@@ -59,8 +76,11 @@ pub const PLAN_MOVES: usize = 16;
 /// plan, and its first move is not worth making.
 const SQP_ITERATIONS_COLD: usize = 4;
 /// A scaled SQP step shorter than this ends the iteration.
-const STEP_SMALL: f64 = 1e-7;
-
+const STEP_SMALL: f64 = 1e-6;
+/// How often a step that does not lower the merit is halved.
+const HALVINGS: usize = 4;
+/// A merit that grows by less than this share has not grown.
+const MERIT_ROUNDING: f64 = 1e-9;
 /// What one solve starts from. Model units throughout.
 #[derive(Clone, Copy, Debug)]
 pub struct MpcInput<'a> {
@@ -78,6 +98,8 @@ pub struct MpcInput<'a> {
     pub u_prev: &'a [f64],
     /// Targets, one per CV; `None` where only the limits count.
     pub setpoints: &'a [Option<f64>],
+    /// Targets of the MVs, NU; `None` where an MV has none.
+    pub mv_targets: &'a [Option<f64>],
     /// Lower soft limits, one per CV; -∞ is none.
     pub cv_lo: &'a [f64],
     /// Upper soft limits, one per CV; +∞ is none.
@@ -105,6 +127,9 @@ pub struct Plan {
     pub cv_end: Values<MAX_CVS>,
     /// The objective along the plan.
     pub cost: f64,
+    /// The CVs whose limits cannot all be kept at rest and were given up, by rank. All `false` where the configuration
+    /// has no ranks: then the prices decide, period by period.
+    pub given_up: Fixed<bool, MAX_CVS>,
 }
 
 /// How a solve ended.
@@ -114,13 +139,13 @@ pub struct MpcOutcome {
     pub status: SolveStatus,
     /// The plan; present exactly when the status is usable.
     pub plan: Option<Plan>,
-    /// Interior-point iterations, all programmes together.
+    /// Iterations of the solvers, all programmes together.
     pub iterations: u32,
-    /// Largest relative residual of the last programme's optimality conditions; infinite when none was solved.
+    /// Largest residual of the last programme's optimality conditions beside its size; infinite when none was solved.
     pub kkt_residual: f64,
 }
 
-/// The controller of one loop: model, programme, solver and the last trajectory.
+/// The controller of one loop: model, programme, solvers and the last trajectory.
 #[derive(Debug)]
 pub struct Nmpc {
     config: MpcConfig,
@@ -130,13 +155,16 @@ pub struct Nmpc {
     trajectory: Trajectory,
     reach: Reach,
     programme: Programme,
-    solver: InteriorPoint,
+    chain: Chain,
+    target: Option<SteadyTarget>,
     /// The cycle that the trajectory belongs to; `None` before the first solve and after a breakdown.
-    solved: Option<u64>,
+    anchored: Option<u64>,
+    /// What the solver stands prepared for.
+    prepared: Prepared,
 }
 
 impl Nmpc {
-    /// A controller of `model`. Lays out the quadratic programme and analyses its pattern; takes milliseconds.
+    /// A controller of `model`, with all its work space.
     ///
     /// # Errors
     /// [`MpcError`] when the configuration does not fit the model.
@@ -144,37 +172,57 @@ impl Nmpc {
         config.check(model)?;
         let card = model.card();
         let mut trajectory = Trajectory::new(model, &config);
-        let mut reach = Reach::new(config.blocks.len(), card.inputs.len());
-        let nominal = Nominal::new(model, &config);
-        let input = nominal.input();
-        reach.update(&input.limits());
-        trajectory.start(input.x, input.u_prev, input.p);
-        if !trajectory.linearise(input.p) {
+        let nominal = |of: &[plant_models::Variable]| of.iter().map(|v| v.nominal).collect::<Vec<_>>();
+        let p = nominal(card.disturbances);
+        trajectory.start(&nominal(card.states), &nominal(card.inputs), &p);
+        if !trajectory.linearise(&p) {
             return Err(MpcError::Model { model: card.name });
         }
-        let point = Point { trajectory: &trajectory, input: &input, reach: &reach };
-        let programme = Programme::new(&config, card.states.len(), point);
-        let solver = InteriorPoint::new(&programme)?;
+        let programme = Programme::new(&config, card.states.len());
         Ok(Self {
             inputs: card.inputs.len(),
             states: card.states.len(),
             disturbances: card.disturbances.len(),
+            reach: Reach::new(config.blocks.len(), card.inputs.len()),
+            chain: Chain::new(programme.qp.dims(), config.first_solver()),
+            target: config.wants_steady_target().then(|| SteadyTarget::new(model, &config)),
             config,
             trajectory,
-            reach,
             programme,
-            solver,
-            solved: None,
+            anchored: None,
+            prepared: Prepared::default(),
         })
     }
 
     /// Forgets the last trajectory; the next solve starts from a simulation with the inputs held.
     pub fn reset(&mut self) {
-        self.solved = None;
+        self.anchored = None;
+        self.prepared.valid = false;
+        self.chain.reset();
+        self.programme.reset();
+        if let Some(target) = &mut self.target {
+            target.reset();
+        }
     }
 
-    /// Solves for the plan of `input.cycle`; `late` is asked before every programme and in each interior-point
-    /// iteration.
+    /// The preparation phase for `next.cycle`: all of the next solve that does not wait for its measurement. `next`
+    /// carries what is believed of that cycle; its state and inputs in force are not read, the last plan predicts them.
+    /// Without a plan there is nothing to prepare.
+    pub fn prepare(&mut self, next: &MpcInput<'_>) {
+        if !self.accepts(next) || !self.shift_to(next.cycle, next.p) {
+            return;
+        }
+        let limits = InputLimits { u_prev: &self.trajectory.u_before, ..next.limits() };
+        self.reach.update(&limits);
+        self.aim(next, &|| false);
+        if self.trajectory.linearise(next.p) {
+            self.fill(next);
+            self.chain.prepare(&self.programme.qp);
+            self.prepared.take(next, &self.reach);
+        }
+    }
+
+    /// Solves for the plan of `input.cycle`; `late` is asked before every programme and in each iteration of its solver.
     ///
     /// | ending | plan | the next solve starts from |
     /// |---|---|---|
@@ -182,21 +230,39 @@ impl Nmpc {
     /// | `TimeLimit` | no | the trajectory so far, shifted |
     /// | `BadInput`: a length, a NaN, contradictory limits | no | as if it had not been called |
     /// | `Numerical`, `Infeasible` | no | a simulation |
-    pub fn solve(&mut self, input: &MpcInput<'_>, late: &Deadline) -> MpcOutcome {
+    ///
+    /// A breakdown on the way from the last plan is answered with a second try from a simulation, in the same call.
+    pub fn solve(&mut self, input: &MpcInput<'_>, late: &dyn Fn() -> bool) -> MpcOutcome {
         let mut outcome =
             MpcOutcome { status: SolveStatus::BadInput, plan: None, iterations: 0, kkt_residual: f64::INFINITY };
         if !self.accepts(input) {
             return outcome;
         }
-        self.reach.update(&input.limits());
-        let warm = self.anchor(input);
-        let programmes =
-            if warm { self.config.sqp_iterations } else { self.config.sqp_iterations.max(SQP_ITERATIONS_COLD) };
-        outcome.status = self.iterate(input, late, (programmes, &mut outcome));
-        match outcome.status {
-            SolveStatus::Solved | SolveStatus::IterationLimit => outcome.plan = Some(self.plan(input)),
-            SolveStatus::TimeLimit => {}
-            _ => self.reset(),
+        for _ in 0..2 {
+            let warm = self.shift_to(input.cycle, input.p);
+            if !warm {
+                self.start(input);
+            }
+            self.reach.update(&input.limits());
+            let done = self.prepared.stands_for(input, &self.reach);
+            if done != Done::Prepared {
+                self.aim(input, late);
+            }
+            let programmes =
+                if warm { self.config.sqp_iterations } else { self.config.sqp_iterations.max(SQP_ITERATIONS_COLD) };
+            outcome.status = self.iterate(input, late, (programmes, done, &mut outcome));
+            self.prepared.valid = false;
+            match outcome.status {
+                SolveStatus::Solved | SolveStatus::IterationLimit => outcome.plan = Some(self.plan(input)),
+                SolveStatus::TimeLimit => {}
+                _ => {
+                    self.reset();
+                    if warm {
+                        continue;
+                    }
+                }
+            }
+            break;
         }
         outcome
     }
@@ -205,49 +271,95 @@ impl Nmpc {
     fn iterate(
         &mut self,
         input: &MpcInput<'_>,
-        late: &Deadline,
-        (programmes, outcome): (usize, &mut MpcOutcome),
+        late: &dyn Fn() -> bool,
+        (programmes, mut done, outcome): (usize, Done, &mut MpcOutcome),
     ) -> SolveStatus {
         let mut status = SolveStatus::NotRun;
-        for _ in 0..programmes {
+        let mut merit = Merit::default();
+        for programme in 0..programmes {
             if late() {
                 return SolveStatus::TimeLimit;
             }
-            let sound = self.trajectory.linearise(input.p);
-            let point = Point { trajectory: &self.trajectory, input, reach: &self.reach };
-            if !sound || !self.programme.fill(point) {
+            if done == Done::Nothing && !self.descend(input, &mut merit) {
                 return SolveStatus::Numerical;
             }
-            let ending = self.solver.solve(&self.programme, late);
-            outcome.iterations += ending.iterations;
-            outcome.kkt_residual = ending.kkt_residual;
-            status = ending.status;
-            if !status.is_usable() {
-                return status;
+            if done != Done::Prepared {
+                self.fill(input);
+                self.chain.prepare(&self.programme.qp);
             }
-            let (du, dx) = self.programme.split(self.solver.solution());
-            if self.trajectory.correct(du, dx) < STEP_SMALL {
+            done = Done::Nothing;
+            let x0 = &mut self.programme.qp.x0;
+            self.trajectory.deviation(input.x, input.u_prev, x0);
+            let checked = self.chain.solve(&self.programme.qp, late);
+            outcome.iterations += checked.ending.iterations;
+            outcome.kkt_residual = checked.residual;
+            status = checked.ending.status;
+            let Some(solution) = self.chain.solution().filter(|_| status.is_usable()) else { return status };
+            if programme + 1 < programmes {
+                merit.weigh(&solution.pi);
+            }
+            let length = self.trajectory.correct(&solution.x);
+            self.trajectory.u_before.copy_from_slice(input.u_prev);
+            if length < STEP_SMALL {
                 break;
             }
         }
         if late() { SolveStatus::TimeLimit } else { status }
     }
 
-    /// Brings the trajectory to `input.cycle` and puts the estimated state at its start; false when that took a
-    /// simulation.
-    fn anchor(&mut self, input: &MpcInput<'_>) -> bool {
-        let elapsed = self.solved.and_then(|solved| input.cycle.checked_sub(solved));
-        self.solved = Some(input.cycle);
+    /// Linearises about the trajectory; when the merit has grown since the last linearisation, goes back half of the
+    /// way, a few times at most. False when the trajectory has left the model.
+    fn descend(&mut self, input: &MpcInput<'_>, merit: &mut Merit) -> bool {
+        for halving in 0..=HALVINGS {
+            let sound = self.trajectory.linearise(input.p);
+            let violation = self.trajectory.defects() + self.trajectory.distance_from_start(input.x);
+            let cost = self.cost(input);
+            if sound && (halving == HALVINGS || merit.accepts(cost, violation)) {
+                merit.base(cost, violation);
+                return true;
+            }
+            if !merit.has_base() {
+                return false;
+            }
+            self.trajectory.halve();
+        }
+        false
+    }
+
+    /// The steady target of the cycle, where the configuration asks for one.
+    fn aim(&mut self, input: &MpcInput<'_>, late: &dyn Fn() -> bool) {
+        if let Some(target) = &mut self.target {
+            target.step(input, late);
+        }
+    }
+
+    fn fill(&mut self, input: &MpcInput<'_>) {
+        let input = aimed(self.target.as_ref(), input);
+        let point = Point { trajectory: &self.trajectory, input: &input, reach: &self.reach };
+        self.programme.fill(point, self.target.as_ref().filter(|target| target.found));
+    }
+
+    /// Shifts the last trajectory to `cycle`; false when there is none, or it ended before.
+    fn shift_to(&mut self, cycle: u64, p: &[f64]) -> bool {
+        let elapsed = self.anchored.and_then(|anchored| cycle.checked_sub(anchored));
         match elapsed.and_then(|cycles| usize::try_from(cycles).ok()) {
+            Some(0) => true,
             Some(periods) if periods < self.config.horizon => {
-                self.trajectory.shift(periods, input.x, input.p);
+                self.trajectory.shift(periods, p);
+                self.chain.shift(periods);
+                self.anchored = Some(cycle);
+                self.prepared.valid = false;
                 true
             }
-            _ => {
-                self.trajectory.start(input.x, input.u_prev, input.p);
-                false
-            }
+            _ => false,
         }
+    }
+
+    /// Starts anew from a simulation with the inputs held.
+    fn start(&mut self, input: &MpcInput<'_>) {
+        self.reset();
+        self.trajectory.start(input.x, input.u_prev, input.p);
+        self.anchored = Some(input.cycle);
     }
 
     /// Projects the trajectory's inputs on the hard bounds and reads the plan off it.
@@ -257,26 +369,35 @@ impl Nmpc {
         let u = Fixed::collect(blocks.map(|block| Values::collect(self.trajectory.u_at(*block).iter().copied())));
         let mut cv_next = Values::filled(0.0, self.config.cv.len());
         let mut cv_end = cv_next;
-        self.trajectory.outputs_next(input.p, |cv, y| add(&mut cv_next, input.d, cv, y));
+        self.trajectory.outputs_after(input.x, input.p, |cv, y| add(&mut cv_next, input.d, cv, y));
         self.trajectory.outputs_at(self.config.horizon, input.p, |cv, y| add(&mut cv_end, input.d, cv, y));
-        Plan { cycle: input.cycle, computed_at: input.now, u, cv_next, cv_end, cost: self.cost(input) }
+        let none = Fixed::filled(false, self.config.cv.len());
+        Plan {
+            cycle: input.cycle,
+            computed_at: input.now,
+            u,
+            cv_next,
+            cv_end,
+            cost: self.cost(input),
+            given_up: self.target.as_ref().map_or(none, |target| target.given_up),
+        }
     }
 
-    /// The objective along the trajectory.
+    /// The objective along the trajectory; the terminal cost by the tuning's weights.
     fn cost(&mut self, input: &MpcInput<'_>) -> f64 {
+        let input = aimed(self.target.as_ref(), input);
         let mut cost = 0.0;
         for period in 1..=self.config.horizon {
             let at_end = period == self.config.horizon;
             let tunings = &self.config.cv;
             self.trajectory.outputs_at(period, input.p, |cv, y| cost += input.output_cost(tunings, (cv, y), at_end));
+            let u = self.trajectory.block_of.get(period - 1).map_or(&[][..], |block| self.trajectory.u_at(*block));
+            cost += input.target_cost(&self.config.mv, u, at_end);
         }
-        let mut before = input.u_prev;
         for block in 0..self.config.blocks.len() {
-            let u = self.trajectory.u_at(block);
-            for ((u, before), mv) in u.iter().zip(before).zip(&self.config.mv) {
-                cost += mv.move_weight * ((u - before) / mv.span).powi(2);
+            for (i, mv) in self.config.mv.iter().enumerate() {
+                cost += mv.move_weight * (self.trajectory.move_at(block, i) / mv.span).powi(2);
             }
-            before = u;
         }
         cost
     }
@@ -291,6 +412,7 @@ impl Nmpc {
             (input.setpoints.len(), cvs),
             (input.cv_lo.len(), cvs),
             (input.cv_hi.len(), cvs),
+            (input.mv_targets.len(), self.inputs),
             (input.u_prev.len(), self.inputs),
             (input.u_lo.len(), self.inputs),
             (input.u_hi.len(), self.inputs),
@@ -299,11 +421,16 @@ impl Nmpc {
         let numbers = [input.x, input.p, input.d, input.u_prev];
         lengths.iter().all(|(got, expected)| got == expected)
             && numbers.iter().all(|values| values.iter().all(|value| value.is_finite()))
-            && input.setpoints.iter().flatten().all(|target| target.is_finite())
+            && input.setpoints.iter().chain(input.mv_targets).flatten().all(|target| target.is_finite())
             && are_limits(input.cv_lo, input.cv_hi)
             && are_limits(input.u_lo, input.u_hi)
             && input.du_max.iter().all(|du| *du >= 0.0)
     }
+}
+
+/// The input with the limits that the steady target has widened.
+fn aimed<'a>(target: Option<&'a SteadyTarget>, input: &MpcInput<'a>) -> MpcInput<'a> {
+    target.map_or(*input, |target| MpcInput { cv_lo: &target.cv_lo, cv_hi: &target.cv_hi, ..*input })
 }
 
 impl<'a> MpcInput<'a> {
@@ -322,7 +449,19 @@ impl<'a> MpcInput<'a> {
         let over = y - of(self.cv_hi, f64::INFINITY);
         let under = of(self.cv_lo, f64::NEG_INFINITY) - y;
         let slack = over.max(under).max(0.0) / tuning.span;
-        weight * error * error + slack * (tuning.soft_linear + tuning.soft_quadratic * slack)
+        weight * error * error
+            + slack * (tuning.soft_linear + tuning.soft_quadratic * slack)
+            + tuning.price * y / tuning.span
+    }
+
+    /// What the inputs `u` cost over one period: distance from their targets, and price.
+    fn target_cost(&self, tunings: &[MvTuning], u: &[f64], at_end: bool) -> f64 {
+        let of = |(mv, (u, target)): (&MvTuning, (&f64, &Option<f64>))| {
+            let weight = if at_end { mv.terminal_target_weight } else { mv.target_weight };
+            let error = target.map_or(0.0, |target| (u - target) / mv.span);
+            weight * error * error + mv.price * u / mv.span
+        };
+        tunings.iter().zip(u.iter().zip(self.mv_targets)).map(of).sum()
     }
 }
 
@@ -335,57 +474,5 @@ fn are_limits(lo: &[f64], hi: &[f64]) -> bool {
 fn add(cvs: &mut Values<MAX_CVS>, d: &[f64], cv: usize, y: f64) {
     if let (Some(slot), Some(d)) = (cvs.get_mut(cv), d.get(cv)) {
         *slot = y + d;
-    }
-}
-
-/// A typical input, at the model's nominal point with every limit present: it sets the solver's equilibration.
-struct Nominal {
-    x: Vec<f64>,
-    u: Vec<f64>,
-    p: Vec<f64>,
-    d: Vec<f64>,
-    setpoints: Vec<Option<f64>>,
-    cv: [Vec<f64>; 2],
-    mv: [Vec<f64>; 3],
-}
-
-impl Nominal {
-    fn new(model: &dyn PlantModel, config: &MpcConfig) -> Self {
-        let card = model.card();
-        let nominal = |variables: &[plant_models::Variable]| variables.iter().map(|v| v.nominal).collect::<Vec<_>>();
-        let outputs = nominal(card.outputs);
-        let targets = config.cv.iter().filter_map(|cv| outputs.get(cv.output).copied());
-        let off = |sign: f64| targets.clone().zip(&config.cv).map(move |(y, cv)| y + sign * cv.span).collect();
-        Self {
-            x: nominal(card.states),
-            u: nominal(card.inputs),
-            p: nominal(card.disturbances),
-            d: vec![0.0; config.cv.len()],
-            setpoints: targets.clone().map(Some).collect(),
-            cv: [off(-1.0), off(1.0)],
-            mv: [
-                card.inputs.iter().map(|u| u.low).collect(),
-                card.inputs.iter().map(|u| u.high).collect(),
-                config.mv.iter().map(|mv| mv.span).collect(),
-            ],
-        }
-    }
-
-    fn input(&self) -> MpcInput<'_> {
-        let ([cv_lo, cv_hi], [u_lo, u_hi, du_max]) = (&self.cv, &self.mv);
-        MpcInput {
-            cycle: 0,
-            now: Stamp::ZERO,
-            x: &self.x,
-            d: &self.d,
-            p: &self.p,
-            u_prev: &self.u,
-            setpoints: &self.setpoints,
-            cv_lo,
-            cv_hi,
-            u_lo,
-            u_hi,
-            du_max,
-        }
     }
 }

@@ -52,6 +52,11 @@ impl Reach {
         (self.lo[at], self.hi[at])
     }
 
+    /// All bounds, one after the other.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = f64> {
+        self.lo.iter().chain(&self.hi).copied()
+    }
+
     /// Moves `u` (block by block) into the boxes and the rate, from the first block to the last.
     pub(super) fn project(&self, u: &mut [f64], limits: &InputLimits<'_>) {
         for at in 0..u.len() {

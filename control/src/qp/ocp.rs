@@ -235,6 +235,12 @@ impl OcpQp {
         (0..nx).map(|j| g[row + j * self.dims.rows] * x[j]).sum()
     }
 
+    /// The largest entry of `q` and `r`: what residuals of the gradient are large or small beside.
+    #[must_use]
+    pub fn gradient_size(&self) -> f64 {
+        self.q.iter().chain(&self.r).fold(0.0, |largest, value| f64::max(largest, value.abs()))
+    }
+
     /// The objective at `z`, soft bounds at their least cost.
     #[must_use]
     pub fn objective(&self, z: &OcpSolution) -> f64 {

@@ -98,7 +98,12 @@ impl PlantFile {
 
     fn targets(&self) -> TargetsConfig {
         let cv = |cv: &Cv| CvTarget { has_setpoint: cv.weight > 0.0, margin: cv.limit_margin };
-        let mvs = self.mvs.iter().map(|mv| MvRange { low: mv.low, high: mv.high, rate_max_per_s: mv.rate_max_per_s });
+        let mvs = self.mvs.iter().map(|mv| MvRange {
+            low: mv.low,
+            high: mv.high,
+            rate_max_per_s: mv.rate_max_per_s,
+            rest: mv.rest,
+        });
         TargetsConfig { period: self.period(), cvs: self.cvs.iter().map(cv).collect(), mvs: mvs.collect() }
     }
 
@@ -110,14 +115,26 @@ impl PlantFile {
             terminal_weight: cv.terminal_weight,
             soft_linear: cv.limit_linear,
             soft_quadratic: cv.limit_quadratic,
+            rank: cv.rank,
+            funnel_periods: cv.funnel_s / self.period_s,
+            price: cv.price * cv.span,
         };
-        let mvs = self.mvs.iter().map(|mv| MvTuning { span: mv.high - mv.low, move_weight: mv.move_weight });
+        let mvs = self.mvs.iter().map(|mv| MvTuning {
+            span: mv.high - mv.low,
+            move_weight: mv.move_weight,
+            target_weight: mv.rest_weight,
+            terminal_target_weight: mv.rest_weight,
+            price: mv.price * (mv.high - mv.low),
+        });
         MpcConfig {
             period_s: self.period_s,
             horizon: self.mpc.horizon,
             blocks: self.mpc.blocks.clone(),
+            method: self.mpc.method,
             substeps: self.mpc.substeps,
             sqp_iterations: self.mpc.sqp_iterations,
+            terminal_lqr: self.mpc.terminal_lqr,
+            solver: self.mpc.solver,
             cv: self.cvs.iter().map(cv).collect(),
             mv: mvs.collect(),
             dv_of: self.dvs.iter().map(|dv| dv.disturbance).collect(),

@@ -1,6 +1,7 @@
 //! What a plant file says, once it is sound. Numbers of tags are in the model's units, converted as they were read.
 
-use plant_models::{PlantModel, Variable};
+use control::mpc::Solver;
+use plant_models::{Method, PlantModel, Variable};
 use signals::Unit;
 
 use super::units::Affine;
@@ -100,8 +101,11 @@ pub(crate) struct Estimator {
 pub(crate) struct Mpc {
     pub(crate) horizon: usize,
     pub(crate) blocks: Vec<usize>,
+    pub(crate) method: Method,
     pub(crate) substeps: usize,
     pub(crate) sqp_iterations: usize,
+    pub(crate) terminal_lqr: bool,
+    pub(crate) solver: Solver,
     pub(crate) time_limit_pct: f64,
     pub(crate) plan_max_age: u64,
     pub(crate) hold_max: u64,
@@ -142,6 +146,10 @@ pub struct Mv {
     pub(crate) rate_max_per_s: f64,
     pub(crate) ramp_to: Option<f64>,
     pub(crate) move_weight: f64,
+    pub(crate) rest: Option<f64>,
+    pub(crate) rest_weight: f64,
+    /// Per model unit and period.
+    pub(crate) price: f64,
 }
 
 /// What a confirmed range violation does.
@@ -183,6 +191,10 @@ pub struct Cv {
     pub(crate) terminal_weight: f64,
     pub(crate) limit_linear: f64,
     pub(crate) limit_quadratic: f64,
+    pub(crate) rank: u8,
+    pub(crate) funnel_s: f64,
+    /// Per model unit and period.
+    pub(crate) price: f64,
     pub(crate) limit_margin: f64,
     pub(crate) measurement_sd: f64,
     pub(crate) disturbance_sd: f64,

@@ -229,6 +229,18 @@ impl<'d, 't> Section<'d, 't> {
         })
     }
 
+    /// One of a few words, or nothing.
+    #[allow(
+        clippy::option_option,
+        reason = "the outer says whether the key is in order, the inner whether it is there"
+    )]
+    pub(crate) fn optional_choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<Option<T>> {
+        if self.raw(key).is_none() {
+            return Some(None);
+        }
+        self.choice(key, choices).map(Some)
+    }
+
     /// A list of texts; left out, an empty one.
     pub(crate) fn texts(&self, key: &'static str, expected: &str) -> Option<Vec<String>> {
         let decode = |v: &DeValue<'t>| -> Option<Vec<String>> {

@@ -1,9 +1,10 @@
 //! The sections of a plant file, key by key.
 //!
-//! Nothing that touches the plant has a default. A value is checked where it is read, and noted for the checks that span
+//! Nothing that touches the plant has a default; what may be left out is then not there, not something typical. A value is checked where it is read, and noted for the checks that span
 //! several keys ([`Facts::check`]), which run on whatever could be read.
 
-use plant_models::{PlantModel, Variable};
+use control::mpc::Solver;
+use plant_models::{Method, PlantModel, Variable};
 use signals::{MAX_CVS, MAX_DVS, MAX_MVS, Unit};
 
 use super::cross::{Facts, TableFacts};
@@ -144,6 +145,15 @@ fn read_mpc(s: &Section<'_, '_>) -> Option<Mpc> {
     let blocks = s.counts("blocks", 1, 200);
     let substeps = s.count("substeps", 1, 100);
     let sqp_iterations = s.count("sqp_iterations", 1, 50);
+    let method = s.optional_choice("integrator", &[("rk4", Method::Rk4), ("sdirk3", Method::Sdirk3)]);
+    let terminal_lqr = s.optional_choice("terminal", &[("weights", false), ("lqr", true)]);
+    let solvers = [
+        ("auto", Solver::Auto),
+        ("active-set", Solver::ActiveSet),
+        ("interior-point", Solver::InteriorPoint),
+        ("conic", Solver::Conic),
+    ];
+    let solver = s.optional_choice("solver", &solvers);
     let time_limit_pct = s.between("time_limit_pct", "percent of the period", 10.0, 90.0);
     let plan_max_age = s.count("plan_max_age", 0, 15);
     let hold_max = s.count("hold_max", 0, 1000);
@@ -155,8 +165,11 @@ fn read_mpc(s: &Section<'_, '_>) -> Option<Mpc> {
     Some(Mpc {
         horizon: horizon? as usize,
         blocks: blocks?.into_iter().map(|b| b as usize).collect(),
+        method: method?.unwrap_or_default(),
         substeps: substeps? as usize,
         sqp_iterations: sqp_iterations? as usize,
+        terminal_lqr: terminal_lqr?.unwrap_or_default(),
+        solver: solver?.unwrap_or_default(),
         time_limit_pct: time_limit_pct?,
         plan_max_age: u64::from(plan_max_age?),
         hold_max: u64::from(hold_max?),
@@ -230,6 +243,11 @@ fn read_mv(s: &Section<'_, '_>, inputs: Option<&'static [Variable]>, facts: &mut
         number(v).filter(|u| range.is_none_or(|(low, high)| (low..=high).contains(u)))
     });
     let move_weight = s.positive("move_weight", "a number");
+    let rest = s.optional("rest", "a set-point to rest at, within low and high", |v| {
+        number(v).filter(|u| range.is_none_or(|(low, high)| (low..=high).contains(u)))
+    });
+    let rest_weight = if s.has("rest") { s.positive("rest_weight", "a number") } else { Some(0.0) };
+    let price = s.optional("price", "a price per unit of the tag and period, negative for a profit", number);
     let ((tag, _, variable), (low, high)) = (tag?, range?);
     let by = tag.to_model;
     Some(Mv {
@@ -239,6 +257,9 @@ fn read_mv(s: &Section<'_, '_>, inputs: Option<&'static [Variable]>, facts: &mut
         rate_max_per_s: by.span(rate_max_per_s?),
         ramp_to: ramp_to?.map(|u| by.value(u)),
         move_weight: move_weight?,
+        rest: rest?.map(|u| by.value(u)),
+        rest_weight: rest_weight?,
+        price: price?.unwrap_or(0.0) / by.span(1.0),
         tag,
     })
 }
@@ -292,6 +313,11 @@ fn read_cv(s: &Section<'_, '_>, outputs: Option<&'static [Variable]>, facts: &mu
     let limit_linear = s.non_negative("limit_linear", "a number");
     let limit_quadratic = s.non_negative("limit_quadratic", "a number");
     let limit_margin = s.non_negative("limit_margin", "the tag's unit");
+    let rank = s.optional("rank", "a whole number from 0 (kept longest) to 255", |v| {
+        count(v, 0, 255).and_then(|rank| u8::try_from(rank).ok())
+    });
+    let funnel_s = s.optional("funnel_s", "seconds, above 0", |v| number(v).filter(|s| *s > 0.0));
+    let price = s.optional("price", "a price per unit of the tag and period, negative for a profit", number);
     let measurement_sd = s.positive("measurement_sd", "the tag's unit");
     let disturbance_sd = s.non_negative("disturbance_sd", "the tag's unit");
     facts.weight = weight;
@@ -310,6 +336,9 @@ fn read_cv(s: &Section<'_, '_>, outputs: Option<&'static [Variable]>, facts: &mu
         limit_linear: limit_linear?,
         limit_quadratic: limit_quadratic?,
         limit_margin: by.span(limit_margin?),
+        rank: rank?.unwrap_or(0),
+        funnel_s: funnel_s?.unwrap_or(0.0),
+        price: price?.unwrap_or(0.0) / by.span(1.0),
         measurement_sd: by.span(measurement_sd?),
         disturbance_sd: by.span(disturbance_sd?),
         tag,

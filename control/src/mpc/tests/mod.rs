@@ -1,18 +1,18 @@
 //! The controller against the benchmark, and against its promises.
 
 mod benchmark;
+mod features;
+mod offset_free;
 mod promises;
 
-use std::sync::Arc;
-
-use plant_models::{Held, Integrator, PlantModel};
+use plant_models::{Held, Integrator, Method, PlantModel};
 use signals::Stamp;
 
 use super::*;
 
 /// Never late.
-fn in_time() -> Deadline {
-    Arc::new(|| false)
+fn in_time() -> bool {
+    false
 }
 
 /// Everything that an input borrows, for tests to change one thing.
@@ -24,6 +24,7 @@ struct Scene {
     p: Vec<f64>,
     u_prev: Vec<f64>,
     setpoints: Vec<Option<f64>>,
+    mv_targets: Vec<Option<f64>>,
     cv_lo: Vec<f64>,
     cv_hi: Vec<f64>,
     u_lo: Vec<f64>,
@@ -41,6 +42,7 @@ impl Scene {
             p: &self.p,
             u_prev: &self.u_prev,
             setpoints: &self.setpoints,
+            mv_targets: &self.mv_targets,
             cv_lo: &self.cv_lo,
             cv_hi: &self.cv_hi,
             u_lo: &self.u_lo,
@@ -66,29 +68,25 @@ fn cstr4_config(horizon: usize, sqp_iterations: usize) -> MpcConfig {
     let limit = |output| CvTuning {
         output,
         span: 10.0,
-        weight: 0.0,
-        terminal_weight: 0.0,
         soft_linear: 10.0 * 10.0,
         soft_quadratic: 10.0 * 10.0 * 10.0,
+        ..CvTuning::default()
     };
-    let cb = CvTuning {
-        output: 0,
-        span: 0.1,
-        weight: 100.0 * 0.01,
-        terminal_weight: 1000.0 * 0.01,
-        soft_linear: 0.0,
-        soft_quadratic: 0.0,
-    };
+    let cb =
+        CvTuning { output: 0, span: 0.1, weight: 100.0 * 0.01, terminal_weight: 1000.0 * 0.01, ..CvTuning::default() };
     MpcConfig {
         period_s: 18.0,
         horizon,
         blocks: vec![1; horizon],
+        method: Method::Rk4,
         substeps: 2,
         sqp_iterations,
+        terminal_lqr: false,
+        solver: Solver::Auto,
         cv: vec![cb, limit(1), limit(2)],
         mv: vec![
-            MvTuning { span: 20.0, move_weight: 1e-3 * 20.0 * 20.0 },
-            MvTuning { span: 2000.0, move_weight: 2.5e-8 * 2000.0 * 2000.0 },
+            MvTuning { span: 20.0, move_weight: 1e-3 * 20.0 * 20.0, ..MvTuning::default() },
+            MvTuning { span: 2000.0, move_weight: 2.5e-8 * 2000.0 * 2000.0, ..MvTuning::default() },
         ],
         dv_of: vec![0],
     }
@@ -102,6 +100,7 @@ fn cstr4_scene() -> Scene {
         p: vec![5.1],
         u_prev: vec![18.0, -4500.0],
         setpoints: vec![Some(0.6), None, None],
+        mv_targets: vec![None; 2],
         cv_lo: vec![f64::NEG_INFINITY; 3],
         cv_hi: vec![f64::INFINITY, 140.0, 140.0],
         u_lo: vec![5.0, -8500.0],
@@ -110,20 +109,36 @@ fn cstr4_scene() -> Scene {
     }
 }
 
-/// cstr2 with the concentration to be held and the temperature below 356 K.
+/// The benchmark's cstr2: concentration, temperature and coolant near their references, the temperature below 356 K.
 fn cstr2_config(horizon: usize) -> MpcConfig {
-    let ca =
-        CvTuning { output: 0, span: 0.1, weight: 1.0, terminal_weight: 10.0, soft_linear: 0.0, soft_quadratic: 0.0 };
-    let t =
-        CvTuning { output: 1, span: 5.0, weight: 0.0, terminal_weight: 0.0, soft_linear: 50.0, soft_quadratic: 25.0 };
+    let ca = CvTuning { span: 0.1, weight: 1.0, terminal_weight: 10.0, ..CvTuning::default() };
+    let t = CvTuning {
+        output: 1,
+        span: 5.0,
+        weight: 0.01 * 25.0,
+        terminal_weight: 0.1 * 25.0,
+        soft_linear: 50.0,
+        soft_quadratic: 25.0,
+        ..CvTuning::default()
+    };
+    let tc = MvTuning {
+        span: 2.0,
+        move_weight: 0.08,
+        target_weight: 0.001 * 4.0,
+        terminal_target_weight: 0.01 * 4.0,
+        ..MvTuning::default()
+    };
     MpcConfig {
         period_s: 6.0,
         horizon,
         blocks: vec![1; horizon],
+        method: Method::Rk4,
         substeps: 2,
         sqp_iterations: 1,
+        terminal_lqr: false,
+        solver: Solver::Auto,
         cv: vec![ca, t],
-        mv: vec![MvTuning { span: 2.0, move_weight: 0.08 }],
+        mv: vec![tc],
         dv_of: vec![0, 1],
     }
 }
@@ -135,7 +150,8 @@ fn cstr2_scene() -> Scene {
         d: vec![0.0; 2],
         p: vec![1.0, 350.0],
         u_prev: vec![300.016_447_597_829_37],
-        setpoints: vec![Some(0.5), None],
+        setpoints: vec![Some(0.5), Some(350.000_952_619_118_27)],
+        mv_targets: vec![Some(300.001_407_971_056_8)],
         cv_lo: vec![f64::NEG_INFINITY; 2],
         cv_hi: vec![f64::INFINITY, 356.0],
         u_lo: vec![290.0],

@@ -1,0 +1,100 @@
+//! The solvers of one controller, one behind the other, and the check that each solution must pass.
+//!
+//! The first solver is prepared before the measurement is known. When its answer is not usable, or fails the check of
+//! its optimality conditions, the next one is asked, within the same deadline. They share no code but the programme:
+//! what breaks one need not break the next.
+
+use signals::SolveStatus;
+
+use super::Solver;
+use crate::qp::conic::{Conic, ConicOptions};
+use crate::qp::riccati::{IpmOptions, RiccatiIpm};
+use crate::qp::{Ending, OcpDims, OcpQp, OcpSolution, OcpSolver};
+
+/// The largest residual of a solution that counts as solved, beside the programme's own size.
+const RESIDUAL_SOLVED: f64 = 1e-5;
+/// The largest residual of one that may still be used.
+const RESIDUAL_USABLE: f64 = 1e-3;
+/// The interior-point method's tolerance and iterations.
+const IPM: IpmOptions = IpmOptions { tolerance: 1e-7, iterations_max: 50, warm_start: true };
+
+#[derive(Debug)]
+pub(super) struct Chain {
+    solvers: Vec<Box<dyn OcpSolver>>,
+    /// The one whose solution stands.
+    last: usize,
+}
+
+/// How a programme ended, and the largest residual of its optimality conditions beside its size.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Checked {
+    pub(super) ending: Ending,
+    pub(super) residual: f64,
+}
+
+impl Chain {
+    pub(super) fn new(dims: &OcpDims, first: Solver) -> Self {
+        let mut solvers: Vec<Box<dyn OcpSolver>> = Vec::new();
+        if first == Solver::ActiveSet {}
+        if first != Solver::Conic {
+            solvers.push(Box::new(RiccatiIpm::new(dims, IPM)));
+        }
+        solvers.push(Box::new(Conic::new(dims, ConicOptions::default())));
+        Self { solvers, last: 0 }
+    }
+
+    /// What can be done of the next solve before its initial state is known.
+    pub(super) fn prepare(&mut self, qp: &OcpQp) {
+        if let Some(first) = self.solvers.first_mut() {
+            first.prepare(qp);
+        }
+    }
+
+    /// Solves the prepared programme by the first solver that can.
+    pub(super) fn solve(&mut self, qp: &OcpQp, late: &dyn Fn() -> bool) -> Checked {
+        let nothing = Ending { status: SolveStatus::NotRun, iterations: 0 };
+        let mut checked = Checked { ending: nothing, residual: f64::INFINITY };
+        let mut iterations = 0;
+        for (position, solver) in self.solvers.iter_mut().enumerate() {
+            if position > 0 {
+                solver.prepare(qp);
+            }
+            let ending = solver.solve(qp, late);
+            iterations += ending.iterations;
+            checked = check(qp, solver.as_ref(), Ending { iterations, ..ending });
+            self.last = position;
+            if checked.ending.status.is_usable() || checked.ending.status == SolveStatus::TimeLimit {
+                break;
+            }
+            solver.reset();
+        }
+        checked
+    }
+
+    /// The last solution.
+    pub(super) fn solution(&self) -> Option<&OcpSolution> {
+        self.solvers.get(self.last).map(|solver| solver.solution())
+    }
+
+    pub(super) fn shift(&mut self, periods: usize) {
+        self.solvers.iter_mut().for_each(|solver| solver.shift(periods));
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.solvers.iter_mut().for_each(|solver| solver.reset());
+    }
+}
+
+/// The status that the residual allows.
+fn check(qp: &OcpQp, solver: &dyn OcpSolver, ending: Ending) -> Checked {
+    if !ending.status.is_usable() {
+        return Checked { ending, residual: f64::INFINITY };
+    }
+    let residual = qp.kkt_residual(solver.solution()).largest() / (1.0 + qp.gradient_size());
+    let status = match residual {
+        r if r <= RESIDUAL_SOLVED => ending.status,
+        r if r <= RESIDUAL_USABLE => SolveStatus::IterationLimit,
+        _ => SolveStatus::Numerical,
+    };
+    Checked { ending: Ending { status, ..ending }, residual }
+}
