@@ -2,7 +2,11 @@
 //! not measured.
 
 use anyhow::Result;
-use control::estimation::{CvNoise, Extended, Filter, Kalman, LinearModel, Outcome, Period, SystemConfig};
+use control::estimation::{
+    CvNoise, Extended, Filter, Kalman, LinearModel, MheConfig, MovingHorizon, Outcome, Period, Spread, SystemConfig,
+    Unscented,
+};
+use control::qp::riccati::{IpmOptions, RiccatiIpm};
 use nalgebra::DMatrix;
 use plant_models::{Held, Integrator, Method, PlantModel};
 
@@ -17,11 +21,22 @@ pub enum Estimator {
     Kalman(usize),
     /// Extended Kalman filter on the reactor.
     Extended,
+    /// Unscented Kalman filter on the reactor.
+    Unscented,
+    /// Moving-horizon estimation on the reactor, a window of twenty periods, states bounded.
+    MovingHorizon,
 }
 
 impl Estimator {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Kalman(4), Self::Kalman(20), Self::Kalman(50), Self::Extended];
+    pub const ALL: [Self; 6] = [
+        Self::Kalman(4),
+        Self::Kalman(20),
+        Self::Kalman(50),
+        Self::Extended,
+        Self::Unscented,
+        Self::MovingHorizon,
+    ];
 
     /// The last part of a row's name.
     #[must_use]
@@ -29,6 +44,8 @@ impl Estimator {
         match self {
             Self::Kalman(nx) => format!("kf_{nx}"),
             Self::Extended => "ekf_cstr2".to_owned(),
+            Self::Unscented => "ukf_cstr2".to_owned(),
+            Self::MovingHorizon => format!("mhe_cstr_N{WINDOW}"),
         }
     }
 
@@ -38,6 +55,8 @@ impl Estimator {
         match self {
             Self::Kalman(_) => "Kalman filter, predict and update",
             Self::Extended => "extended Kalman filter, the concentration not measured",
+            Self::Unscented => "unscented Kalman filter, the concentration not measured",
+            Self::MovingHorizon => "moving-horizon estimation, the concentration not measured",
         }
     }
 }
@@ -58,11 +77,91 @@ pub trait EstimationScenario: Scenario {
 pub fn scenario(estimator: Estimator, spec: &Spec) -> Result<Box<dyn EstimationScenario>> {
     match estimator {
         Estimator::Kalman(nx) => Ok(Box::new(LinearScenario::new(nx, spec)?)),
-        Estimator::Extended => {
+        _ => {
             let (model, spec) = (plant_models::by_name("cstr2")?, &spec.est_cstr);
-            let filter = Extended::new(model, &system(spec), &spec.xhat0)?;
-            Ok(Box::new(ReactorScenario::new(filter, spec, model)))
+            let subject: Box<dyn Subject> = match estimator {
+                Estimator::Unscented => {
+                    // The peers' spread.
+                    let spread = Spread { alpha: 0.1, beta: 2.0, kappa: 1.0 };
+                    Box::new(Recursive::of(Unscented::new(model, &system(spec, spec.sub), spread, &spec.xhat0)?))
+                }
+                Estimator::MovingHorizon => Box::new(moving_horizon(model, spec)?),
+                _ => Box::new(Recursive::of(Extended::new(model, &system(spec, spec.sub), &spec.xhat0)?)),
+            };
+            Ok(Box::new(ReactorScenario::new(subject, spec, model)))
         }
+    }
+}
+
+/// Periods of the moving horizon, integration steps of its model per period, and the bounds of its states: the peer's.
+const WINDOW: usize = 20;
+const WINDOW_SUBSTEPS: usize = 2;
+const WINDOW_BOUNDS: ([f64; 2], [f64; 2]) = ([0.0, 280.0], [1.2, 450.0]);
+
+fn moving_horizon(model: &'static dyn PlantModel, spec: &EstimationSpec) -> Result<MovingHorizon> {
+    let (lo, hi) = WINDOW_BOUNDS;
+    let config = MheConfig {
+        system: system(spec, WINDOW_SUBSTEPS),
+        horizon: WINDOW,
+        lo: lo.to_vec(),
+        hi: hi.to_vec(),
+        iterations: 1,
+        tolerance: 0.0,
+    };
+    let options = IpmOptions { tolerance: 1e-6, iterations_max: 100, warm_start: true };
+    Ok(MovingHorizon::new(model, &config, &spec.xhat0, &|dims| Box::new(RiccatiIpm::new(dims, options)))?)
+}
+
+/// An estimator on the reactor.
+trait Subject: std::fmt::Debug {
+    /// Back to where it began.
+    fn restart(&mut self);
+
+    /// One period; true if it was corrected.
+    fn advance(&mut self, period: &Period<'_>) -> bool;
+
+    /// States.
+    fn estimate(&self) -> &[f64];
+}
+
+/// A filter, and the one that it began as.
+#[derive(Debug)]
+struct Recursive<F> {
+    fresh: F,
+    filter: F,
+}
+
+impl<F: Filter + Clone> Recursive<F> {
+    fn of(fresh: F) -> Self {
+        Self { filter: fresh.clone(), fresh }
+    }
+}
+
+impl<F: Filter + Clone + std::fmt::Debug> Subject for Recursive<F> {
+    fn restart(&mut self) {
+        self.filter = self.fresh.clone();
+    }
+
+    fn advance(&mut self, period: &Period<'_>) -> bool {
+        self.filter.advance(period).outcome == Outcome::Corrected
+    }
+
+    fn estimate(&self) -> &[f64] {
+        self.filter.mean()
+    }
+}
+
+impl Subject for MovingHorizon {
+    fn restart(&mut self) {
+        self.reset();
+    }
+
+    fn advance(&mut self, period: &Period<'_>) -> bool {
+        Self::advance(self, period, &|| false).correction.outcome == Outcome::Corrected
+    }
+
+    fn estimate(&self) -> &[f64] {
+        self.x()
     }
 }
 
@@ -120,11 +219,11 @@ impl EstimationScenario for LinearScenario {
 }
 
 /// The reactor as the filters are told it: the temperature measured, the specification's variances.
-fn system(spec: &EstimationSpec) -> SystemConfig {
+fn system(spec: &EstimationSpec, substeps: usize) -> SystemConfig {
     let temperature = CvNoise { output: 1, measurement_sd: spec.r.sqrt(), disturbance_sd: 0.0 };
     SystemConfig {
         period_s: 60.0 * spec.period_min,
-        substeps: spec.sub,
+        substeps,
         method: Method::Rk4,
         measured: vec![temperature],
         state_sd: spec.qd.map(f64::sqrt).to_vec(),
@@ -136,24 +235,23 @@ fn system(spec: &EstimationSpec) -> SystemConfig {
 /// Seeds whose errors are averaged: the specification's and the ones after it.
 const SEEDS: u64 = 5;
 
-/// A filter on the reactor, five runs one after the other.
+/// An estimator on the reactor, five runs one after the other.
 #[derive(Debug)]
-struct ReactorScenario<F> {
-    fresh: F,
-    filter: F,
+struct ReactorScenario {
+    subject: Box<dyn Subject>,
     runs: Vec<Run>,
     /// Estimates of the last repetition, run by run.
     estimates: Vec<Vec<[f64; 2]>>,
 }
 
-impl<F: Filter + Clone> ReactorScenario<F> {
-    fn new(fresh: F, spec: &EstimationSpec, model: &'static dyn PlantModel) -> Self {
+impl ReactorScenario {
+    fn new(subject: Box<dyn Subject>, spec: &EstimationSpec, model: &'static dyn PlantModel) -> Self {
         let runs = (0..SEEDS).map(|seed| reactor_run(spec, model, spec.seed + seed)).collect();
-        Self { filter: fresh.clone(), fresh, runs, estimates: Vec::new() }
+        Self { subject, runs, estimates: Vec::new() }
     }
 }
 
-impl<F: Filter + Clone> Scenario for ReactorScenario<F> {
+impl Scenario for ReactorScenario {
     fn steps(&self) -> usize {
         self.runs.iter().map(|run| run.y.len()).sum()
     }
@@ -166,21 +264,21 @@ impl<F: Filter + Clone> Scenario for ReactorScenario<F> {
         let length = self.runs.first().map_or(1, |run| run.y.len());
         let (number, at) = (k / length, k % length);
         if at == 0 {
-            self.filter = self.fresh.clone();
+            self.subject.restart();
         }
         let Some(run) = self.runs.get(number) else { return false };
         let (Some(u), Some(y)) = (run.u.get(at), run.y.get(at)) else { return false };
         let period = Period { u: &[*u], acting: &FEED, now: &FEED, y: &[*y] };
-        let correction = meter.preparation(|| self.filter.advance(&period));
-        let estimate = self.filter.mean().first_chunk().copied().unwrap_or([f64::NAN; 2]);
+        let corrected = meter.preparation(|| self.subject.advance(&period));
+        let estimate = self.subject.estimate().first_chunk().copied().unwrap_or([f64::NAN; 2]);
         if let Some(estimates) = self.estimates.get_mut(number) {
             estimates.push(estimate);
         }
-        correction.outcome == Outcome::Corrected
+        corrected
     }
 }
 
-impl<F: Filter + Clone> EstimationScenario for ReactorScenario<F> {
+impl EstimationScenario for ReactorScenario {
     /// Of the concentration, the mean over the runs.
     fn error(&self) -> Option<f64> {
         let errors = self.runs.iter().zip(&self.estimates).map(|(run, estimates)| rmse(&run.x, estimates)[0]);

@@ -1,9 +1,7 @@
 //! Nonlinear MPC on the benchmark reactors, in closed loop with the plant integrated more finely than the prediction.
 
-use std::sync::Arc;
-
-use control::mpc::{CvTuning, Deadline, MpcConfig, MpcError, MpcInput, MvTuning, Nmpc};
-use plant_models::{Held, Integrator, PlantModel, Variable};
+use control::mpc::{CvTuning, MpcConfig, MpcError, MpcInput, MvTuning, Nmpc, Solver};
+use plant_models::{Held, Integrator, Method, PlantModel, Variable};
 use signals::Stamp;
 
 use crate::meter::{Meter, Scenario};
@@ -88,19 +86,38 @@ pub fn config(reactor: &Reactor, model: &dyn PlantModel, (horizon, effort): (usi
             terminal_weight: get(&reactor.w_end, state) * span * span,
             soft_linear: soft.map_or(0.0, |soft| soft.l1 * span),
             soft_quadratic: soft.map_or(0.0, |soft| soft.l2 * span * span),
+            ..CvTuning::default()
         }
     });
-    let mv = reactor.wv.iter().zip(&reactor.du_max_per_sample);
+    let mv = reactor.wv.iter().zip(&reactor.du_max_per_sample).enumerate().map(|(j, (w, span))| {
+        let square = span * span;
+        MvTuning {
+            span: *span,
+            move_weight: w * square,
+            target_weight: get(&reactor.w, reactor.states + j) * square,
+            terminal_target_weight: get(&reactor.w_end, reactor.states + j) * square,
+            ..MvTuning::default()
+        }
+    });
     MpcConfig {
         period_s: reactor.period * seconds_in(&reactor.time_unit),
         horizon,
         blocks: vec![1; horizon],
+        method: Method::Rk4,
         substeps: PREDICTION_SUBSTEPS,
         sqp_iterations: effort.programmes(),
+        terminal_lqr: false,
+        solver: Solver::ActiveSet,
         cv: cv.collect(),
-        mv: mv.map(|(w, du)| MvTuning { span: *du, move_weight: w * du * du }).collect(),
+        mv: mv.collect(),
         dv_of: (0..model.card().disturbances.len()).collect(),
     }
+}
+
+/// What is to be followed at one step.
+struct Targets {
+    cv: Vec<Option<f64>>,
+    mv: Vec<Option<f64>>,
 }
 
 /// The closed loop of one reactor under one controller.
@@ -109,7 +126,6 @@ pub struct NmpcScenario<'a> {
     model: &'static dyn PlantModel,
     controller: Nmpc,
     plant: Integrator,
-    late: Deadline,
     /// What does not change: set-points' weights decide which are set, limits.
     weighted: Vec<bool>,
     cv_lo: Vec<f64>,
@@ -147,7 +163,6 @@ impl<'a> NmpcScenario<'a> {
         Ok(Self {
             controller: Nmpc::new(model, config(reactor, model, (horizon, effort)))?,
             plant: Integrator::rk4(model),
-            late: Arc::new(|| false),
             weighted: outputs.iter().map(|output| weight(output) > 0.0).collect(),
             cv_lo: vec![f64::NEG_INFINITY; outputs.len()],
             cv_hi: outputs.iter().map(|output| limit(output).map_or(f64::INFINITY, |soft| soft.limit)).collect(),
@@ -160,6 +175,16 @@ impl<'a> NmpcScenario<'a> {
             reactor,
             model,
         })
+    }
+
+    fn targets(&self, row: &ScenarioRow) -> Targets {
+        let (nx, nu) = (self.reactor.states, self.reactor.inputs);
+        let cv = self.states_of_cvs.iter().zip(&self.weighted);
+        let mv = (nx..nx + nu).map(|j| (get(&self.reactor.w, j) > 0.0).then(|| get(&row.reference, j)));
+        Targets {
+            cv: cv.map(|(state, weighted)| weighted.then(|| get(&row.reference, *state))).collect(),
+            mv: mv.collect(),
+        }
     }
 
     /// Applies `u` after the hard limits of the specification, and goes to the next period.
@@ -228,24 +253,31 @@ impl Scenario for NmpcScenario<'_> {
 
     fn step(&mut self, k: usize, meter: &mut Meter) -> bool {
         let Some(row) = self.reactor.row(k) else { return false };
-        let (x, u_prev) = self.z.split_at(self.reactor.states);
-        let target = |(state, weighted): (&usize, &bool)| weighted.then(|| get(&row.reference, *state));
-        let setpoints: Vec<Option<f64>> = self.states_of_cvs.iter().zip(&self.weighted).map(target).collect();
+        // References are not previewed: what is prepared for step k is what was known at step k - 1.
+        let known = self.reactor.row(k.saturating_sub(1)).unwrap_or(row);
+        let (before, now) = (self.targets(known), self.targets(row));
+        let Self { controller, z, reactor, d, cv_lo, cv_hi, .. } = self;
+        let (x, u_prev) = z.split_at(reactor.states);
         let input = MpcInput {
             cycle: k as u64,
             now: Stamp::from_secs_f64(k as f64),
             x,
-            d: &self.d,
+            d,
             p: &row.p,
             u_prev,
-            setpoints: &setpoints,
-            cv_lo: &self.cv_lo,
-            cv_hi: &self.cv_hi,
-            u_lo: &self.reactor.u_min,
-            u_hi: &self.reactor.u_max,
-            du_max: &self.reactor.du_max_per_sample,
+            setpoints: &now.cv,
+            mv_targets: &now.mv,
+            cv_lo,
+            cv_hi,
+            u_lo: &reactor.u_min,
+            u_hi: &reactor.u_max,
+            du_max: &reactor.du_max_per_sample,
         };
-        let outcome = meter.preparation(|| self.controller.solve(&input, &self.late));
+        if k > 0 {
+            let expected = MpcInput { p: &known.p, setpoints: &before.cv, mv_targets: &before.mv, ..input };
+            meter.preparation(|| controller.prepare(&expected));
+        }
+        let outcome = meter.feedback(|| controller.solve(&input, &|| false));
         self.iterations.push(f64::from(outcome.iterations));
         let u: Vec<f64> = match outcome.plan.as_ref().and_then(|plan| plan.u.first()) {
             Some(u) => u.to_vec(),
