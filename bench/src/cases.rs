@@ -7,7 +7,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result};
 
 use crate::estimation::{self, Estimator};
-use crate::meter::{self, Effort, Measured};
+use crate::meter::{self, Effort, Measured, Scenario};
 use crate::nmpc::{self, NmpcScenario};
 use crate::problems::{self, OcpSequence, Reactor, Spec};
 use crate::qp::{DenseScenario, DenseSequence, Method, OcpScenario, Quality};
@@ -153,6 +153,26 @@ impl Bench {
                 Ok((row, trace))
             }
         }
+    }
+
+    /// Lends the scenario of a case, for a harness of its own.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn with_scenario(&mut self, case: &Case, lend: &mut dyn FnMut(&mut dyn Scenario)) -> Result<()> {
+        match case.kind {
+            Kind::Nmpc { reactor, horizon, effort } => {
+                let (spec, model) = (reactor_of(self.spec, reactor), plant_models::by_name(reactor)?);
+                lend(&mut NmpcScenario::new(spec, model, (horizon, effort))?);
+            }
+            Kind::Ocp { problem, method } => lend(&mut OcpScenario::new(self.sequence(problem)?.as_ref(), method)),
+            Kind::Dmc { problem } => {
+                let spec = self.spec.dmc.get(problem).with_context(|| format!("dmc.{problem} is not specified"))?;
+                lend(&mut DenseScenario::new(&problems::dynamic_matrix_control(problem, spec)?)?);
+            }
+            Kind::Estimation(estimator) => lend(estimation::scenario(estimator, self.spec)?.as_mut()),
+        }
+        Ok(())
     }
 
     fn nmpc(

@@ -29,14 +29,8 @@ pub enum Estimator {
 
 impl Estimator {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Kalman(4),
-        Self::Kalman(20),
-        Self::Kalman(50),
-        Self::Extended,
-        Self::Unscented,
-        Self::MovingHorizon,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Kalman(4), Self::Kalman(20), Self::Kalman(50), Self::Extended, Self::Unscented, Self::MovingHorizon];
 
     /// The last part of a row's name.
     #[must_use]
@@ -290,7 +284,8 @@ impl EstimationScenario for ReactorScenario {
         let (Some(run), Some(estimates)) = (self.runs.first(), self.estimates.first()) else { return Vec::new() };
         let line = |name: &str, role, values| Line { name: name.to_owned(), role, values };
         let of = |states: &[[f64; 2]], i: usize| states.iter().map(|x| x.get(i).copied().unwrap_or(f64::NAN)).collect();
-        let concentration = vec![line("true", Role::Cv, of(&run.x, 0)), line("estimated", Role::Estimate, of(estimates, 0))];
+        let concentration =
+            vec![line("true", Role::Cv, of(&run.x, 0)), line("estimated", Role::Estimate, of(estimates, 0))];
         let temperature = vec![
             line("measured", Role::Measured, run.y.clone()),
             line("true", Role::Cv, of(&run.x, 1)),

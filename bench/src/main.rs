@@ -78,9 +78,11 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    let printed = report.and_then(|report| Ok(println!("{}", serde_json::to_string(&report)?)));
-    match printed {
-        Ok(()) => ExitCode::SUCCESS,
+    match report.and_then(|report| Ok(serde_json::to_string(&report)?)) {
+        Ok(json) => {
+            println!("{json}");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("outrigger-bench: {error:#}");
             ExitCode::FAILURE

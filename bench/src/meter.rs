@@ -4,7 +4,7 @@
 //! ever adds. Statistics are then taken over the steps. A step has two parts: what can be done before the measurement
 //! is known (preparation), and what stands between the measurement and its move (feedback).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One deterministic run of steps.
 pub trait Scenario {
@@ -127,6 +127,16 @@ pub fn measure(scenario: &mut dyn Scenario, effort: Effort) -> Measured {
     measured
 }
 
+/// Wall time of the timed parts of one run, for a harness that does its own statistics.
+pub fn one_run(scenario: &mut dyn Scenario) -> Duration {
+    scenario.start();
+    let mut meter = Meter::new(Mode::Time);
+    for k in 0..scenario.steps() {
+        scenario.step(k, &mut meter);
+    }
+    Duration::from_secs_f64(1e-6 * (meter.preparation_us + meter.feedback_us.unwrap_or(0.0)))
+}
+
 /// Wall time since it was started.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch {
@@ -197,6 +207,12 @@ mod tests {
         let measured = measure(&mut Spin { runs: 0 }, Effort { repetitions: 3, budget_s: 10.0 });
         assert_eq!(measured.failures, 1);
         assert_eq!(measured.allocations, 2, "a vector and its box");
+    }
+
+    #[test]
+    fn one_run_takes_the_sum_of_its_parts() {
+        let run = one_run(&mut Spin { runs: 2 });
+        assert!(run >= Duration::from_micros(4 * 50) && run < Duration::from_millis(50), "{run:?}");
     }
 
     #[test]

@@ -1,5 +1,12 @@
 //! The sequences that are made here are those of the peers' generator: the objective of a programme late in a closed loop
 //! is the same only if everything before it was.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test: what fails here fails it"
+)]
 
 use std::collections::BTreeMap;
 

@@ -9,6 +9,7 @@
 //!
 //! The plant is the model and an output disturbance, which the forecast holds constant. What is written here shares no
 //! code with `control::dmc`.
+#![allow(clippy::indexing_slicing, reason = "indices come from the sizes that the matrices were made with")]
 
 use control::qp::active_set::{QpError, StepResponseRows, StepResponseShape};
 use nalgebra::{DMatrix, DVector};
@@ -126,9 +127,8 @@ impl<'a> Model<'a> {
         });
         let gradient = phi.tr_mul(&DVector::from_iterator(self.ny * p, weighted));
         let f = gradient.iter().copied().chain(std::iter::repeat_n(self.spec.rho1, self.ny)).collect();
-        let boxes = |du: f64, slack: f64| {
-            std::iter::repeat_n(du, self.nu * moves).chain(std::iter::repeat_n(slack, self.ny))
-        };
+        let boxes =
+            |du: f64, slack: f64| std::iter::repeat_n(du, self.nu * moves).chain(std::iter::repeat_n(slack, self.ny));
         let limit = |limits: &'a [f64], row: usize| at(limits, row / p);
         let room = |limit: f64| (0..moves).flat_map(move |_| u_prev.iter().map(move |u| limit - u));
         let free = |value: f64| std::iter::repeat_n(value, self.ny * p);
@@ -136,8 +136,16 @@ impl<'a> Model<'a> {
         let above = forecast.iter().enumerate().map(|(row, f)| limit(&self.spec.yhi, row) - f);
         DenseStep {
             f,
-            lo: boxes(-self.spec.du, 0.0).chain(free(f64::NEG_INFINITY)).chain(below).chain(room(self.spec.ulo)).collect(),
-            hi: boxes(self.spec.du, f64::INFINITY).chain(above).chain(free(f64::INFINITY)).chain(room(self.spec.uhi)).collect(),
+            lo: boxes(-self.spec.du, 0.0)
+                .chain(free(f64::NEG_INFINITY))
+                .chain(below)
+                .chain(room(self.spec.ulo))
+                .collect(),
+            hi: boxes(self.spec.du, f64::INFINITY)
+                .chain(above)
+                .chain(free(f64::INFINITY))
+                .chain(room(self.spec.uhi))
+                .collect(),
         }
     }
 }

@@ -9,9 +9,9 @@
 use control::qp::{Initial, OcpDims, OcpQp};
 use nalgebra::{DMatrix, DVector};
 
+use super::OcpSequence;
 use super::matrix::{of_rows, oscillating_masses};
 use super::spec::{Masses, Spec};
-use super::OcpSequence;
 use crate::qp::{Reference, ReferenceError};
 
 /// nx, nu and N of the chains that are run.

@@ -1,4 +1,5 @@
 //! The linear models: discretisation, and the chain of masses.
+#![allow(clippy::indexing_slicing, reason = "indices come from the sizes that the matrices were made with")]
 
 use nalgebra::DMatrix;
 
@@ -53,8 +54,13 @@ mod tests {
 
     #[test]
     fn a_double_integrator_is_sampled_exactly() {
-        let (a, b) = c2d(&DMatrix::from_row_slice(2, 2, &[0.0, 1.0, 0.0, 0.0]), &DMatrix::from_row_slice(2, 1, &[0.0, 1.0]), 0.5);
-        let expected = (DMatrix::from_row_slice(2, 2, &[1.0, 0.5, 0.0, 1.0]), DMatrix::from_row_slice(2, 1, &[0.125, 0.5]));
+        let (a, b) = c2d(
+            &DMatrix::from_row_slice(2, 2, &[0.0, 1.0, 0.0, 0.0]),
+            &DMatrix::from_row_slice(2, 1, &[0.0, 1.0]),
+            0.5,
+        );
+        let expected =
+            (DMatrix::from_row_slice(2, 2, &[1.0, 0.5, 0.0, 1.0]), DMatrix::from_row_slice(2, 1, &[0.125, 0.5]));
         assert!((a - expected.0).amax() < 1e-14 && (b - expected.1).amax() < 1e-14);
     }
 }

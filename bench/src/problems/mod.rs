@@ -12,7 +12,9 @@ pub use linear::{MASSES, masses, quadruple_tank};
 pub use matrix::{c2d, oscillating_masses};
 pub use rti::real_time_iteration;
 pub(crate) use rti::seconds_in;
-pub use spec::{Dmc, EstimationSpec, Masses, QuadTankSpec, Reactor, Row as ScenarioRow, SoftUpper, Spec, SpecError, spec};
+pub use spec::{
+    Dmc, EstimationSpec, Masses, QuadTankSpec, Reactor, Row as ScenarioRow, SoftUpper, Spec, SpecError, spec,
+};
 
 use control::qp::OcpQp;
 

@@ -13,8 +13,8 @@ use control::qp::{Initial, OcpDims, OcpQp, Soft};
 use nalgebra::DMatrix;
 use plant_models::{Held, Integrator, PlantModel};
 
-use super::spec::{Reactor, Row};
 use super::OcpSequence;
+use super::spec::{Reactor, Row};
 use crate::qp::{Reference, ReferenceError};
 
 /// Sub-steps of the prediction and of the plant, and programmes at the start.
@@ -68,7 +68,9 @@ impl Loop<'_> {
             }
             for (i, state) in boxed.iter().enumerate() {
                 let soft = self.reactor.soft_upper.iter().find(|soft| soft.state == *state);
-                let of_u = |limits: &[f64], none: f64| state.checked_sub(nx).and_then(|j| limits.get(j)).copied().unwrap_or(none);
+                let of_u = |limits: &[f64], none: f64| {
+                    state.checked_sub(nx).and_then(|j| limits.get(j)).copied().unwrap_or(none)
+                };
                 put(stage.lo, nu + i, of_u(&self.reactor.u_min, f64::NEG_INFINITY));
                 put(stage.hi, nu + i, soft.map_or(of_u(&self.reactor.u_max, f64::INFINITY), |soft| soft.limit));
             }

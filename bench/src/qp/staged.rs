@@ -196,9 +196,9 @@ fn violation(qp: &OcpQp, z: &OcpSolution) -> f64 {
         let next = by_x.chain(by_u).sum::<f64>() + at(qp.c(k), i);
         (next - x(k + 1, i)).abs() / (1.0 + next.abs())
     });
-    let hard = (0..=horizon).flat_map(|k| (0..qp.dims().bounds()).map(move |i| (k, i))).filter(|(k, i)| {
-        qp.is_read(*k, *i) && qp.dims().soft.get(*i).is_some_and(Option::is_none)
-    });
+    let hard = (0..=horizon)
+        .flat_map(|k| (0..qp.dims().bounds()).map(move |i| (k, i)))
+        .filter(|(k, i)| qp.is_read(*k, *i) && qp.dims().soft.get(*i).is_some_and(Option::is_none));
     let bounds = hard.map(|(k, i)| {
         let value = match (i.checked_sub(nu), qp.dims().boxed.get(i.saturating_sub(nu))) {
             (None, _) => u(k, i),

@@ -1,6 +1,7 @@
 //! Sparse one-sided rows to dense two-sided ones: `lo ≤ [z; A z] ≤ hi`.
 //!
 //! A row with one entry bounds its variable. Rows that are each other's negative, or equal, become one with two sides.
+#![allow(clippy::indexing_slicing, reason = "indices come from the sizes that the matrices were made with")]
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,9 @@ use nalgebra::DMatrix;
 
 use super::{QpFileError, Raw, Reader};
 use crate::qp::{DenseMatrix, DenseSequence, DenseStep};
+
+/// Columns and values of one row.
+type SparseRow = Vec<(usize, f64)>;
 
 /// Where row `i` of the file went: which two-sided row, and by which factor it is that one.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +27,7 @@ pub(super) fn dense(raw: &Raw) -> Result<DenseSequence, QpFileError> {
         let expected = "1 list: a dense programme's rows may not change from step to step";
         return Err(Reader { path: &raw.path }.fault("A_seq", &got, expected));
     };
-    let mut rows: Vec<Vec<(usize, f64)>> = vec![Vec::new(); raw.m];
+    let mut rows: Vec<SparseRow> = vec![Vec::new(); raw.m];
     for (row, column, at) in raw.a.entries() {
         let value = a.get(at).copied().unwrap_or(0.0);
         if let (Some(row), true) = (rows.get_mut(row), value != 0.0) {
@@ -50,10 +54,10 @@ pub(super) fn dense(raw: &Raw) -> Result<DenseSequence, QpFileError> {
 }
 
 /// The two-sided rows: for each row of the file where it went, and the general rows.
-fn join(n: usize, rows: &[Vec<(usize, f64)>]) -> (Vec<Option<Target>>, Vec<Vec<(usize, f64)>>) {
+fn join(n: usize, rows: &[SparseRow]) -> (Vec<Option<Target>>, Vec<SparseRow>) {
     let mut seen: BTreeMap<Vec<(usize, u64)>, usize> = BTreeMap::new();
-    let mut general: Vec<Vec<(usize, f64)>> = Vec::new();
-    let mut target = |row: &Vec<(usize, f64)>| {
+    let mut general: Vec<SparseRow> = Vec::new();
+    let mut target = |row: &SparseRow| {
         let (column, factor) = row.first().copied()?;
         if row.len() == 1 {
             return Some(Target { row: column, factor });
@@ -78,7 +82,8 @@ struct Sides<'a> {
 
 impl Sides<'_> {
     fn step(&self, q: &[f64], b: &[f64]) -> DenseStep {
-        let mut step = DenseStep { f: q.to_vec(), lo: vec![f64::NEG_INFINITY; self.count], hi: vec![f64::INFINITY; self.count] };
+        let mut step =
+            DenseStep { f: q.to_vec(), lo: vec![f64::NEG_INFINITY; self.count], hi: vec![f64::INFINITY; self.count] };
         for (i, (target, b)) in self.targets.iter().zip(b).enumerate() {
             let Some(Target { row, factor }) = *target else { continue };
             let (Some(lo), Some(hi)) = (step.lo.get_mut(row), step.hi.get_mut(row)) else { continue };

@@ -162,7 +162,11 @@ impl Reader<'_> {
         }
         let a_seq = self.sequence(whole, "A_seq", a.rowval.len())?;
         if a_seq.len() != 1 && a_seq.len() != steps {
-            return Err(self.fault("A_seq", &format!("{} lists", a_seq.len()), &format!("1 or {steps} lists, as `obj` has {steps}")));
+            return Err(self.fault(
+                "A_seq",
+                &format!("{} lists", a_seq.len()),
+                &format!("1 or {steps} lists, as `obj` has {steps}"),
+            ));
         }
         let raw = Raw {
             path: self.path.to_owned(),
@@ -182,7 +186,11 @@ impl Reader<'_> {
         };
         for (key, sequence) in [("q_seq", &raw.q_seq), ("b_seq", &raw.b_seq)] {
             if sequence.len() != steps {
-                return Err(self.fault(key, &format!("{} lists", sequence.len()), &format!("{steps} lists, as `obj` has {steps}")));
+                return Err(self.fault(
+                    key,
+                    &format!("{} lists", sequence.len()),
+                    &format!("{steps} lists, as `obj` has {steps}"),
+                ));
             }
         }
         if neq > m {
@@ -230,7 +238,12 @@ impl Reader<'_> {
         list.iter().enumerate().map(number).collect()
     }
 
-    fn indices(&self, value: &Value, key: &str, (length, bound): (Option<usize>, usize)) -> Result<Vec<usize>, QpFileError> {
+    fn indices(
+        &self,
+        value: &Value,
+        key: &str,
+        (length, bound): (Option<usize>, usize),
+    ) -> Result<Vec<usize>, QpFileError> {
         let list = self.list(value, key)?;
         if let Some(length) = length.filter(|length| *length != list.len()) {
             return Err(self.fault(key, &format!("a list of {}", list.len()), &format!("a list of {length}")));

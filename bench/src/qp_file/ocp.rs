@@ -33,7 +33,15 @@ struct Layout {
 impl Layout {
     fn of(raw: &Raw) -> Result<Self, QpFileError> {
         let reader = Reader { path: &raw.path };
-        let count = |key: &str| reader.count(&raw.meta, key).map_err(|_| reader.fault(&format!("meta.{key}"), "missing or no whole number", "a whole number, as `meta.kind` is `ocp` or `rti`"));
+        let count = |key: &str| {
+            reader.count(&raw.meta, key).map_err(|_| {
+                reader.fault(
+                    &format!("meta.{key}"),
+                    "missing or no whole number",
+                    "a whole number, as `meta.kind` is `ocp` or `rti`",
+                )
+            })
+        };
         let layout = Self { nx: count("nx")?, nu: count("nu")?, ns: count("ns")?, horizon: count("N")? };
         let stage = layout.stage();
         for (key, got, expected, formula) in [
@@ -144,7 +152,11 @@ impl Step<'_> {
                     Err(self.fault("A", at(second), "a slack whose factor is not that of its state, negated"))
                 }
             }
-            _ => Err(self.fault("A", (row, entries.first().map_or(0, |e| e.0)), "a row that is no bound of one variable")),
+            _ => Err(self.fault(
+                "A",
+                (row, entries.first().map_or(0, |e| e.0)),
+                "a row that is no bound of one variable",
+            )),
         }
     }
 
@@ -172,7 +184,11 @@ impl Step<'_> {
             }
             let Place::X(_, i) = place else { continue };
             if *boxed.entry(i).or_insert(price) != price {
-                return Err(self.fault("A", (row, column), "a state whose bounds differ in price, or hard and soft ones"));
+                return Err(self.fault(
+                    "A",
+                    (row, column),
+                    "a state whose bounds differ in price, or hard and soft ones",
+                ));
             }
         }
         Ok(Kinds { boxed })

@@ -11,12 +11,27 @@ use super::*;
 fn ocp() -> Value {
     let entries: Vec<(usize, usize, f64)> = vec![
         // Equations of stage 0: x1 - B u0 = b.
-        (0, 1, 1.0), (1, 2, 1.0), (1, 0, -1.0),
+        (0, 1, 1.0),
+        (1, 2, 1.0),
+        (1, 0, -1.0),
         // Of stage 1: x2 - A x1 - B u1 = 0.
-        (2, 5, 1.0), (2, 1, -1.0), (2, 2, -0.5), (3, 6, 1.0), (3, 2, -1.0), (3, 4, -1.0),
+        (2, 5, 1.0),
+        (2, 1, -1.0),
+        (2, 2, -0.5),
+        (3, 6, 1.0),
+        (3, 2, -1.0),
+        (3, 4, -1.0),
         // u ≤ 1, x2 - s ≤ 3, u ≥ -1, s ≥ 0.
-        (4, 0, 1.0), (5, 2, 1.0), (5, 3, -1.0), (6, 4, 1.0), (7, 6, 1.0), (7, 7, -1.0),
-        (8, 0, -1.0), (9, 3, -1.0), (10, 4, -1.0), (11, 7, -1.0),
+        (4, 0, 1.0),
+        (5, 2, 1.0),
+        (5, 3, -1.0),
+        (6, 4, 1.0),
+        (7, 6, 1.0),
+        (7, 7, -1.0),
+        (8, 0, -1.0),
+        (9, 3, -1.0),
+        (10, 4, -1.0),
+        (11, 7, -1.0),
     ];
     let mut sorted = entries;
     sorted.sort_by_key(|(row, column, _)| (*column, *row));
@@ -66,13 +81,14 @@ fn refusal(change: impl Fn(&mut Value)) -> String {
     parse("x.json", &file.to_string()).unwrap_err().to_string()
 }
 
+type Change = &'static dyn Fn(&mut Value);
+
 #[test]
 fn every_fault_names_the_file_and_the_key_and_what_was_expected() {
-    let cases: [(&str, &dyn Fn(&mut Value)); 12] = [
+    let cases: [(&str, Change); 11] = [
         ("key `n` is missing, expected present", &|f| drop(f.as_object_mut().unwrap().remove("n"))),
         ("key `m` is a string, expected a whole number", &|f| f["m"] = json!("12")),
         ("key `neq` is 400, expected", &|f| f["neq"] = json!(400)),
-        ("key `n` is a list of 8, expected", &|_| {}),
         ("key `P.rowval[0]` is 9, expected a whole number below 8", &|f| f["P"]["rowval"][0] = json!(9)),
         ("key `P.nzval` is a list of 1, expected a list of 8", &|f| f["P"]["nzval"] = json!([1.0])),
         ("key `A.colptr` is something else, expected ascending from 0 to 19", &|f| f["A"]["colptr"][1] = json!(19)),
@@ -83,9 +99,11 @@ fn every_fault_names_the_file_and_the_key_and_what_was_expected() {
             f["b_seq"] = json!([first, first]);
         }),
         ("key `obj` is an empty list, expected one objective per step", &|f| f["obj"] = json!([])),
-        ("key `meta.ns` is missing or no whole number, expected", &|f| drop(f["meta"].as_object_mut().unwrap().remove("ns"))),
+        ("key `meta.ns` is missing or no whole number, expected", &|f| {
+            drop(f["meta"].as_object_mut().unwrap().remove("ns"))
+        }),
     ];
-    for (expected, change) in cases.iter().filter(|(expected, _)| !expected.contains("`n` is a list")) {
+    for (expected, change) in cases {
         let said = refusal(change);
         assert!(said.starts_with("x.json: ") && said.contains(expected), "{said}\nexpected {expected}");
     }
@@ -99,7 +117,8 @@ fn every_fault_names_the_file_and_the_key_and_what_was_expected() {
 #[test]
 fn an_entry_without_a_place_in_the_stages_is_told_by_row_and_column() {
     let value_at = |file: &Value, row: u64, column: usize| {
-        let (from, to) = (file["A"]["colptr"][column].as_u64().unwrap(), file["A"]["colptr"][column + 1].as_u64().unwrap());
+        let (from, to) =
+            (file["A"]["colptr"][column].as_u64().unwrap(), file["A"]["colptr"][column + 1].as_u64().unwrap());
         (from..to).find(|at| file["A"]["rowval"][*at as usize] == json!(row)).unwrap() as usize
     };
     // The next state's own factor is not 1.
@@ -149,7 +168,10 @@ fn opposite_rows_become_one_with_two_sides_and_single_entries_become_bounds() {
     assert_eq!(matrix, &nalgebra::DMatrix::from_row_slice(2, 2, &[1.0, -1.0, 1.0, 1.0]));
     let step = &sequence.steps[0];
     let none = f64::INFINITY;
-    assert_eq!((step.lo.as_slice(), step.hi.as_slice()), (&[-none, -none, 0.125, -1.0][..], &[0.25, none, 0.125, 1.0][..]));
+    assert_eq!(
+        (step.lo.as_slice(), step.hi.as_slice()),
+        (&[-none, -none, 0.125, -1.0][..], &[0.25, none, 0.125, 1.0][..])
+    );
 }
 
 #[test]

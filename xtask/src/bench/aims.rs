@@ -210,9 +210,12 @@ mod tests {
 
     #[test]
     fn an_aim_is_met_stretched_or_missed() {
-        for (median, expected) in
-            [(Some(15.0), Verdict::Met), (Some(8.0), Verdict::Stretch), (Some(15.1), Verdict::Missed), (None, Verdict::Missed)]
-        {
+        for (median, expected) in [
+            (Some(15.0), Verdict::Met),
+            (Some(8.0), Verdict::Stretch),
+            (Some(15.1), Verdict::Missed),
+            (None, Verdict::Missed),
+        ] {
             assert_eq!(verdict(&row(median, 0), Measure::Median), expected, "{median:?}");
         }
         assert_eq!(verdict(&row(Some(f64::NAN), 0), Measure::Median), Verdict::Missed);

@@ -18,7 +18,17 @@ use super::rows::Row;
 pub(super) const BESIDE: &str = "../shared/bench";
 /// What they need of PyPI, by the name to install.
 const PACKAGES: [&str; 11] = [
-    "numpy<2.4", "scipy", "casadi", "osqp", "piqp", "daqp", "proxsuite", "clarabel", "qpsolvers", "filterpy", "statsmodels",
+    "numpy<2.4",
+    "scipy",
+    "casadi",
+    "osqp",
+    "piqp",
+    "daqp",
+    "proxsuite",
+    "clarabel",
+    "qpsolvers",
+    "filterpy",
+    "statsmodels",
 ];
 /// The script, and one sequence that it needs.
 const SCRIPT: &str = "run_peers.py";
@@ -101,7 +111,10 @@ impl Peers<'_> {
         let out = out.with_context(|| format!("{} cannot be started", python.display()))?;
         if !out.status.success() {
             let missing = String::from_utf8_lossy(&out.stdout).trim().to_owned();
-            bail!("{} lacks {missing}: --install-peers sets up target/bench-venv, --python names another", python.display());
+            bail!(
+                "{} lacks {missing}: --install-peers sets up target/bench-venv, --python names another",
+                python.display()
+            );
         }
         Ok(python)
     }

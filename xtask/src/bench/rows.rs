@@ -116,9 +116,13 @@ mod tests {
 
     #[test]
     fn the_json_has_the_keys_that_were_promised_and_null_for_what_is_absent() {
-        let report = Report { rows: vec![Row { name: "est/kf_4".to_owned(), median_us: Some(0.2), ..Row::default() }], ..Report::default() };
+        let report = Report {
+            rows: vec![Row { name: "est/kf_4".to_owned(), median_us: Some(0.2), ..Row::default() }],
+            ..Report::default()
+        };
         let json = serde_json::to_value(report.without_traces()).unwrap();
-        for key in ["name", "solver", "median_us", "p99_us", "max_us", "feedback_us", "cost", "failures", "allocations"] {
+        for key in ["name", "solver", "median_us", "p99_us", "max_us", "feedback_us", "cost", "failures", "allocations"]
+        {
             assert!(json["rows"][0].as_object().unwrap().contains_key(key), "{key}");
         }
         assert!(json["rows"][0]["cost"].is_null() && json.get("traces").is_none(), "{json}");

@@ -41,18 +41,16 @@ impl Table {
     /// With `left` columns to the left.
     fn text(&self, left: usize) -> String {
         let length = |text: &String| text.chars().count();
-        let width = |column: usize| self.lines.iter().filter_map(|line| line.get(column)).map(length).max().unwrap_or(0);
+        let width =
+            |column: usize| self.lines.iter().filter_map(|line| line.get(column)).map(length).max().unwrap_or(0);
         let widths: Vec<usize> = (0..self.columns).map(width).collect();
         let mut text = String::new();
         for line in &self.lines {
             let mut row = String::new();
             for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
                 let gap = if column == 0 { "" } else { "  " };
-                let _ = if column < left {
-                    write!(row, "{gap}{cell:<width$}")
-                } else {
-                    write!(row, "{gap}{cell:>width$}")
-                };
+                let _ =
+                    if column < left { write!(row, "{gap}{cell:<width$}") } else { write!(row, "{gap}{cell:>width$}") };
             }
             let _ = writeln!(text, "{}", row.trim_end());
         }
@@ -61,7 +59,20 @@ impl Table {
 }
 
 fn rows(rows: &[Row]) -> String {
-    let head = ["benchmark", "solver", "median µs", "p99", "max", "feedback", "cost", "fail", "alloc", "iter", "ours/peer", "best peer"];
+    let head = [
+        "benchmark",
+        "solver",
+        "median µs",
+        "p99",
+        "max",
+        "feedback",
+        "cost",
+        "fail",
+        "alloc",
+        "iter",
+        "ours/peer",
+        "best peer",
+    ];
     let mut table = Table::new(&head);
     for problem in problems(rows) {
         let mut of_problem: Vec<&Row> = rows.iter().filter(|row| row.problem() == problem).collect();
@@ -121,7 +132,13 @@ fn line(row: &Row, best: Option<&Row>) -> Vec<String> {
 fn number(value: Option<f64>) -> String {
     match value {
         Some(value) if value.is_finite() => {
-            let decimals = if value < 10.0 { 2 } else if value < 100.0 { 1 } else { 0 };
+            let decimals = if value < 10.0 {
+                2
+            } else if value < 100.0 {
+                1
+            } else {
+                0
+            };
             format!("{value:.decimals$}")
         }
         _ => NONE.to_owned(),
@@ -234,12 +251,19 @@ mod tests {
         slow.rows[2].failures = Some(1);
         let text = of(&slow);
         assert!(text.lines().any(|line| line.contains("HPIPM") && line.contains("MISSED")), "{text}");
-        assert!(text.lines().any(|line| line.starts_with("est/kf_4") && line.contains("failures") && line.contains("MISSED")), "{text}");
+        assert!(
+            text.lines()
+                .any(|line| line.starts_with("est/kf_4") && line.contains("failures") && line.contains("MISSED")),
+            "{text}"
+        );
     }
 
     #[test]
     fn what_was_not_measured_is_a_dash() {
-        assert_eq!((number(None), number(Some(f64::NAN)), number(Some(3.456))), ("-".to_owned(), "-".to_owned(), "3.46".to_owned()));
+        assert_eq!(
+            (number(None), number(Some(f64::NAN)), number(Some(3.456))),
+            ("-".to_owned(), "-".to_owned(), "3.46".to_owned())
+        );
         assert_eq!((number(Some(34.56)), number(Some(345.6))), ("34.6".to_owned(), "346".to_owned()));
     }
 }

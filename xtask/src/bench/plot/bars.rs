@@ -70,7 +70,8 @@ impl Bars<'_> {
     fn bar(&self, area: &Area<'_>, row: &Row, top: i32) -> Drawn {
         let Some(median) = row.median_us else { return Ok(()) };
         let colour = if row.is_ours() { OURS } else { PEER };
-        let (middle, start, end) = (top + PITCH / 2 - 3, self.x(0.0_f64.max(10_f64.powi(self.range().0))), self.x(median));
+        let (middle, start, end) =
+            (top + PITCH / 2 - 3, self.x(0.0_f64.max(10_f64.powi(self.range().0))), self.x(median));
         let failed = row.failures.is_some_and(|failures| failures > 0);
         let name = if row.method().is_empty() || row.method() == row.solver {
             row.solver.clone()

@@ -120,7 +120,8 @@ mod tests {
             us: vec![10.0; 30],
             feedback_us: vec![4.0; 30],
         };
-        let rows = vec![row("nmpc/x_N20/rti", OURS, 10.0), row("qp/y/ipm", OURS, 40.0), row("qp/y/osqp", "osqp", 300.0)];
+        let rows =
+            vec![row("nmpc/x_N20/rti", OURS, 10.0), row("qp/y/ipm", OURS, 40.0), row("qp/y/osqp", "osqp", 300.0)];
         let report = Report { rows, traces: vec![trace], machine: "a machine".to_owned() };
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(all(folder.path(), &report).unwrap(), 2);

@@ -113,11 +113,11 @@ fn draw_panel(area: &Area<'_>, panel: &Panel, (period, end, top): (f64, f64, i32
 }
 
 fn draw_line(chart: &mut Plane<'_, '_>, line: &Line, period: f64) -> Drawn {
-    let points = line.values.iter().enumerate().map(|(k, value)| (k as f64 * period, *value));
+    let mut points = line.values.iter().enumerate().map(|(k, value)| (k as f64 * period, *value));
     let points: Vec<(f64, f64)> = if is_held(line.role) {
         let next = line.values.iter().skip(1).enumerate().map(|(k, _)| (k + 1) as f64 * period);
         let corners = line.values.iter().zip(next).map(|(value, t)| (t, *value));
-        points.clone().zip(corners).flat_map(|(point, corner)| [point, corner]).chain(points.last()).collect()
+        points.clone().zip(corners).flat_map(|(point, corner)| [point, corner]).chain(points.next_back()).collect()
     } else {
         points.collect()
     };
@@ -177,7 +177,11 @@ fn foot(area: &Area<'_>, trace: &Trace, (end, top): (f64, i32)) -> Drawn {
         area.draw_text(&axis::label(t, end), &style, (x, top + 8))?;
     }
     let middle = (LEFT + WIDTH - RIGHT) / 2;
-    area.draw_text(&format!("time, {}", trace.time_unit), &words(14, INK, (HPos::Center, VPos::Top)), (middle, top + 28))
+    area.draw_text(
+        &format!("time, {}", trace.time_unit),
+        &words(14, INK, (HPos::Center, VPos::Top)),
+        (middle, top + 28),
+    )
 }
 
 /// A round step that divides `span` in at most twelve.
