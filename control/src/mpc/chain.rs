@@ -7,6 +7,7 @@
 use signals::SolveStatus;
 
 use super::Solver;
+use crate::qp::active_set::{ActiveSetLimits, OcpActiveSet};
 use crate::qp::conic::{Conic, ConicOptions};
 use crate::qp::riccati::{IpmOptions, RiccatiIpm};
 use crate::qp::{Ending, OcpDims, OcpQp, OcpSolution, OcpSolver};
@@ -17,6 +18,8 @@ const RESIDUAL_SOLVED: f64 = 1e-5;
 const RESIDUAL_USABLE: f64 = 1e-3;
 /// The interior-point method's tolerance and iterations.
 const IPM: IpmOptions = IpmOptions { tolerance: 1e-7, iterations_max: 50, warm_start: true };
+/// The active-set method gives up where the interior-point method is the faster one.
+const ACTIVE_SET: ActiveSetLimits = ActiveSetLimits { rows: 128, changes: 40 };
 
 #[derive(Debug)]
 pub(super) struct Chain {
@@ -35,7 +38,9 @@ pub(super) struct Checked {
 impl Chain {
     pub(super) fn new(dims: &OcpDims, first: Solver) -> Self {
         let mut solvers: Vec<Box<dyn OcpSolver>> = Vec::new();
-        if first == Solver::ActiveSet {}
+        if first == Solver::ActiveSet {
+            solvers.push(Box::new(OcpActiveSet::new(dims, ACTIVE_SET)));
+        }
         if first != Solver::Conic {
             solvers.push(Box::new(RiccatiIpm::new(dims, IPM)));
         }

@@ -10,8 +10,8 @@
 //! blocks, weights w (terminal: at N), m, and prices ρ of [`CvTuning`] and [`MvTuning`], it minimises
 //!
 //! ```text
-//! Σ_{k=1..N} Σ_cv [w ((y_k - r)/span)² + price·y_k/span + ρ1 s_k + ρ2 s_k²]
-//!   + Σ_{k=1..N} Σ_mv [w_t ((u_{k-1} - u_t)/span)² + price·u_{k-1}/span] + Σ_blocks Σ_mv m (Δu/span)²
+//! Σ_{k=1..N} Σ_cv [w ((y_k - r)/span)² + ρ1 s_k + ρ2 s_k²]
+//!   + Σ_{k=1..N} Σ_mv w_t ((u_{k-1} - u_t)/span)² + Σ_blocks Σ_mv m (Δu/span)²
 //! s.t.  x_{k+1} = F(x_k, u_k, p),  x_0 = x
 //!       u_lo ≤ u ≤ u_hi,  |Δu| ≤ du_max                          hard
 //!       cv_lo - span s_k ≤ y_k ≤ cv_hi + span s_k,  s_k ≥ 0      soft
@@ -24,7 +24,7 @@
 //!
 //! A solve is in two phases. [`Nmpc::prepare`], called when the last plan is out, shifts, linearises, and prepares the
 //! solver on what is known by then; [`Nmpc::solve`] then only puts the measured state in. Whatever else has changed in
-//! between is done again, so the plan does not depend on whether there was a preparation.
+//! between is done again, so the plan is the same, to the solver's tolerance, as without a preparation.
 //!
 //! | file | what |
 //! |---|---|
@@ -61,7 +61,7 @@ mod tests;
 use plant_models::PlantModel;
 use signals::{Fixed, MAX_CVS, MAX_MVS, SolveStatus, Stamp, Values};
 
-pub use config::{ACTIVE_SET_MOVES, CvTuning, HORIZON_MAX, MpcConfig, MpcError, MvTuning, SQP_ITERATIONS_MAX, Solver};
+pub use config::{CvTuning, HORIZON_MAX, MpcConfig, MpcError, MvTuning, SQP_ITERATIONS_MAX, Solver};
 
 use chain::Chain;
 use phases::{Done, Merit, Prepared};
@@ -184,7 +184,7 @@ impl Nmpc {
             states: card.states.len(),
             disturbances: card.disturbances.len(),
             reach: Reach::new(config.blocks.len(), card.inputs.len()),
-            chain: Chain::new(programme.qp.dims(), config.first_solver()),
+            chain: Chain::new(programme.qp.dims(), config.solver),
             target: config.wants_steady_target().then(|| SteadyTarget::new(model, &config)),
             config,
             trajectory,
@@ -428,9 +428,12 @@ impl Nmpc {
     }
 }
 
-/// The input with the limits that the steady target has widened.
+/// The input with what the steady target has decided: limits that are given up are widened, and where there are prices,
+/// every MV aims at the optimum.
 fn aimed<'a>(target: Option<&'a SteadyTarget>, input: &MpcInput<'a>) -> MpcInput<'a> {
-    target.map_or(*input, |target| MpcInput { cv_lo: &target.cv_lo, cv_hi: &target.cv_hi, ..*input })
+    let Some(target) = target else { return *input };
+    let mv_targets = target.mv_targets().unwrap_or(input.mv_targets);
+    MpcInput { cv_lo: &target.cv_lo, cv_hi: &target.cv_hi, mv_targets, ..*input }
 }
 
 impl<'a> MpcInput<'a> {
@@ -449,17 +452,15 @@ impl<'a> MpcInput<'a> {
         let over = y - of(self.cv_hi, f64::INFINITY);
         let under = of(self.cv_lo, f64::NEG_INFINITY) - y;
         let slack = over.max(under).max(0.0) / tuning.span;
-        weight * error * error
-            + slack * (tuning.soft_linear + tuning.soft_quadratic * slack)
-            + tuning.price * y / tuning.span
+        weight * error * error + slack * (tuning.soft_linear + tuning.soft_quadratic * slack)
     }
 
-    /// What the inputs `u` cost over one period: distance from their targets, and price.
+    /// What the inputs `u` cost over one period: their distance from their targets.
     fn target_cost(&self, tunings: &[MvTuning], u: &[f64], at_end: bool) -> f64 {
         let of = |(mv, (u, target)): (&MvTuning, (&f64, &Option<f64>))| {
             let weight = if at_end { mv.terminal_target_weight } else { mv.target_weight };
             let error = target.map_or(0.0, |target| (u - target) / mv.span);
-            weight * error * error + mv.price * u / mv.span
+            weight * error * error
         };
         tunings.iter().zip(u.iter().zip(self.mv_targets)).map(of).sum()
     }

@@ -8,6 +8,9 @@
 //! s.t. f(x_s, u_s, p) = 0,  y = h(x_s, p) + d,  u_lo ≤ u_s ≤ u_hi,  cv_lo ≤ y ≤ cv_hi
 //! ```
 //!
+//! The prices have no curvature of their own, the plant gives it: an estimate B of the reduced Hessian is carried from step
+//! to step (BFGS, damped by Powell's rule), so that an optimum between the limits is found as well as one on them.
+//!
 //! Where the CVs' limits contradict each other, they are given up by rank: the limits of rank 0 are violated as little
 //! as can be, then those of rank 1 with the former held, and so on. A limit that was given up is widened to what was
 //! reached, for the dynamic programme to aim at, and it is told.
@@ -17,7 +20,7 @@
 //! `G = C f_x⁻¹ (-f_u)`. A plant that integrates has no such gain; then there is no target.
 //!
 //! # Sources
-//! Muske and Rawlings, Model predictive control with linear models, *AIChE J.* 39 (1993) 262 (target calculation);
+//! Nocedal and Wright, *Numerical Optimization*, 2nd ed., 18.3 (damped BFGS); Muske and Rawlings, Model predictive control with linear models, *AIChE J.* 39 (1993) 262 (target calculation);
 //! Qin and Badgwell, A survey of industrial model predictive control technology, *Control Eng. Practice* 11 (2003) 733
 //! (ranked relaxation).
 //!
@@ -27,7 +30,7 @@
 
 use nalgebra::DMatrix;
 use plant_models::{PlantModel, Variable};
-use signals::{Fixed, MAX_CVS, Values};
+use signals::{Fixed, MAX_CVS, MAX_MVS, Values};
 
 use super::linear::solve_in_place;
 use super::{MpcConfig, MpcInput};
@@ -64,6 +67,9 @@ pub(super) struct SteadyTarget {
     pub(super) cv_lo: Values<MAX_CVS>,
     pub(super) cv_hi: Values<MAX_CVS>,
     pub(super) given_up: Fixed<bool, MAX_CVS>,
+    /// The economic optimum as targets of the MVs; nothing without prices.
+    mv_targets: Option<Fixed<Option<f64>, MAX_MVS>>,
+    curvature: Option<Curvature>,
     qp: OcpQp,
     solver: RiccatiIpm,
     work: Work,
@@ -113,6 +119,8 @@ impl SteadyTarget {
             cv_lo: Values::filled(f64::NEG_INFINITY, ncv),
             cv_hi: Values::filled(f64::INFINITY, ncv),
             given_up: Fixed::filled(false, ncv),
+            mv_targets: None,
+            curvature: config.has_prices().then(|| Curvature::new(nu)),
             solver: RiccatiIpm::new(&dims, options),
             qp: OcpQp::new(dims),
             work: Work {
@@ -132,6 +140,9 @@ impl SteadyTarget {
     /// The next search starts from the estimated state.
     pub(super) fn reset(&mut self) {
         self.found = false;
+        if let Some(curvature) = &mut self.curvature {
+            curvature.reset();
+        }
     }
 
     /// Moves the target to this cycle's disturbances, set-points and limits. Where there is no state at rest to aim at,
@@ -147,6 +158,11 @@ impl SteadyTarget {
         if !self.found {
             self.ask(input);
         }
+    }
+
+    /// The economic optimum as targets of the MVs, where there are prices and a target.
+    pub(super) fn mv_targets(&self) -> Option<&[Option<f64>]> {
+        self.mv_targets.as_deref().filter(|_| self.found)
     }
 
     /// The limits as they were asked.
@@ -176,6 +192,7 @@ impl SteadyTarget {
             }
             self.give_up(rank);
         }
+        self.take_curvature();
         self.fill(input, None);
         self.solve(late) && self.advance(input)
     }
@@ -221,6 +238,9 @@ impl SteadyTarget {
             first.lo[i] = (input.u_lo[i] - self.u[i]) / mv.span;
             first.hi[i] = (input.u_hi[i] - self.u[i]) / mv.span;
         }
+        if let (Some(curvature), None) = (&self.curvature, rank) {
+            first.r_mat.iter_mut().zip(&curvature.b).for_each(|(r, b)| *r += b);
+        }
         let last = self.qp.stage_mut(1);
         last.q_mat.fill(0.0);
         for (cv, tuning) in self.config.cv.iter().enumerate() {
@@ -234,6 +254,19 @@ impl SteadyTarget {
             last.lo[nu + cv] = if counts { (self.cv_lo[cv] - y) / tuning.span } else { f64::NEG_INFINITY };
             last.hi[nu + cv] = if counts { (self.cv_hi[cv] - y) / tuning.span } else { f64::INFINITY };
         }
+    }
+
+    /// The reduced gradient of the prices at the target, and with the last one the curvature on the way between.
+    fn take_curvature(&mut self) {
+        let ncv = self.config.cv.len();
+        let Some(curvature) = &mut self.curvature else { return };
+        for (i, slot) in curvature.gradient.iter_mut().enumerate() {
+            let prices = self.config.cv.iter().zip(&self.work.gains[i * ncv..]);
+            let now: f64 = prices.map(|(cv, gain)| cv.price * gain).sum();
+            curvature.change[i] = now - *slot;
+            *slot = now;
+        }
+        curvature.update();
     }
 
     fn solve(&mut self, late: &dyn Fn() -> bool) -> bool {
@@ -272,8 +305,71 @@ impl SteadyTarget {
         }
         self.x.copy_from_slice(&self.work.f);
         for (i, u) in self.u.iter_mut().enumerate() {
-            *u = (*u + share * du[i] * self.config.mv[i].span).clamp(input.u_lo[i], input.u_hi[i]);
+            let step = share * du[i];
+            *u = (*u + step * self.config.mv[i].span).clamp(input.u_lo[i], input.u_hi[i]);
+            if let Some(curvature) = &mut self.curvature {
+                curvature.step[i] = step;
+            }
         }
+        self.mv_targets = self.curvature.as_ref().map(|_| Fixed::collect(self.u.iter().copied().map(Some)));
         self.x.iter().chain(&self.u).all(|value| value.is_finite())
+    }
+}
+
+/// The estimate of a reduced Hessian, inputs counted in spans.
+#[derive(Debug)]
+struct Curvature {
+    /// NU × NU, positive definite.
+    b: Vec<f64>,
+    /// The last step, the gradient where it ended, and how the gradient has changed along it; NU each.
+    step: Vec<f64>,
+    gradient: Vec<f64>,
+    change: Vec<f64>,
+    bs: Vec<f64>,
+}
+
+/// The curvature that is believed before anything was seen, price units per squared span.
+const CURVATURE_FIRST: f64 = 1.0;
+/// Powell's damping: the share of the believed curvature that is never given up in one update.
+const CURVATURE_KEPT: f64 = 0.2;
+/// A step shorter than this, in spans, tells nothing.
+const STEP_TELLING: f64 = 1e-7;
+
+impl Curvature {
+    fn new(nu: usize) -> Self {
+        let zeros = || vec![0.0; nu];
+        let mut new = Self { b: vec![0.0; nu * nu], step: zeros(), gradient: zeros(), change: zeros(), bs: zeros() };
+        new.reset();
+        new
+    }
+
+    fn reset(&mut self) {
+        let nu = self.step.len();
+        self.b.fill(0.0);
+        (0..nu).for_each(|i| self.b[i * (nu + 1)] = CURVATURE_FIRST);
+        self.step.fill(0.0);
+    }
+
+    /// `B += r rᵀ / sᵀr - B s sᵀ B / sᵀBs` with `r = θ y + (1 - θ) B s`, `sᵀr ≥ 0.2 sᵀBs`.
+    fn update(&mut self) {
+        let nu = self.step.len();
+        for (i, bs) in self.bs.iter_mut().enumerate() {
+            *bs = (0..nu).map(|j| self.b[i + j * nu] * self.step[j]).sum();
+        }
+        let along = |v: &[f64]| -> f64 { v.iter().zip(&self.step).map(|(v, s)| v * s).sum() };
+        let (sbs, sy) = (along(&self.bs), along(&self.change));
+        let telling = self.step.iter().any(|s| s.abs() > STEP_TELLING) && sbs > 0.0 && sy.is_finite();
+        if telling {
+            let damped = sy < CURVATURE_KEPT * sbs;
+            let theta = if damped { (1.0 - CURVATURE_KEPT) * sbs / (sbs - sy) } else { 1.0 };
+            let r = |i: usize| theta * self.change[i] + (1.0 - theta) * self.bs[i];
+            let sr: f64 = (0..nu).map(|i| r(i) * self.step[i]).sum();
+            for j in 0..nu {
+                for i in 0..nu {
+                    self.b[i + j * nu] += r(i) * r(j) / sr - self.bs[i] * self.bs[j] / sbs;
+                }
+            }
+        }
+        self.step.fill(0.0);
     }
 }

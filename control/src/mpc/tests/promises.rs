@@ -54,10 +54,10 @@ proptest! {
     }
 }
 
-/// Negative control of the projection: the solver alone misses a bound by its tolerance.
+/// Negative control of the projection: the solver alone misses a bound by its rounding.
 #[test]
 fn without_the_projection_a_bound_is_missed() {
-    let config = MpcConfig { solver: Solver::Conic, ..cstr4_config(20, 1) };
+    let config = MpcConfig { solver: Solver::ActiveSet, ..cstr4_config(20, 1) };
     let mut controller = Nmpc::new(model("cstr4"), config).unwrap();
     let scene = Scene { setpoints: vec![Some(1.5), None, None], ..cstr4_scene() };
     let input = scene.input();
