@@ -59,7 +59,7 @@ impl Chain {
     pub(super) fn solve(&mut self, qp: &OcpQp, late: &dyn Fn() -> bool) -> Checked {
         let nothing = Ending { status: SolveStatus::NotRun, iterations: 0 };
         let mut checked = Checked { ending: nothing, residual: f64::INFINITY };
-        let mut iterations = 0;
+        let (mut iterations, mut best) = (0, None::<(f64, usize)>);
         for (position, solver) in self.solvers.iter_mut().enumerate() {
             if position > 0 {
                 solver.prepare(qp);
@@ -68,10 +68,18 @@ impl Chain {
             iterations += ending.iterations;
             checked = check(qp, solver.as_ref(), Ending { iterations, ..ending });
             self.last = position;
-            if checked.ending.status.is_usable() || checked.ending.status == SolveStatus::TimeLimit {
-                break;
+            match checked.ending.status {
+                SolveStatus::Solved | SolveStatus::TimeLimit => return checked,
+                status if status.is_usable() && best.is_none_or(|(residual, _)| checked.residual < residual) => {
+                    best = Some((checked.residual, position));
+                }
+                _ => solver.reset(),
             }
-            solver.reset();
+        }
+        // None has solved it: the best of what may be used.
+        if let Some((residual, position)) = best {
+            self.last = position;
+            checked = Checked { ending: Ending { status: SolveStatus::IterationLimit, iterations }, residual };
         }
         checked
     }

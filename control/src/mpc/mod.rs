@@ -64,7 +64,7 @@ use signals::{Fixed, MAX_CVS, MAX_MVS, SolveStatus, Stamp, Values};
 pub use config::{CvTuning, HORIZON_MAX, MpcConfig, MpcError, MvTuning, SQP_ITERATIONS_MAX, Solver};
 
 use chain::Chain;
-use phases::{Done, Merit, Prepared};
+use phases::{Done, Merit, Prepared, Start};
 use programme::{Point, Programme};
 use reach::{InputLimits, Reach};
 use steady_target::SteadyTarget;
@@ -174,7 +174,8 @@ impl Nmpc {
         let mut trajectory = Trajectory::new(model, &config);
         let nominal = |of: &[plant_models::Variable]| of.iter().map(|v| v.nominal).collect::<Vec<_>>();
         let p = nominal(card.disturbances);
-        trajectory.start(&nominal(card.states), &nominal(card.inputs), &p);
+        trajectory.start(&nominal(card.states), &nominal(card.inputs));
+        trajectory.simulate(&p);
         if !trajectory.linearise(&p) {
             return Err(MpcError::Model { model: card.name });
         }
@@ -231,17 +232,21 @@ impl Nmpc {
     /// | `BadInput`: a length, a NaN, contradictory limits | no | as if it had not been called |
     /// | `Numerical`, `Infeasible` | no | a simulation |
     ///
-    /// A breakdown on the way from the last plan is answered with a second try from a simulation, in the same call.
+    /// A breakdown is answered within the same call: what failed from the last plan is tried from a simulation with the
+    /// inputs held, and what failed from there (a plant that runs away by itself) from the state standing still.
     pub fn solve(&mut self, input: &MpcInput<'_>, late: &dyn Fn() -> bool) -> MpcOutcome {
         let mut outcome =
             MpcOutcome { status: SolveStatus::BadInput, plan: None, iterations: 0, kkt_residual: f64::INFINITY };
         if !self.accepts(input) {
             return outcome;
         }
-        for _ in 0..2 {
-            let warm = self.shift_to(input.cycle, input.p);
+        for start in [Start::Shifted, Start::Simulated, Start::Standing] {
+            let warm = start == Start::Shifted;
+            if warm && !self.shift_to(input.cycle, input.p) {
+                continue;
+            }
             if !warm {
-                self.start(input);
+                self.start(input, start);
             }
             self.reach.update(&input.limits());
             let done = self.prepared.stands_for(input, &self.reach);
@@ -257,9 +262,7 @@ impl Nmpc {
                 SolveStatus::TimeLimit => {}
                 _ => {
                     self.reset();
-                    if warm {
-                        continue;
-                    }
+                    continue;
                 }
             }
             break;
@@ -355,10 +358,13 @@ impl Nmpc {
         }
     }
 
-    /// Starts anew from a simulation with the inputs held.
-    fn start(&mut self, input: &MpcInput<'_>) {
+    /// Starts anew with the inputs held.
+    fn start(&mut self, input: &MpcInput<'_>, start: Start) {
         self.reset();
-        self.trajectory.start(input.x, input.u_prev, input.p);
+        self.trajectory.start(input.x, input.u_prev);
+        if start == Start::Simulated {
+            self.trajectory.simulate(input.p);
+        }
         self.anchored = Some(input.cycle);
     }
 

@@ -44,6 +44,8 @@ const STEPS_WARM: usize = 1;
 const STEP_LONGEST: f64 = 0.25;
 /// Price of the first span of violation, beside weights of about 1.
 const LIMIT_PRICE: f64 = 1e4;
+/// A limit of the rank in question costs this share of one that is already held.
+const RANK_SHARE: f64 = 1e-2;
 /// A limit missed by more than this, in spans, is given up.
 const GIVEN_UP_SPANS: f64 = 1e-3;
 /// Weight of an input's step, for programmes that leave it free.
@@ -88,6 +90,8 @@ struct Work {
     /// CVs at rest after the state's own step, model units; and NCV × NU gains, spans per span.
     y_rest: Vec<f64>,
     gains: Vec<f64>,
+    /// By which a CV is counted in the programme.
+    scale: Vec<f64>,
 }
 
 impl SteadyTarget {
@@ -133,6 +137,7 @@ impl SteadyTarget {
                 factor: vec![0.0; nx * nx],
                 y_rest: vec![0.0; ncv],
                 gains: vec![0.0; ncv * nu],
+                scale: vec![1.0; ncv],
             },
         }
     }
@@ -200,7 +205,7 @@ impl SteadyTarget {
     /// Rest points and gains at the target.
     fn linearise(&mut self, input: &MpcInput<'_>) -> bool {
         let (nx, nu, ncv) = (self.x.len(), self.u.len(), self.config.cv.len());
-        let Work { f, y, a, b, c, response, factor, y_rest, gains } = &mut self.work;
+        let Work { f, y, a, b, c, response, factor, y_rest, gains, .. } = &mut self.work;
         self.model.rhs(&self.x, &self.u, input.p, f);
         self.model.rhs_jacobians(&self.x, &self.u, input.p, a, b);
         self.model.outputs(&self.x, input.p, y);
@@ -226,8 +231,13 @@ impl SteadyTarget {
     /// The programme in the inputs' step (spans) for one rank of limits, or for the objective.
     fn fill(&mut self, input: &MpcInput<'_>, rank: Option<u8>) {
         let (nu, ncv) = (self.u.len(), self.config.cv.len());
+        for (cv, tuning) in self.config.cv.iter().enumerate() {
+            self.work.scale[cv] = if rank == Some(tuning.rank) { RANK_SHARE } else { 1.0 };
+        }
         let first = self.qp.stage_mut(0);
-        first.b.copy_from_slice(&self.work.gains);
+        for (b, gains) in first.b.chunks_exact_mut(ncv).zip(self.work.gains.chunks_exact(ncv)) {
+            b.iter_mut().zip(gains.iter().zip(&self.work.scale)).for_each(|(b, (gain, scale))| *b = gain * scale);
+        }
         first.r_mat.fill(0.0);
         for (i, mv) in self.config.mv.iter().enumerate() {
             let target = input.mv_targets[i].filter(|_| rank.is_none());
@@ -251,8 +261,9 @@ impl SteadyTarget {
             last.q_mat[cv * (ncv + 1)] = weight;
             last.q[cv] = weight * error + if rank.is_none() { tuning.price } else { 0.0 };
             let counts = tuning.is_limited() && rank.is_none_or(|rank| tuning.rank <= rank);
-            last.lo[nu + cv] = if counts { (self.cv_lo[cv] - y) / tuning.span } else { f64::NEG_INFINITY };
-            last.hi[nu + cv] = if counts { (self.cv_hi[cv] - y) / tuning.span } else { f64::INFINITY };
+            let per_span = self.work.scale[cv] / tuning.span;
+            last.lo[nu + cv] = if counts { (self.cv_lo[cv] - y) * per_span } else { f64::NEG_INFINITY };
+            last.hi[nu + cv] = if counts { (self.cv_hi[cv] - y) * per_span } else { f64::INFINITY };
         }
     }
 
@@ -278,7 +289,7 @@ impl SteadyTarget {
     fn give_up(&mut self, rank: u8) {
         let (ncv, reached) = (self.config.cv.len(), &self.solver.solution().x);
         for (cv, tuning) in self.config.cv.iter().enumerate().filter(|(_, cv)| cv.is_limited() && cv.rank == rank) {
-            let y = self.work.y_rest[cv] + tuning.span * reached[ncv + cv];
+            let y = self.work.y_rest[cv] + tuning.span * reached[ncv + cv] / self.work.scale[cv];
             let missed = (self.cv_lo[cv] - y).max(y - self.cv_hi[cv]) / tuning.span;
             self.given_up[cv] = missed > GIVEN_UP_SPANS;
             if self.given_up[cv] {
