@@ -248,7 +248,7 @@ mod tests {
             substeps: 2,
             sqp_iterations: 1,
             terminal_lqr: false,
-            solver: mpc::Solver::Auto,
+            solver: mpc::Solver::default(),
             cv: vec![cv],
             mv: vec![MvTuning { span: 10.0, move_weight: 0.1, ..MvTuning::default() }],
             dv_of: vec![],

@@ -7,6 +7,7 @@
 use signals::SolveStatus;
 
 use super::Solver;
+use crate::qp::active_set::{ActiveSetLimits, OcpActiveSet};
 use crate::qp::conic::{Conic, ConicOptions};
 use crate::qp::riccati::{IpmOptions, RiccatiIpm};
 use crate::qp::{Ending, OcpDims, OcpQp, OcpSolution, OcpSolver};
@@ -17,6 +18,8 @@ const RESIDUAL_SOLVED: f64 = 1e-5;
 const RESIDUAL_USABLE: f64 = 1e-3;
 /// The interior-point method's tolerance and iterations.
 const IPM: IpmOptions = IpmOptions { tolerance: 1e-7, iterations_max: 50, warm_start: true };
+/// The active-set method gives up where the interior-point method is the faster one.
+const ACTIVE_SET: ActiveSetLimits = ActiveSetLimits { rows: 128, changes: 40 };
 
 #[derive(Debug)]
 pub(super) struct Chain {
@@ -35,7 +38,9 @@ pub(super) struct Checked {
 impl Chain {
     pub(super) fn new(dims: &OcpDims, first: Solver) -> Self {
         let mut solvers: Vec<Box<dyn OcpSolver>> = Vec::new();
-        if first == Solver::ActiveSet {}
+        if first == Solver::ActiveSet {
+            solvers.push(Box::new(OcpActiveSet::new(dims, ACTIVE_SET)));
+        }
         if first != Solver::Conic {
             solvers.push(Box::new(RiccatiIpm::new(dims, IPM)));
         }
@@ -54,7 +59,7 @@ impl Chain {
     pub(super) fn solve(&mut self, qp: &OcpQp, late: &dyn Fn() -> bool) -> Checked {
         let nothing = Ending { status: SolveStatus::NotRun, iterations: 0 };
         let mut checked = Checked { ending: nothing, residual: f64::INFINITY };
-        let mut iterations = 0;
+        let (mut iterations, mut best) = (0, None::<(f64, usize)>);
         for (position, solver) in self.solvers.iter_mut().enumerate() {
             if position > 0 {
                 solver.prepare(qp);
@@ -63,10 +68,18 @@ impl Chain {
             iterations += ending.iterations;
             checked = check(qp, solver.as_ref(), Ending { iterations, ..ending });
             self.last = position;
-            if checked.ending.status.is_usable() || checked.ending.status == SolveStatus::TimeLimit {
-                break;
+            match checked.ending.status {
+                SolveStatus::Solved | SolveStatus::TimeLimit => return checked,
+                status if status.is_usable() && best.is_none_or(|(residual, _)| checked.residual < residual) => {
+                    best = Some((checked.residual, position));
+                }
+                _ => solver.reset(),
             }
-            solver.reset();
+        }
+        // None has solved it: the best of what may be used.
+        if let Some((residual, position)) = best {
+            self.last = position;
+            checked = Checked { ending: Ending { status: SolveStatus::IterationLimit, iterations }, residual };
         }
         checked
     }

@@ -36,22 +36,17 @@ pub struct MpcConfig {
     pub dv_of: Vec<usize>,
 }
 
-/// Which solver is given the quadratic programmes first. The others stand behind it, in the order of this list.
+/// Which solver is given the quadratic programmes first. Those after it in this list stand behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Solver {
-    /// By the size of the programme: active set up to [`ACTIVE_SET_MOVES`] moves, interior point above.
+    /// The dual active-set method: fastest from a good guess, which a shifted plan is.
     #[default]
-    Auto,
-    /// The dual active-set method: fastest from a good guess.
     ActiveSet,
     /// The Riccati interior-point method: an even time whatever happens.
     InteriorPoint,
     /// Clarabel: an independent code, 5 to 20 times slower.
     Conic,
 }
-
-/// The most moves (blocks times inputs) of a programme that [`Solver::Auto`] gives to the active-set method.
-pub const ACTIVE_SET_MOVES: usize = 64;
 
 /// How one CV is weighed. Errors and violations are counted in spans.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,7 +68,7 @@ pub struct CvTuning {
     pub rank: u8,
     /// Time constant, in periods, with which limits that the CV lies outside of close in on it; 0 closes them at once.
     pub funnel_periods: f64,
-    /// Economic price of one span more of this CV for one period; negative is a profit.
+    /// Economic price of one span more of this CV at rest; negative is a profit.
     pub price: f64,
 }
 
@@ -101,11 +96,12 @@ pub struct MvTuning {
     pub span: f64,
     /// Weight of the squared move between two blocks.
     pub move_weight: f64,
-    /// Weight of the squared distance from the MV's target, where the cycle has one, at periods 1 to N-1.
+    /// Weight of the squared distance from the MV's target, where it has one, at periods 1 to N-1. With prices, the
+    /// target is the economic optimum, and the weight must be positive: it is how the optimum is approached.
     pub target_weight: f64,
     /// The same at period N.
     pub terminal_target_weight: f64,
-    /// Economic price of one span more of this MV for one period; negative is a profit.
+    /// Economic price of one span more of this MV at rest; negative is a profit.
     pub price: f64,
 }
 
@@ -165,7 +161,9 @@ pub enum MpcError {
         bound: usize,
     },
     /// A number is not finite, or not of the sign it must have.
-    #[error("{key}[{position}] is {value}, expected a finite number, not negative, and positive for a span or period")]
+    #[error(
+        "{key}[{position}] is {value}, expected a finite number, not negative, and positive for a span, a period, or the target weight beside prices"
+    )]
     Number {
         /// The key of the configuration.
         key: &'static str,
@@ -183,19 +181,16 @@ pub enum MpcError {
 }
 
 impl MpcConfig {
-    /// The solver that goes first.
-    pub(super) fn first_solver(&self) -> Solver {
-        match self.solver {
-            Solver::Auto if self.blocks.len() * self.mv.len() <= ACTIVE_SET_MOVES => Solver::ActiveSet,
-            Solver::Auto => Solver::InteriorPoint,
-            chosen => chosen,
-        }
-    }
-
-    /// Whether a steady target is of use: for the terminal cost, or where limits have different ranks.
+    /// Whether a steady target is of use: for the terminal cost, for an economic optimum, or where ranks differ.
     pub(super) fn wants_steady_target(&self) -> bool {
         let ranked = self.cv.iter().any(|cv| cv.rank != self.cv.first().map_or(0, |first| first.rank));
-        self.terminal_lqr || ranked
+        self.terminal_lqr || self.has_prices() || ranked
+    }
+
+    /// Whether anything is priced.
+    pub(super) fn has_prices(&self) -> bool {
+        let mut prices = self.cv.iter().map(|cv| cv.price).chain(self.mv.iter().map(|mv| mv.price));
+        prices.any(|price| price.abs() > 0.0)
     }
 
     /// Checks the configuration against the model.
@@ -254,6 +249,9 @@ impl MpcConfig {
                 ("mv.terminal_target_weight", mv.terminal_target_weight),
             ] {
                 check_number(key, i, value, value >= 0.0)?;
+            }
+            if self.has_prices() {
+                check_number("mv.target_weight", i, mv.target_weight, mv.target_weight > 0.0)?;
             }
             check_number("mv.price", i, mv.price, true)?;
         }

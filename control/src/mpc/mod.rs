@@ -10,8 +10,8 @@
 //! blocks, weights w (terminal: at N), m, and prices ρ of [`CvTuning`] and [`MvTuning`], it minimises
 //!
 //! ```text
-//! Σ_{k=1..N} Σ_cv [w ((y_k - r)/span)² + price·y_k/span + ρ1 s_k + ρ2 s_k²]
-//!   + Σ_{k=1..N} Σ_mv [w_t ((u_{k-1} - u_t)/span)² + price·u_{k-1}/span] + Σ_blocks Σ_mv m (Δu/span)²
+//! Σ_{k=1..N} Σ_cv [w ((y_k - r)/span)² + ρ1 s_k + ρ2 s_k²]
+//!   + Σ_{k=1..N} Σ_mv w_t ((u_{k-1} - u_t)/span)² + Σ_blocks Σ_mv m (Δu/span)²
 //! s.t.  x_{k+1} = F(x_k, u_k, p),  x_0 = x
 //!       u_lo ≤ u ≤ u_hi,  |Δu| ≤ du_max                          hard
 //!       cv_lo - span s_k ≤ y_k ≤ cv_hi + span s_k,  s_k ≥ 0      soft
@@ -24,7 +24,7 @@
 //!
 //! A solve is in two phases. [`Nmpc::prepare`], called when the last plan is out, shifts, linearises, and prepares the
 //! solver on what is known by then; [`Nmpc::solve`] then only puts the measured state in. Whatever else has changed in
-//! between is done again, so the plan does not depend on whether there was a preparation.
+//! between is done again, so the plan is the same, to the solver's tolerance, as without a preparation.
 //!
 //! | file | what |
 //! |---|---|
@@ -61,10 +61,10 @@ mod tests;
 use plant_models::PlantModel;
 use signals::{Fixed, MAX_CVS, MAX_MVS, SolveStatus, Stamp, Values};
 
-pub use config::{ACTIVE_SET_MOVES, CvTuning, HORIZON_MAX, MpcConfig, MpcError, MvTuning, SQP_ITERATIONS_MAX, Solver};
+pub use config::{CvTuning, HORIZON_MAX, MpcConfig, MpcError, MvTuning, SQP_ITERATIONS_MAX, Solver};
 
 use chain::Chain;
-use phases::{Done, Merit, Prepared};
+use phases::{Done, Merit, Prepared, Start};
 use programme::{Point, Programme};
 use reach::{InputLimits, Reach};
 use steady_target::SteadyTarget;
@@ -174,7 +174,8 @@ impl Nmpc {
         let mut trajectory = Trajectory::new(model, &config);
         let nominal = |of: &[plant_models::Variable]| of.iter().map(|v| v.nominal).collect::<Vec<_>>();
         let p = nominal(card.disturbances);
-        trajectory.start(&nominal(card.states), &nominal(card.inputs), &p);
+        trajectory.start(&nominal(card.states), &nominal(card.inputs));
+        trajectory.simulate(&p);
         if !trajectory.linearise(&p) {
             return Err(MpcError::Model { model: card.name });
         }
@@ -184,7 +185,7 @@ impl Nmpc {
             states: card.states.len(),
             disturbances: card.disturbances.len(),
             reach: Reach::new(config.blocks.len(), card.inputs.len()),
-            chain: Chain::new(programme.qp.dims(), config.first_solver()),
+            chain: Chain::new(programme.qp.dims(), config.solver),
             target: config.wants_steady_target().then(|| SteadyTarget::new(model, &config)),
             config,
             trajectory,
@@ -231,17 +232,21 @@ impl Nmpc {
     /// | `BadInput`: a length, a NaN, contradictory limits | no | as if it had not been called |
     /// | `Numerical`, `Infeasible` | no | a simulation |
     ///
-    /// A breakdown on the way from the last plan is answered with a second try from a simulation, in the same call.
+    /// A breakdown is answered within the same call: what failed from the last plan is tried from a simulation with the
+    /// inputs held, and what failed from there (a plant that runs away by itself) from the state standing still.
     pub fn solve(&mut self, input: &MpcInput<'_>, late: &dyn Fn() -> bool) -> MpcOutcome {
         let mut outcome =
             MpcOutcome { status: SolveStatus::BadInput, plan: None, iterations: 0, kkt_residual: f64::INFINITY };
         if !self.accepts(input) {
             return outcome;
         }
-        for _ in 0..2 {
-            let warm = self.shift_to(input.cycle, input.p);
+        for start in [Start::Shifted, Start::Simulated, Start::Standing] {
+            let warm = start == Start::Shifted;
+            if warm && !self.shift_to(input.cycle, input.p) {
+                continue;
+            }
             if !warm {
-                self.start(input);
+                self.start(input, start);
             }
             self.reach.update(&input.limits());
             let done = self.prepared.stands_for(input, &self.reach);
@@ -257,9 +262,7 @@ impl Nmpc {
                 SolveStatus::TimeLimit => {}
                 _ => {
                     self.reset();
-                    if warm {
-                        continue;
-                    }
+                    continue;
                 }
             }
             break;
@@ -355,10 +358,13 @@ impl Nmpc {
         }
     }
 
-    /// Starts anew from a simulation with the inputs held.
-    fn start(&mut self, input: &MpcInput<'_>) {
+    /// Starts anew with the inputs held.
+    fn start(&mut self, input: &MpcInput<'_>, start: Start) {
         self.reset();
-        self.trajectory.start(input.x, input.u_prev, input.p);
+        self.trajectory.start(input.x, input.u_prev);
+        if start == Start::Simulated {
+            self.trajectory.simulate(input.p);
+        }
         self.anchored = Some(input.cycle);
     }
 
@@ -428,9 +434,12 @@ impl Nmpc {
     }
 }
 
-/// The input with the limits that the steady target has widened.
+/// The input with what the steady target has decided: limits that are given up are widened, and where there are prices,
+/// every MV aims at the optimum.
 fn aimed<'a>(target: Option<&'a SteadyTarget>, input: &MpcInput<'a>) -> MpcInput<'a> {
-    target.map_or(*input, |target| MpcInput { cv_lo: &target.cv_lo, cv_hi: &target.cv_hi, ..*input })
+    let Some(target) = target else { return *input };
+    let mv_targets = target.mv_targets().unwrap_or(input.mv_targets);
+    MpcInput { cv_lo: &target.cv_lo, cv_hi: &target.cv_hi, mv_targets, ..*input }
 }
 
 impl<'a> MpcInput<'a> {
@@ -449,17 +458,15 @@ impl<'a> MpcInput<'a> {
         let over = y - of(self.cv_hi, f64::INFINITY);
         let under = of(self.cv_lo, f64::NEG_INFINITY) - y;
         let slack = over.max(under).max(0.0) / tuning.span;
-        weight * error * error
-            + slack * (tuning.soft_linear + tuning.soft_quadratic * slack)
-            + tuning.price * y / tuning.span
+        weight * error * error + slack * (tuning.soft_linear + tuning.soft_quadratic * slack)
     }
 
-    /// What the inputs `u` cost over one period: distance from their targets, and price.
+    /// What the inputs `u` cost over one period: their distance from their targets.
     fn target_cost(&self, tunings: &[MvTuning], u: &[f64], at_end: bool) -> f64 {
         let of = |(mv, (u, target)): (&MvTuning, (&f64, &Option<f64>))| {
             let weight = if at_end { mv.terminal_target_weight } else { mv.target_weight };
             let error = target.map_or(0.0, |target| (u - target) / mv.span);
-            weight * error * error + mv.price * u / mv.span
+            weight * error * error
         };
         tunings.iter().zip(u.iter().zip(self.mv_targets)).map(of).sum()
     }

@@ -14,6 +14,17 @@ pub(super) enum Done {
     Prepared,
 }
 
+/// Where a solve starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// The last plan, shifted.
+    Shifted,
+    /// A simulation with the inputs held.
+    Simulated,
+    /// The measured state, standing still.
+    Standing,
+}
+
 /// Everything that the prepared programme was made of, but for the state.
 #[derive(Debug, Default)]
 pub(super) struct Prepared {

@@ -11,7 +11,7 @@
 //! `ε = (u - u_t)/span` along the trajectory:
 //!
 //! ```text
-//! min  Σ_{k=1..N} [Σ_cv w (e + C ξ)² + price·C ξ + Σ_mv w_t (ε + υ)² + price·υ] + Σ_blocks Σ_mv m (δ + ν)² + soft
+//! min  Σ_{k=1..N} [Σ_cv w (e + C ξ)² + Σ_mv w_t (ε + υ)²] + Σ_blocks Σ_mv m (δ + ν)² + soft
 //! s.t. lo_j ≤ u_j + span υ ≤ hi_j,  |u_j - u_{j-1} + span ν| ≤ du_max           (hard)
 //!      lo - span s ≤ y + d + span C ξ ≤ hi + span s                             (soft: ρ1 s + ρ2 s²)
 //! ```
@@ -180,12 +180,12 @@ impl Writer<'_> {
             let weight = if at_end { tuning.terminal_weight } else { tuning.weight };
             let error = input.setpoints[cv].map(|setpoint| (y[cv] + input.d[cv] - setpoint) / tuning.span);
             let (weight, error) = error.map_or((0.0, 0.0), |error| (2.0 * weight, error));
-            if weight == 0.0 && tuning.price == 0.0 {
+            if weight == 0.0 {
                 continue;
             }
             for j in 0..nx {
                 let c_j = c[cv + j * ncv];
-                stage.q[j] += (weight * error + tuning.price) * c_j;
+                stage.q[j] += weight * error * c_j;
                 for i in 0..nx {
                     stage.q_mat[i + j * nz] += weight * c[cv + i * ncv] * c_j;
                 }
@@ -197,7 +197,7 @@ impl Writer<'_> {
             let error = input.mv_targets[i].map(|target| (u[i] - target) / mv.span);
             let (weight, error) = error.map_or((0.0, 0.0), |error| (2.0 * weight, error));
             stage.q_mat[(nx + i) * (nz + 1)] = weight;
-            stage.q[nx + i] = weight * error + mv.price;
+            stage.q[nx + i] = weight * error;
         }
     }
 

@@ -8,6 +8,9 @@
 //! s.t. f(x_s, u_s, p) = 0,  y = h(x_s, p) + d,  u_lo ≤ u_s ≤ u_hi,  cv_lo ≤ y ≤ cv_hi
 //! ```
 //!
+//! The prices have no curvature of their own, the plant gives it: an estimate B of the reduced Hessian is carried from step
+//! to step (BFGS, damped by Powell's rule), so that an optimum between the limits is found as well as one on them.
+//!
 //! Where the CVs' limits contradict each other, they are given up by rank: the limits of rank 0 are violated as little
 //! as can be, then those of rank 1 with the former held, and so on. A limit that was given up is widened to what was
 //! reached, for the dynamic programme to aim at, and it is told.
@@ -17,7 +20,7 @@
 //! `G = C f_x⁻¹ (-f_u)`. A plant that integrates has no such gain; then there is no target.
 //!
 //! # Sources
-//! Muske and Rawlings, Model predictive control with linear models, *AIChE J.* 39 (1993) 262 (target calculation);
+//! Nocedal and Wright, *Numerical Optimization*, 2nd ed., 18.3 (damped BFGS); Muske and Rawlings, Model predictive control with linear models, *AIChE J.* 39 (1993) 262 (target calculation);
 //! Qin and Badgwell, A survey of industrial model predictive control technology, *Control Eng. Practice* 11 (2003) 733
 //! (ranked relaxation).
 //!
@@ -27,7 +30,7 @@
 
 use nalgebra::DMatrix;
 use plant_models::{PlantModel, Variable};
-use signals::{Fixed, MAX_CVS, Values};
+use signals::{Fixed, MAX_CVS, MAX_MVS, Values};
 
 use super::linear::solve_in_place;
 use super::{MpcConfig, MpcInput};
@@ -41,6 +44,8 @@ const STEPS_WARM: usize = 1;
 const STEP_LONGEST: f64 = 0.25;
 /// Price of the first span of violation, beside weights of about 1.
 const LIMIT_PRICE: f64 = 1e4;
+/// A limit of the rank in question costs this share of one that is already held.
+const RANK_SHARE: f64 = 1e-2;
 /// A limit missed by more than this, in spans, is given up.
 const GIVEN_UP_SPANS: f64 = 1e-3;
 /// Weight of an input's step, for programmes that leave it free.
@@ -64,6 +69,9 @@ pub(super) struct SteadyTarget {
     pub(super) cv_lo: Values<MAX_CVS>,
     pub(super) cv_hi: Values<MAX_CVS>,
     pub(super) given_up: Fixed<bool, MAX_CVS>,
+    /// The economic optimum as targets of the MVs; nothing without prices.
+    mv_targets: Option<Fixed<Option<f64>, MAX_MVS>>,
+    curvature: Option<Curvature>,
     qp: OcpQp,
     solver: RiccatiIpm,
     work: Work,
@@ -82,6 +90,8 @@ struct Work {
     /// CVs at rest after the state's own step, model units; and NCV × NU gains, spans per span.
     y_rest: Vec<f64>,
     gains: Vec<f64>,
+    /// By which a CV is counted in the programme.
+    scale: Vec<f64>,
 }
 
 impl SteadyTarget {
@@ -113,6 +123,8 @@ impl SteadyTarget {
             cv_lo: Values::filled(f64::NEG_INFINITY, ncv),
             cv_hi: Values::filled(f64::INFINITY, ncv),
             given_up: Fixed::filled(false, ncv),
+            mv_targets: None,
+            curvature: config.has_prices().then(|| Curvature::new(nu)),
             solver: RiccatiIpm::new(&dims, options),
             qp: OcpQp::new(dims),
             work: Work {
@@ -125,6 +137,7 @@ impl SteadyTarget {
                 factor: vec![0.0; nx * nx],
                 y_rest: vec![0.0; ncv],
                 gains: vec![0.0; ncv * nu],
+                scale: vec![1.0; ncv],
             },
         }
     }
@@ -132,6 +145,9 @@ impl SteadyTarget {
     /// The next search starts from the estimated state.
     pub(super) fn reset(&mut self) {
         self.found = false;
+        if let Some(curvature) = &mut self.curvature {
+            curvature.reset();
+        }
     }
 
     /// Moves the target to this cycle's disturbances, set-points and limits. Where there is no state at rest to aim at,
@@ -147,6 +163,11 @@ impl SteadyTarget {
         if !self.found {
             self.ask(input);
         }
+    }
+
+    /// The economic optimum as targets of the MVs, where there are prices and a target.
+    pub(super) fn mv_targets(&self) -> Option<&[Option<f64>]> {
+        self.mv_targets.as_deref().filter(|_| self.found)
     }
 
     /// The limits as they were asked.
@@ -176,6 +197,7 @@ impl SteadyTarget {
             }
             self.give_up(rank);
         }
+        self.take_curvature();
         self.fill(input, None);
         self.solve(late) && self.advance(input)
     }
@@ -183,7 +205,7 @@ impl SteadyTarget {
     /// Rest points and gains at the target.
     fn linearise(&mut self, input: &MpcInput<'_>) -> bool {
         let (nx, nu, ncv) = (self.x.len(), self.u.len(), self.config.cv.len());
-        let Work { f, y, a, b, c, response, factor, y_rest, gains } = &mut self.work;
+        let Work { f, y, a, b, c, response, factor, y_rest, gains, .. } = &mut self.work;
         self.model.rhs(&self.x, &self.u, input.p, f);
         self.model.rhs_jacobians(&self.x, &self.u, input.p, a, b);
         self.model.outputs(&self.x, input.p, y);
@@ -209,8 +231,13 @@ impl SteadyTarget {
     /// The programme in the inputs' step (spans) for one rank of limits, or for the objective.
     fn fill(&mut self, input: &MpcInput<'_>, rank: Option<u8>) {
         let (nu, ncv) = (self.u.len(), self.config.cv.len());
+        for (cv, tuning) in self.config.cv.iter().enumerate() {
+            self.work.scale[cv] = if rank == Some(tuning.rank) { RANK_SHARE } else { 1.0 };
+        }
         let first = self.qp.stage_mut(0);
-        first.b.copy_from_slice(&self.work.gains);
+        for (b, gains) in first.b.chunks_exact_mut(ncv).zip(self.work.gains.chunks_exact(ncv)) {
+            b.iter_mut().zip(gains.iter().zip(&self.work.scale)).for_each(|(b, (gain, scale))| *b = gain * scale);
+        }
         first.r_mat.fill(0.0);
         for (i, mv) in self.config.mv.iter().enumerate() {
             let target = input.mv_targets[i].filter(|_| rank.is_none());
@@ -220,6 +247,9 @@ impl SteadyTarget {
             first.r[i] = weight * error + if rank.is_none() { mv.price } else { 0.0 };
             first.lo[i] = (input.u_lo[i] - self.u[i]) / mv.span;
             first.hi[i] = (input.u_hi[i] - self.u[i]) / mv.span;
+        }
+        if let (Some(curvature), None) = (&self.curvature, rank) {
+            first.r_mat.iter_mut().zip(&curvature.b).for_each(|(r, b)| *r += b);
         }
         let last = self.qp.stage_mut(1);
         last.q_mat.fill(0.0);
@@ -231,9 +261,23 @@ impl SteadyTarget {
             last.q_mat[cv * (ncv + 1)] = weight;
             last.q[cv] = weight * error + if rank.is_none() { tuning.price } else { 0.0 };
             let counts = tuning.is_limited() && rank.is_none_or(|rank| tuning.rank <= rank);
-            last.lo[nu + cv] = if counts { (self.cv_lo[cv] - y) / tuning.span } else { f64::NEG_INFINITY };
-            last.hi[nu + cv] = if counts { (self.cv_hi[cv] - y) / tuning.span } else { f64::INFINITY };
+            let per_span = self.work.scale[cv] / tuning.span;
+            last.lo[nu + cv] = if counts { (self.cv_lo[cv] - y) * per_span } else { f64::NEG_INFINITY };
+            last.hi[nu + cv] = if counts { (self.cv_hi[cv] - y) * per_span } else { f64::INFINITY };
         }
+    }
+
+    /// The reduced gradient of the prices at the target, and with the last one the curvature on the way between.
+    fn take_curvature(&mut self) {
+        let ncv = self.config.cv.len();
+        let Some(curvature) = &mut self.curvature else { return };
+        for (i, slot) in curvature.gradient.iter_mut().enumerate() {
+            let prices = self.config.cv.iter().zip(&self.work.gains[i * ncv..]);
+            let now: f64 = prices.map(|(cv, gain)| cv.price * gain).sum();
+            curvature.change[i] = now - *slot;
+            *slot = now;
+        }
+        curvature.update();
     }
 
     fn solve(&mut self, late: &dyn Fn() -> bool) -> bool {
@@ -245,7 +289,7 @@ impl SteadyTarget {
     fn give_up(&mut self, rank: u8) {
         let (ncv, reached) = (self.config.cv.len(), &self.solver.solution().x);
         for (cv, tuning) in self.config.cv.iter().enumerate().filter(|(_, cv)| cv.is_limited() && cv.rank == rank) {
-            let y = self.work.y_rest[cv] + tuning.span * reached[ncv + cv];
+            let y = self.work.y_rest[cv] + tuning.span * reached[ncv + cv] / self.work.scale[cv];
             let missed = (self.cv_lo[cv] - y).max(y - self.cv_hi[cv]) / tuning.span;
             self.given_up[cv] = missed > GIVEN_UP_SPANS;
             if self.given_up[cv] {
@@ -272,8 +316,71 @@ impl SteadyTarget {
         }
         self.x.copy_from_slice(&self.work.f);
         for (i, u) in self.u.iter_mut().enumerate() {
-            *u = (*u + share * du[i] * self.config.mv[i].span).clamp(input.u_lo[i], input.u_hi[i]);
+            let step = share * du[i];
+            *u = (*u + step * self.config.mv[i].span).clamp(input.u_lo[i], input.u_hi[i]);
+            if let Some(curvature) = &mut self.curvature {
+                curvature.step[i] = step;
+            }
         }
+        self.mv_targets = self.curvature.as_ref().map(|_| Fixed::collect(self.u.iter().copied().map(Some)));
         self.x.iter().chain(&self.u).all(|value| value.is_finite())
+    }
+}
+
+/// The estimate of a reduced Hessian, inputs counted in spans.
+#[derive(Debug)]
+struct Curvature {
+    /// NU × NU, positive definite.
+    b: Vec<f64>,
+    /// The last step, the gradient where it ended, and how the gradient has changed along it; NU each.
+    step: Vec<f64>,
+    gradient: Vec<f64>,
+    change: Vec<f64>,
+    bs: Vec<f64>,
+}
+
+/// The curvature that is believed before anything was seen, price units per squared span.
+const CURVATURE_FIRST: f64 = 1.0;
+/// Powell's damping: the share of the believed curvature that is never given up in one update.
+const CURVATURE_KEPT: f64 = 0.2;
+/// A step shorter than this, in spans, tells nothing.
+const STEP_TELLING: f64 = 1e-7;
+
+impl Curvature {
+    fn new(nu: usize) -> Self {
+        let zeros = || vec![0.0; nu];
+        let mut new = Self { b: vec![0.0; nu * nu], step: zeros(), gradient: zeros(), change: zeros(), bs: zeros() };
+        new.reset();
+        new
+    }
+
+    fn reset(&mut self) {
+        let nu = self.step.len();
+        self.b.fill(0.0);
+        (0..nu).for_each(|i| self.b[i * (nu + 1)] = CURVATURE_FIRST);
+        self.step.fill(0.0);
+    }
+
+    /// `B += r rᵀ / sᵀr - B s sᵀ B / sᵀBs` with `r = θ y + (1 - θ) B s`, `sᵀr ≥ 0.2 sᵀBs`.
+    fn update(&mut self) {
+        let nu = self.step.len();
+        for (i, bs) in self.bs.iter_mut().enumerate() {
+            *bs = (0..nu).map(|j| self.b[i + j * nu] * self.step[j]).sum();
+        }
+        let along = |v: &[f64]| -> f64 { v.iter().zip(&self.step).map(|(v, s)| v * s).sum() };
+        let (sbs, sy) = (along(&self.bs), along(&self.change));
+        let telling = self.step.iter().any(|s| s.abs() > STEP_TELLING) && sbs > 0.0 && sy.is_finite();
+        if telling {
+            let damped = sy < CURVATURE_KEPT * sbs;
+            let theta = if damped { (1.0 - CURVATURE_KEPT) * sbs / (sbs - sy) } else { 1.0 };
+            let r = |i: usize| theta * self.change[i] + (1.0 - theta) * self.bs[i];
+            let sr: f64 = (0..nu).map(|i| r(i) * self.step[i]).sum();
+            for j in 0..nu {
+                for i in 0..nu {
+                    self.b[i + j * nu] += r(i) * r(j) / sr - self.bs[i] * self.bs[j] / sbs;
+                }
+            }
+        }
+        self.step.fill(0.0);
     }
 }

@@ -1,6 +1,6 @@
 //! The terminal cost of the linear-quadratic regulator, which makes a finite horizon act like an infinite one.
 //!
-//! P solves the discrete algebraic Riccati equation of the last period's linearisation with the stage's weights:
+//! P solves the discrete algebraic Riccati equation of the linearisation at the steady target, with the stage's weights:
 //!
 //! ```text
 //! P = Q + AᵀPA - AᵀPB (R + BᵀPB)⁻¹ BᵀPA
@@ -29,7 +29,7 @@ pub(super) struct Terminal {
     warm: bool,
     /// Twice the move weights, NU.
     r_cost: Vec<f64>,
-    /// The last period's dynamics in z, every move free: NZ × NZ and NZ × NU.
+    /// The dynamics of one period at the target in z, every move free: NZ × NZ and NZ × NU.
     a: Vec<f64>,
     b: Vec<f64>,
     p: Vec<f64>,
@@ -53,7 +53,7 @@ impl Terminal {
             nu,
             warm: false,
             r_cost,
-            a: vec![0.0; nz * nz],
+            a: (0..nz * nz).map(|at| if at % (nz + 1) == 0 && at >= nx * nz { 1.0 } else { 0.0 }).collect(),
             b: vec![0.0; nz * nu],
             p: vec![0.0; nz * nz],
             centre: vec![0.0; nz],
@@ -76,7 +76,10 @@ impl Terminal {
         if last == 0 {
             return;
         }
-        self.take_dynamics(point);
+        let nx = self.nz - self.nu;
+        let (a, b) = self.a.split_at_mut(nx * self.nz);
+        point.trajectory.linearise_at((&target.x, &target.u), point.input.p, (a, b));
+        self.b.copy_from_slice(b);
         if !self.warm {
             self.p.copy_from_slice(qp.q_mat(last));
         }
@@ -88,18 +91,6 @@ impl Terminal {
         }
         point.trajectory.deviation_from_end(&target.x, &target.u, &mut self.centre);
         self.write(qp);
-    }
-
-    fn take_dynamics(&mut self, point: &Point<'_>) {
-        let (nz, nu) = (self.nz, self.nu);
-        let nx = nz - nu;
-        let stage = point.trajectory.stage(point.trajectory.horizon() - 1);
-        let columns = stage.a.chunks_exact(nx).chain(stage.b.chunks_exact(nx));
-        for (to, from) in self.a.chunks_exact_mut(nz).zip(columns) {
-            to[..nx].copy_from_slice(from);
-        }
-        (nx..nz).for_each(|i| self.a[i * (nz + 1)] = 1.0);
-        self.b.copy_from_slice(&self.a[nx * nz..]);
     }
 
     /// One step of the recursion; false when a number is not finite.

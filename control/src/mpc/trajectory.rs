@@ -15,7 +15,8 @@
 #![allow(clippy::indexing_slicing, reason = "periods, blocks, states and inputs are counted once, at construction")]
 
 use nalgebra::DMatrix;
-use plant_models::{Held, Integrator, PlantModel, Sensitivities, Variable};
+use plant_models::{Held, Integrator, MAX_STATES, PlantModel, Sensitivities, Variable};
+use signals::MAX_MVS;
 
 use super::MpcConfig;
 
@@ -204,16 +205,17 @@ impl Trajectory {
         }
     }
 
-    /// Starts anew: the input `u` held for ever from `x`. Where that runs away, the state stands still instead.
-    pub(super) fn start(&mut self, x: &[f64], u: &[f64], p: &[f64]) {
+    /// Starts anew: the input `u` held, and `x` standing still.
+    pub(super) fn start(&mut self, x: &[f64], u: &[f64]) {
         let (nx, nu) = (self.nx(), self.nu());
         self.u_before.copy_from_slice(u);
         self.u.chunks_exact_mut(nu).for_each(|block| block.copy_from_slice(u));
-        self.x[..nx].copy_from_slice(x);
+        self.x.chunks_exact_mut(nx).for_each(|state| state.copy_from_slice(x));
+    }
+
+    /// Lets the inputs act from the first state on.
+    pub(super) fn simulate(&mut self, p: &[f64]) {
         self.simulate_from(0, p);
-        if !self.x.iter().all(|x| x.is_finite()) {
-            self.x.chunks_exact_mut(nx).for_each(|state| state.copy_from_slice(x));
-        }
     }
 
     /// Moves the trajectory `periods` back in time and simulates its new end.
@@ -251,6 +253,23 @@ impl Trajectory {
             self.x[(period + 1) * nx..(period + 2) * nx].copy_from_slice(&end);
         }
         self.end = end;
+    }
+
+    /// The scaled derivatives of one period's end at `(x, u)`, to the first NX rows of `a` (NX columns) and `b` (NU).
+    pub(super) fn linearise_at(&self, (x, u): (&[f64], &[f64]), p: &[f64], (a, b): (&mut [f64], &mut [f64])) {
+        let (nx, nu) = (self.nx(), self.nu());
+        let (mut end, mut by_x, mut by_u) =
+            ([0.0; MAX_STATES], [0.0; MAX_STATES * MAX_STATES], [0.0; MAX_STATES * MAX_MVS]);
+        let (end, by_x, by_u) = (&mut end[..nx], &mut by_x[..nx * nx], &mut by_u[..nx * nu]);
+        end.copy_from_slice(x);
+        let held = Held { u, p, dt_s: self.period_s, substeps: self.substeps };
+        self.integrator.step_into(end, &held, Sensitivities { by_x, by_u });
+        for (out, (from, spans)) in [(a, (&*by_x, &self.spans.a)), (b, (&*by_u, &self.spans.b))] {
+            let columns = from.chunks_exact(nx).zip(spans.chunks_exact(nx));
+            for (out, (from, spans)) in out.chunks_exact_mut(nx + nu).zip(columns) {
+                out[..nx].iter_mut().zip(from.iter().zip(spans)).for_each(|(out, (from, span))| *out = from * span);
+            }
+        }
     }
 
     /// Writes the linearisation anew. False when a number of it is not finite: the trajectory has left the model.

@@ -148,7 +148,6 @@ fn read_mpc(s: &Section<'_, '_>) -> Option<Mpc> {
     let method = s.optional_choice("integrator", &[("rk4", Method::Rk4), ("sdirk3", Method::Sdirk3)]);
     let terminal_lqr = s.optional_choice("terminal", &[("weights", false), ("lqr", true)]);
     let solvers = [
-        ("auto", Solver::Auto),
         ("active-set", Solver::ActiveSet),
         ("interior-point", Solver::InteriorPoint),
         ("conic", Solver::Conic),

@@ -82,7 +82,7 @@ fn cstr4_config(horizon: usize, sqp_iterations: usize) -> MpcConfig {
         substeps: 2,
         sqp_iterations,
         terminal_lqr: false,
-        solver: Solver::Auto,
+        solver: Solver::default(),
         cv: vec![cb, limit(1), limit(2)],
         mv: vec![
             MvTuning { span: 20.0, move_weight: 1e-3 * 20.0 * 20.0, ..MvTuning::default() },
@@ -136,7 +136,7 @@ fn cstr2_config(horizon: usize) -> MpcConfig {
         substeps: 2,
         sqp_iterations: 1,
         terminal_lqr: false,
-        solver: Solver::Auto,
+        solver: Solver::default(),
         cv: vec![ca, t],
         mv: vec![tc],
         dv_of: vec![0, 1],

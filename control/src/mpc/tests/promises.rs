@@ -54,15 +54,15 @@ proptest! {
     }
 }
 
-/// Negative control of the projection: the solver alone misses a bound by its tolerance.
+/// Negative control of the projection: the solver alone misses a bound by its rounding.
 #[test]
 fn without_the_projection_a_bound_is_missed() {
-    let config = MpcConfig { solver: Solver::Conic, ..cstr4_config(20, 1) };
+    let config = MpcConfig { solver: Solver::ActiveSet, ..cstr4_config(20, 1) };
     let mut controller = Nmpc::new(model("cstr4"), config).unwrap();
     let scene = Scene { setpoints: vec![Some(1.5), None, None], ..cstr4_scene() };
     let input = scene.input();
     controller.reach.update(&input.limits());
-    controller.start(&input);
+    controller.start(&input, Start::Simulated);
     let mut outcome = MpcOutcome { status: SolveStatus::NotRun, plan: None, iterations: 0, kkt_residual: 0.0 };
     assert!(controller.iterate(&input, &in_time, (1, Done::Nothing, &mut outcome)).is_usable());
     let mut raw = controller.trajectory.u.clone();
@@ -97,7 +97,7 @@ fn an_input_outside_its_limits_returns_at_full_rate() {
 fn a_correction_is_shortened_to_half_an_envelope() {
     let mut controller = controller(1);
     let scene = cstr4_scene();
-    controller.start(&scene.input());
+    controller.start(&scene.input(), Start::Simulated);
     let trajectory = &mut controller.trajectory;
     // Stages of [ξ; υ], six numbers each: every input moves by a span, one state of stage 3 by five.
     let (u, mut z) = (trajectory.u.clone(), [0.0, 0.0, 0.0, 0.0, 1.0, 1.0].repeat(21));

@@ -352,8 +352,7 @@ impl Working {
     /// Moves the multipliers along the ray in `star` (and 1 for the candidate) until one meets the end of its range.
     fn ride(&mut self, candidate: &mut Entry) -> Ride {
         let size = self.entries.len();
-        let slope =
-            candidate.target() + self.entries.iter().zip(&self.star).map(|(e, z)| e.target() * z).sum::<f64>();
+        let slope = candidate.target() + self.entries.iter().zip(&self.star).map(|(e, z)| e.target() * z).sum::<f64>();
         let sense = if slope > 0.0 { -1.0 } else { 1.0 };
         let scale = self.star[..size].iter().fold(1.0, |scale: f64, z| scale.max(z.abs()));
         let (least, most) = (candidate.duty.least(), candidate.duty.most());
