@@ -19,6 +19,7 @@
 //! Sources: S. J. Julier and J. K. Uhlmann, Unscented filtering and nonlinear estimation, Proc. IEEE 92 (2004) 401;
 //! R. van der Merwe, *Sigma-Point Kalman Filters for Probabilistic Inference in Dynamic State-Space Models*, 2004.
 
+#![allow(clippy::needless_range_loop, reason = "matrix formulas read best by their indices")]
 #![allow(
     clippy::indexing_slicing,
     reason = "a numeric kernel: every length is set at construction, or checked by admit"

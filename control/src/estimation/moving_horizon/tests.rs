@@ -1,5 +1,7 @@
 //! The window against the conditions of its programme, the benchmark, bounds, and late samples.
 
+#![allow(clippy::needless_range_loop, reason = "matrix formulas read best by their indices")]
+
 use plant_models::{Method, by_name};
 
 use super::*;

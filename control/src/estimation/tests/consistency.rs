@@ -93,6 +93,28 @@ fn candidates() -> Vec<Extended> {
     models.iter().map(|model| Extended::new(*model, &config, &[0.87, 324.0]).unwrap()).collect()
 }
 
+#[test]
+fn a_filter_of_the_wrong_model_is_found_out() {
+    let verdict = |filter: &mut Extended| {
+        let mut monitor = Monitor::new(2, CONFIG).unwrap();
+        let mut noise = Normals { state: 8, spare: None };
+        let (mut plant, p) = ([0.877, 324.5], P);
+        for k in 0..300 {
+            let u = [298.0 + 2.0 * (0.15 * f64::from(k)).sin()];
+            Integrator::rk4(&KEEN).step(&mut plant, &Held { u: &u, p: &p, dt_s: PERIOD_S, substeps: 4 });
+            let y = [plant[0] + 0.01 * noise.next(), plant[1] + 0.3 * noise.next()];
+            let correction = filter.step(&u, &P, &y);
+            assert_eq!(correction.outcome, Outcome::Corrected);
+            monitor.push(&correction, filter.whitened());
+        }
+        monitor.verdict()
+    };
+    let [_, mut nominal, mut keen]: [Extended; 3] = candidates().try_into().unwrap();
+    assert!(matches!(verdict(&mut nominal), Verdict::Overconfident | Verdict::Coloured));
+    // Without process noise in this plant, the right filter is if anything not sure enough.
+    assert!(matches!(verdict(&mut keen), Verdict::Consistent | Verdict::Underconfident));
+}
+
 /// The bank beside a plant that is the nominal one, and from period 100 on has the keen heat transfer. Gives the
 /// probabilities at the end of each period.
 fn bank_beside_a_change(floor: f64) -> Vec<[f64; 3]> {

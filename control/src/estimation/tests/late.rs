@@ -155,6 +155,21 @@ fn a_lost_belief_is_an_outcome_and_the_filter_begins_anew() {
 }
 
 #[test]
+fn a_spread_that_nothing_bounds_is_lost() {
+    // At the unstable steady state, with nothing measured, the linearised spread grows e-fold in half a minute or so.
+    let u = [300.0];
+    let x = steady_state(cstr2(), &u, &P, &[0.5, 350.0]).unwrap();
+    let periods_till_lost = |measured: bool| {
+        let mut filter = Extended::new(cstr2(), &with_laboratory(), &x).unwrap();
+        let y = if measured { [f64::NAN, x[1]] } else { [f64::NAN; 2] };
+        (0..300).position(|_| filter.step(&u, &P, &y).outcome == Outcome::Lost)
+    };
+    let lost = periods_till_lost(false).unwrap();
+    assert!((30..250).contains(&lost), "after {lost} periods");
+    assert_eq!(periods_till_lost(true), None, "negative control: measured, it is held");
+}
+
+#[test]
 fn no_filter_allocates_in_a_step() {
     let mut extended = Extended::new(cstr2(), &with_laboratory(), &X_HAT_0).unwrap();
     let mut unscented = Unscented::new(cstr2(), &with_laboratory(), Spread::third_order(2), &X_HAT_0).unwrap();
