@@ -14,7 +14,10 @@
 //!
 //! Source: A. H. Jazwinski, *Stochastic Processes and Filtering Theory*, 1970, ch. 8.
 
-#![allow(clippy::indexing_slicing, reason = "a numeric kernel: every length is set at construction, or checked by admit")]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a numeric kernel: every length is set at construction, or checked by admit"
+)]
 
 use plant_models::PlantModel;
 

@@ -77,13 +77,8 @@ impl<F: Filter> LateFusion<F> {
     #[must_use]
     pub fn new(filter: F, depth: usize) -> Self {
         let Lengths { u, p, y } = filter.lengths();
-        let past = Past {
-            before: filter.memory(),
-            u: vec![0.0; u],
-            acting: vec![0.0; p],
-            now: vec![0.0; p],
-            y: vec![0.0; y],
-        };
+        let past =
+            Past { before: filter.memory(), u: vec![0.0; u], acting: vec![0.0; p], now: vec![0.0; p], y: vec![0.0; y] };
         Self { filter, ring: vec![past; depth], next: 0, len: 0 }
     }
 

@@ -39,11 +39,11 @@ pub use self::extended::Extended;
 pub use self::filter::{Correction, Filter, Outcome, Period};
 pub use self::kalman::{Kalman, LinearModel, SteadyKalman};
 pub use self::late::{LateFusion, LateOutcome, LateSample};
-pub use self::unscented::{Spread, Unscented};
 pub use self::model_bank::ModelBank;
 pub use self::monitor::{Evidence, Monitor, MonitorConfig, Verdict};
 pub use self::moving_horizon::{MheConfig, MheCorrection, MovingHorizon, Path};
 pub use self::system::{ParameterNoise, SPREAD_MAX, SystemConfig};
+pub use self::unscented::{Spread, Unscented};
 
 #[cfg(test)]
 mod tests;

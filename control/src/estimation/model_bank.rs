@@ -4,7 +4,7 @@
 //! under candidate i,
 //!
 //! ```text
-//! μ_i ∝ μ_i Λ_i,   then floored:  μ_i = floor + (1 - n floor) μ_i / Σ μ
+//! μ_i ∝ μ_i Λ_i,   then μ_i = floor + (1 - n floor) (μ_i - floor)⁺ / Σ_j (μ_j - floor)⁺
 //! x̂   = Σ μ_i x̂_i,  P = Σ μ_i (P_i + (x̂_i - x̂)(x̂_i - x̂)ᵀ)
 //! ```
 //!
@@ -122,16 +122,22 @@ impl<F: Filter> ModelBank<F> {
             return; // Nothing was measured that any candidate could judge.
         }
         let pairs = self.probability.iter_mut().zip(&self.log_likelihood);
-        let sum: f64 = pairs.map(|(p, log)| {
-            *p *= (log - largest).exp();
-            *p
-        }).sum();
+        let sum: f64 = pairs
+            .map(|(p, log)| {
+                *p *= (log - largest).exp();
+                *p
+            })
+            .sum();
         let n = self.probability.len() as f64;
-        if sum > 0.0 {
-            self.probability.iter_mut().for_each(|p| *p = self.floor + (1.0 - n * self.floor) * *p / sum);
-        } else {
-            self.probability.fill(1.0 / n);
+        if sum <= 0.0 {
+            self.probability.fill(1.0 / n); // Each that was possible has become impossible.
+            return;
         }
+        // What is above the floor is scaled, what is below is lifted: probabilities that are right already stay.
+        let floor = self.floor;
+        self.probability.iter_mut().for_each(|p| *p = (*p / sum - floor).max(0.0));
+        let above: f64 = self.probability.iter().sum();
+        self.probability.iter_mut().for_each(|p| *p = floor + (1.0 - n * floor) * *p / above);
     }
 
     fn weigh(&mut self) {

@@ -9,7 +9,8 @@
 //!   `ρ_l`, the statistic of Ljung and Box, `W (W + 2) Σ_{l=1..L} ρ_l² / (W - l)`, is χ² with L degrees of freedom. Above its
 //!   quantile they are coloured: the model, not a noise, is wrong.
 //!
-//! Both quantiles are Wilson's and Hilferty's approximation, `k (1 - 2/9k + z √(2/9k))³`, good to 1 % from k = 3 on.
+//! Both quantiles are Wilson's and Hilferty's approximation, `k (1 - 2/9k + z √(2/9k))³`, good to 2 % from k = 10 on, and
+//! better the larger k is.
 //! With R rows and significance α each row is tested at α/R (Bonferroni), so that the whole test errs with α.
 //!
 //! # Invariants

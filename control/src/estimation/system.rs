@@ -10,7 +10,10 @@
 //! Φ is the integrator's step and its Jacobian by x is exact; by θ it is taken by central differences of a
 //! ten-thousandth of the variable's span, whose error is of the order 1e-8 of the second derivative.
 
-#![allow(clippy::indexing_slicing, reason = "a numeric kernel: every length is set at construction, or checked by admit")]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a numeric kernel: every length is set at construction, or checked by admit"
+)]
 
 use nalgebra::DMatrix;
 use plant_models::{Held, Integrator, Method, ModelCard, PlantModel, Sensitivities, Variable};
@@ -121,9 +124,11 @@ impl System {
         let card = model.card();
         config.check(card)?;
         let (nx, nu, ny) = (card.states.len(), card.inputs.len(), card.outputs.len());
-        let parameters: Vec<_> = config.parameters.iter().map(|noise| {
-            Parameter { noise: *noise, range: card.disturbances[noise.disturbance] }
-        }).collect();
+        let parameters: Vec<_> = config
+            .parameters
+            .iter()
+            .map(|noise| Parameter { noise: *noise, range: card.disturbances[noise.disturbance] })
+            .collect();
         let mut next = nx + parameters.len();
         let offset = config.measured.iter().map(|row| {
             (row.disturbance_sd > 0.0).then(|| {

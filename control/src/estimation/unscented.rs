@@ -19,7 +19,11 @@
 //! Sources: S. J. Julier and J. K. Uhlmann, Unscented filtering and nonlinear estimation, Proc. IEEE 92 (2004) 401;
 //! R. van der Merwe, *Sigma-Point Kalman Filters for Probabilistic Inference in Dynamic State-Space Models*, 2004.
 
-#![allow(clippy::indexing_slicing, reason = "a numeric kernel: every length is set at construction, or checked by admit")]
+#![allow(clippy::needless_range_loop, reason = "matrix formulas read best by their indices")]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a numeric kernel: every length is set at construction, or checked by admit"
+)]
 
 use plant_models::PlantModel;
 
@@ -96,11 +100,8 @@ impl Unscented {
         let square = spread.alpha * spread.alpha;
         let scale = square * (size + spread.kappa);
         let mean0 = (scale - size) / scale;
-        let weights = Weights {
-            distance: scale.sqrt(),
-            covariance0: mean0 + 1.0 - square + spread.beta,
-            other: 0.5 / scale,
-        };
+        let weights =
+            Weights { distance: scale.sqrt(), covariance0: mean0 + 1.0 - square + spread.beta, other: 0.5 / scale };
         let (rows, points) = (config.measured.len(), 2 * n + 1);
         let begin = system.belief(x0);
         Ok(Self {

@@ -8,7 +8,10 @@
 //! fused multiply-adds of four lanes. Source of the scheme: K. Goto and R. van de Geijn, Anatomy of high-performance
 //! matrix multiplication, ACM Trans. Math. Softw. 34 (2008), 12.
 
-#![allow(clippy::indexing_slicing, reason = "a numeric kernel: every length is a multiple of LANES set at construction")]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a numeric kernel: every length is a multiple of LANES set at construction"
+)]
 #![allow(clippy::needless_range_loop, reason = "tiles are written by their indices, and unroll")]
 
 use nalgebra::DMatrix;

@@ -71,7 +71,11 @@ pub fn riccati(model: &LinearModel) -> Result<RiccatiSolution, EstimationError> 
     }
     // A carries the closed loop's powers: what is left of it is a mode that the gain does not stabilise.
     let left = a.amax();
-    if left.is_finite() && left < STABLE_MAX { finish(model, h) } else { Err(EstimationError::NoSteadyState { residual: left }) }
+    if left.is_finite() && left < STABLE_MAX {
+        finish(model, h)
+    } else {
+        Err(EstimationError::NoSteadyState { residual: left })
+    }
 }
 
 /// Gain and residual of a candidate P; refused if the residual is too large.

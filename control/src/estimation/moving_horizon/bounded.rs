@@ -10,6 +10,7 @@
 //! with `ξ_0` free. A window that is not full yet is padded with stages that only carry ξ on.
 
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every length is set at construction")]
+#![allow(clippy::needless_range_loop, reason = "matrix formulas read best by their indices")]
 
 use signals::SolveStatus;
 

@@ -15,7 +15,10 @@
 //! modified form of Bryson and Frazier); B. M. Bell, The iterated Kalman smoother as a Gauss-Newton method, SIAM J.
 //! Optim. 4 (1994) 626.
 
-#![allow(clippy::indexing_slicing, reason = "a numeric kernel: every length is set at construction, or checked by admit")]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a numeric kernel: every length is set at construction, or checked by admit"
+)]
 
 use crate::estimation::belief::{Belief, MAX_Z, Row, Square};
 use crate::estimation::filter::{Correction, Outcome, Period};
