@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use crate::estimation::{self, Estimator};
 use crate::meter::{self, Effort, Measured, Scenario};
 use crate::nmpc::{self, NmpcScenario};
-use crate::problems::{self, OcpSequence, Reactor, Spec};
-use crate::qp::{DenseScenario, DenseSequence, Method, OcpScenario, Quality};
+use crate::problems::{self, Reactor, Spec};
+use crate::qp::{DenseScenario, DenseSequence, Method, OcpScenario, OcpSequence, Quality};
 use crate::qp_file::{self, Sequence};
 use crate::report::{Report, Row, Trace};
 

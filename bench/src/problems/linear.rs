@@ -9,10 +9,9 @@
 use control::qp::{Initial, OcpDims, OcpQp};
 use nalgebra::{DMatrix, DVector};
 
-use super::OcpSequence;
 use super::matrix::{of_rows, oscillating_masses};
 use super::spec::{Masses, Spec};
-use crate::qp::{Reference, ReferenceError};
+use crate::qp::{OcpSequence, Reference, ReferenceError};
 
 /// nx, nu and N of the chains that are run.
 pub const MASSES: [[usize; 3]; 3] = [[10, 2, 10], [10, 2, 50], [20, 5, 20]];

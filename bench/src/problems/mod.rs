@@ -15,16 +15,3 @@ pub(crate) use rti::seconds_in;
 pub use spec::{
     Dmc, EstimationSpec, Masses, QuadTankSpec, Reactor, Row as ScenarioRow, SoftUpper, Spec, SpecError, spec,
 };
-
-use control::qp::OcpQp;
-
-/// Quadratic programmes of one shape, in the order in which a closed loop met them.
-#[derive(Clone, Debug)]
-pub struct OcpSequence {
-    /// Name without the family, such as `quad_4_2_40`.
-    pub name: String,
-    /// The programmes.
-    pub programmes: Vec<OcpQp>,
-    /// Objective of each by the reference.
-    pub objectives: Vec<f64>,
-}

@@ -13,9 +13,8 @@ use control::qp::{Initial, OcpDims, OcpQp, Soft};
 use nalgebra::DMatrix;
 use plant_models::{Held, Integrator, PlantModel};
 
-use super::OcpSequence;
 use super::spec::{Reactor, Row};
-use crate::qp::{Reference, ReferenceError};
+use crate::qp::{OcpSequence, Reference, ReferenceError};
 
 /// Sub-steps of the prediction and of the plant, and programmes at the start.
 const PREDICTION_SUBSTEPS: usize = 2;

@@ -16,7 +16,7 @@ mod staged;
 
 pub use dense::{DenseMatrix, DenseScenario, DenseSequence, DenseStep};
 pub(crate) use dense::{Solver as DenseSolver, objective as dense_objective};
-pub use staged::{Method, OcpScenario, Reference, ReferenceError};
+pub use staged::{Method, OcpScenario, OcpSequence, Reference, ReferenceError};
 
 /// Largest difference to the reference objective, relative to `1 + |objective|`.
 pub const OBJECTIVE_TOLERANCE: f64 = 1e-6;

@@ -8,7 +8,17 @@ use signals::SolveStatus;
 
 use super::Quality;
 use crate::meter::{Meter, Scenario};
-use crate::problems::OcpSequence;
+
+/// Quadratic programmes of one shape, in the order in which a closed loop met them.
+#[derive(Clone, Debug)]
+pub struct OcpSequence {
+    /// Name without the family, such as `quad_4_2_40`.
+    pub name: String,
+    /// The programmes.
+    pub programmes: Vec<OcpQp>,
+    /// Objective of each by the reference.
+    pub objectives: Vec<f64>,
+}
 
 /// A way to solve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,8 +23,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::problems::OcpSequence;
-use crate::qp::DenseSequence;
+use crate::qp::{DenseSequence, OcpSequence};
 
 /// What a file held.
 #[derive(Clone, Debug)]

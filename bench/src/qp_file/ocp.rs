@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use control::qp::{Initial, OcpDims, OcpQp, Soft};
 
 use super::{QpFileError, Raw, Reader};
-use crate::problems::OcpSequence;
+use crate::qp::OcpSequence;
 
 /// A variable by its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
