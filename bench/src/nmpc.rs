@@ -10,6 +10,8 @@ use crate::report::{Line, Panel, Role};
 
 const PREDICTION_SUBSTEPS: usize = 2;
 const PLANT_SUBSTEPS: usize = 20;
+/// Solves before the scenario begins.
+const SOLVES_BEFORE: usize = 20;
 
 /// How far each solve goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,18 +122,53 @@ struct Targets {
     mv: Vec<Option<f64>>,
 }
 
+/// One cycle: what acts on the plant, and what is asked.
+#[derive(Clone, Copy)]
+struct Beat<'a> {
+    cycle: usize,
+    row: &'a ScenarioRow,
+    targets: &'a Targets,
+}
+
+/// The soft limits and output disturbances of the CVs: the same at every step.
+struct Limits {
+    cv_lo: Vec<f64>,
+    cv_hi: Vec<f64>,
+    d: Vec<f64>,
+}
+
+impl Limits {
+    /// The controller's input at `z = [x; u_prev]`.
+    fn input<'b>(&'b self, reactor: &'b Reactor, z: &'b [f64], beat: Beat<'b>) -> MpcInput<'b> {
+        let (x, u_prev) = z.split_at(reactor.states);
+        MpcInput {
+            cycle: beat.cycle as u64,
+            now: Stamp::from_secs_f64(beat.cycle as f64),
+            x,
+            d: &self.d,
+            p: &beat.row.p,
+            u_prev,
+            setpoints: &beat.targets.cv,
+            mv_targets: &beat.targets.mv,
+            cv_lo: &self.cv_lo,
+            cv_hi: &self.cv_hi,
+            u_lo: &reactor.u_min,
+            u_hi: &reactor.u_max,
+            du_max: &reactor.du_max_per_sample,
+        }
+    }
+}
+
 /// The closed loop of one reactor under one controller.
 pub struct NmpcScenario<'a> {
     reactor: &'a Reactor,
     model: &'static dyn PlantModel,
     controller: Nmpc,
     plant: Integrator,
-    /// What does not change: set-points' weights decide which are set, limits.
+    /// Of each CV: whether its set-point has a weight, and where in x it is.
     weighted: Vec<bool>,
-    cv_lo: Vec<f64>,
-    cv_hi: Vec<f64>,
     states_of_cvs: Vec<usize>,
-    d: Vec<f64>,
+    limits: Limits,
     /// z = [x; u_prev] now, and at every step since the start.
     z: Vec<f64>,
     history: Vec<Vec<f64>>,
@@ -164,10 +201,12 @@ impl<'a> NmpcScenario<'a> {
             controller: Nmpc::new(model, config(reactor, model, (horizon, effort)))?,
             plant: Integrator::rk4(model),
             weighted: outputs.iter().map(|output| weight(output) > 0.0).collect(),
-            cv_lo: vec![f64::NEG_INFINITY; outputs.len()],
-            cv_hi: outputs.iter().map(|output| limit(output).map_or(f64::INFINITY, |soft| soft.limit)).collect(),
             states_of_cvs: outputs.iter().map(|output| output.state).collect(),
-            d: vec![0.0; outputs.len()],
+            limits: Limits {
+                cv_lo: vec![f64::NEG_INFINITY; outputs.len()],
+                cv_hi: outputs.iter().map(|output| limit(output).map_or(f64::INFINITY, |soft| soft.limit)).collect(),
+                d: vec![0.0; outputs.len()],
+            },
             z: reactor.z0.clone(),
             history: Vec::new(),
             cost: 0.0,
@@ -214,7 +253,7 @@ impl<'a> NmpcScenario<'a> {
         let row = |k: usize| self.reactor.row(k.min(self.reactor.steps - 1));
         let z = |k: usize, i: usize| self.history.get(k).map_or(f64::NAN, |z| get(z, i));
         let mut panels = Vec::new();
-        for ((state, hi), weighted) in self.states_of_cvs.iter().zip(&self.cv_hi).zip(&self.weighted) {
+        for ((state, hi), weighted) in self.states_of_cvs.iter().zip(&self.limits.cv_hi).zip(&self.weighted) {
             let Some(variable) = card.states.get(*state) else { continue };
             let mut lines = Vec::new();
             if hi.is_finite() {
@@ -244,11 +283,19 @@ impl Scenario for NmpcScenario<'_> {
         self.reactor.steps
     }
 
+    /// The scenario begins in the middle of a controller's life, as the peers' does: it has solved for the first state
+    /// until nothing changed. Not timed; what a start from nothing takes is a test of the controller's own.
     fn start(&mut self) {
         self.controller.reset();
         self.z.clone_from(&self.reactor.z0);
         self.history = vec![self.z.clone()];
         (self.cost, self.iterations) = (0.0, Vec::new());
+        let Some(row) = self.reactor.row(0) else { return };
+        let targets = self.targets(row);
+        let beat = Beat { cycle: 0, row, targets: &targets };
+        for _ in 0..SOLVES_BEFORE {
+            self.controller.solve(&self.limits.input(self.reactor, &self.z, beat), &|| false);
+        }
     }
 
     fn step(&mut self, k: usize, meter: &mut Meter) -> bool {
@@ -256,32 +303,15 @@ impl Scenario for NmpcScenario<'_> {
         // References are not previewed: what is prepared for step k is what was known at step k - 1.
         let known = self.reactor.row(k.saturating_sub(1)).unwrap_or(row);
         let (before, now) = (self.targets(known), self.targets(row));
-        let Self { controller, z, reactor, d, cv_lo, cv_hi, .. } = self;
-        let (x, u_prev) = z.split_at(reactor.states);
-        let input = MpcInput {
-            cycle: k as u64,
-            now: Stamp::from_secs_f64(k as f64),
-            x,
-            d,
-            p: &row.p,
-            u_prev,
-            setpoints: &now.cv,
-            mv_targets: &now.mv,
-            cv_lo,
-            cv_hi,
-            u_lo: &reactor.u_min,
-            u_hi: &reactor.u_max,
-            du_max: &reactor.du_max_per_sample,
-        };
-        if k > 0 {
-            let expected = MpcInput { p: &known.p, setpoints: &before.cv, mv_targets: &before.mv, ..input };
-            meter.preparation(|| controller.prepare(&expected));
-        }
-        let outcome = meter.feedback(|| controller.solve(&input, &|| false));
+        let expected = Beat { cycle: k, row: known, targets: &before };
+        let beat = Beat { cycle: k, row, targets: &now };
+        let Self { controller, reactor, limits, z, .. } = self;
+        meter.preparation(|| controller.prepare(&limits.input(reactor, z, expected)));
+        let outcome = meter.feedback(|| controller.solve(&limits.input(reactor, z, beat), &|| false));
         self.iterations.push(f64::from(outcome.iterations));
         let u: Vec<f64> = match outcome.plan.as_ref().and_then(|plan| plan.u.first()) {
             Some(u) => u.to_vec(),
-            None => u_prev.to_vec(),
+            None => self.z.iter().skip(self.reactor.states).copied().collect(),
         };
         self.advance(&u, row);
         outcome.status.is_usable() && outcome.plan.is_some()

@@ -144,10 +144,8 @@ fn measure(root: &Path, args: &RunArgs, traces: bool) -> Result<Report> {
         let peers = peers::Peers { root, folder: &folder, python: args.python.as_deref(), quick: args.effort.quick };
         match peers.run() {
             Ok(rows) => {
-                let chosen = |name: &str| args.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
                 let ours: Vec<String> = report.rows.iter().map(|row| row.problem().to_owned()).collect();
-                let wanted =
-                    rows.into_iter().filter(|row| chosen(&row.name) || ours.iter().any(|p| p == row.problem()));
+                let wanted = rows.into_iter().filter(|row| ours.iter().any(|problem| problem == row.problem()));
                 report.rows.extend(wanted);
             }
             // Ours are measured already, and worth showing without them.

@@ -67,6 +67,7 @@ fn rows(rows: &[Row]) -> String {
         "max",
         "feedback",
         "cost",
+        "error",
         "fail",
         "alloc",
         "iter",
@@ -120,10 +121,11 @@ fn line(row: &Row, best: Option<&Row>) -> Vec<String> {
         number(row.max_us),
         number(row.feedback_us),
         row.cost.map_or_else(|| NONE.to_owned(), cost),
+        row.error.map_or_else(|| NONE.to_owned(), |error| format!("{error:.0e}")),
         whole(row.failures),
         whole(row.allocations),
         iterations.unwrap_or_else(|| NONE.to_owned()),
-        ratio.map_or_else(|| NONE.to_owned(), |ratio| format!("{ratio:.2}")),
+        ratio.map_or_else(|| NONE.to_owned(), share),
         best.map_or_else(String::new, |peer| peer.solver.clone()),
     ]
 }
@@ -143,6 +145,18 @@ fn number(value: Option<f64>) -> String {
         }
         _ => NONE.to_owned(),
     }
+}
+
+/// A ratio with two figures at least.
+fn share(value: f64) -> String {
+    let decimals = if value < 0.01 {
+        4
+    } else if value < 0.1 {
+        3
+    } else {
+        2
+    };
+    format!("{value:.decimals$}")
 }
 
 fn cost(value: f64) -> String {
@@ -169,7 +183,7 @@ fn aims_table(judged: &[Judged]) -> String {
             it.aim.stretch.map_or_else(String::new, value),
             it.verdict.word().to_owned(),
             reference.unwrap_or_default(),
-            ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+            ratio.map_or_else(String::new, share),
         ]);
     }
     let met = judged.iter().filter(|judged| judged.verdict.is_met()).count();

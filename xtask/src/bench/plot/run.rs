@@ -63,12 +63,13 @@ pub(super) fn draw(area: &Area<'_>, trace: &Trace, row: Option<&Row>) -> Drawn {
 fn head(trace: &Trace, row: Option<&Row>) -> String {
     let mut parts = vec![trace.name.clone()];
     if let Some(row) = row {
-        parts.extend(row.cost.map(|cost| format!("cost {cost:.5}")));
+        let cost = if row.problem().starts_with("est/") { "rms error" } else { "cost" };
+        parts.extend(row.cost.map(|value| format!("{cost} {value:.5}")));
         parts.extend(row.median_us.map(|us| format!("median {}", time(us))));
         parts.extend(row.p99_us.map(|us| format!("p99 {}", time(us))));
         parts.extend(row.failures.map(|failures| format!("{failures} failures")));
     }
-    parts.join("   ")
+    parts.join(" · ")
 }
 
 /// A chart over the whole width, without an axis of time.
