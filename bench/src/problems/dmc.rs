@@ -172,6 +172,14 @@ fn reference(k: usize, outputs: usize) -> Vec<f64> {
 /// # Errors
 /// [`DmcError`] when the solver refuses the problem or a step of the closed loop is not solved.
 pub fn dynamic_matrix_control(name: &str, spec: &Dmc) -> Result<DenseSequence, DmcError> {
+    along(name, spec, &[])
+}
+
+/// The same, with the plant moved by `recorded` moves, NU each, for as long as they last, in place of the solution's.
+///
+/// # Errors
+/// As [`dynamic_matrix_control`].
+pub fn along(name: &str, spec: &Dmc, recorded: &[Vec<f64>]) -> Result<DenseSequence, DmcError> {
     let model = Model::new(spec);
     let phi = model.dynamic_matrix();
     let hessian = model.hessian(&phi);
@@ -188,7 +196,8 @@ pub fn dynamic_matrix_control(name: &str, spec: &Dmc) -> Result<DenseSequence, D
             return Err(DmcError::NotSolved { sequence: name.to_owned(), step: k, status });
         }
         objectives.push(dense_objective(&hessian, &step.f, solver.x()));
-        let du: Vec<f64> = solver.x().iter().take(model.nu).copied().collect();
+        let solved = || solver.x().iter().take(model.nu).copied().collect();
+        let du: Vec<f64> = recorded.get(k).cloned().unwrap_or_else(solved);
         u.iter_mut().zip(&du).for_each(|(u, du)| *u += du);
         moves.push(du);
         steps.push(step);

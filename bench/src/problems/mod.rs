@@ -7,7 +7,7 @@ mod matrix;
 mod rti;
 mod spec;
 
-pub use dmc::{DmcError, dynamic_matrix_control};
+pub use dmc::{DmcError, along as dynamic_matrix_control_along, dynamic_matrix_control};
 pub use linear::{MASSES, masses, quadruple_tank};
 pub use matrix::{c2d, oscillating_masses};
 pub use rti::real_time_iteration;
