@@ -111,6 +111,46 @@ fn extended_and_unscented_give_the_peers_errors() {
     }
 }
 
+/// Where the model is nearly linear over the spread of the belief both filters are the same: four states, an offset, a
+/// parameter, three rows of which some are missing.
+#[test]
+fn unscented_and_extended_agree_where_the_model_is_nearly_linear() {
+    let parameter = crate::estimation::ParameterNoise { disturbance: 0, walk_sd: 1e-4, initial_sd: 1e-3, sd_max: 1.0 };
+    let config = SystemConfig {
+        period_s: 18.0,
+        substeps: 3,
+        method: plant_models::Method::Rk4,
+        measured: vec![cv(0, 1e-3, 0.0), cv(1, 1e-2, 1e-3), cv(2, 1e-2, 0.0)],
+        state_sd: vec![1e-4, 1e-4, 1e-3, 1e-3],
+        initial_sd: vec![1e-3, 1e-3, 1e-2, 1e-2],
+        parameters: vec![parameter],
+    };
+    let x0 = [1.2345, 0.9, 134.14, 128.95];
+    let mut extended = Extended::new(&Cstr4::NOMINAL, &config, &x0).unwrap();
+    let mut unscented = Unscented::new(&Cstr4::NOMINAL, &config, Spread::third_order(6), &x0).unwrap();
+    for k in 0..40 {
+        let t = f64::from(k);
+        let y = [
+            if k % 3 == 1 { f64::NAN } else { 0.9 },
+            134.14 + 0.01 * t.sin(),
+            if k % 4 == 2 { f64::NAN } else { 128.95 },
+        ];
+        let (u, p) = ([18.0, -4500.0 + 20.0 * t.cos()], [5.1]);
+        let (e, s) = (extended.step(&u, &p, &y), unscented.step(&u, &p, &y));
+        assert_eq!((e.outcome, e.measured), (s.outcome, s.measured));
+        assert!((e.log_likelihood - s.log_likelihood).abs() < 1e-2, "period {k}: {e:?} {s:?}");
+        for i in 0..6 {
+            let sd = extended.covariance(i, i).sqrt();
+            assert!((extended.mean()[i] - unscented.mean()[i]).abs() < 1e-2 * sd, "period {k}, element {i}");
+            for j in 0..6 {
+                let size = sd * extended.covariance(j, j).sqrt();
+                let difference = extended.covariance(i, j) - unscented.covariance(i, j);
+                assert!(difference.abs() < 1e-3 * size, "period {k}, P[{i}, {j}]: {difference} of {size}");
+            }
+        }
+    }
+}
+
 #[test]
 fn two_substeps_estimate_as_well_as_the_ten_of_the_plant() {
     let mean = |substeps: usize| {
