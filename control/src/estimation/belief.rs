@@ -1,15 +1,14 @@
 //! The arithmetic of the filter: a mean and a covariance, moved by the model and corrected by one scalar at a time.
 //!
-//! The state is `z = [x; d]`, NX + NC numbers. The covariance P is kept symmetric bit for bit: its lower triangle is
-//! computed and mirrored.
+//! The state is `z = [x; θ; d]` of [`super::system`], NZ numbers. The covariance P is kept symmetric bit for bit: its lower
+//! triangle is computed and mirrored. Only the used part of the fixed storage is ever touched.
 //!
 //! Sources: R. S. Bucy and P. D. Joseph, *Filtering for Stochastic Processes*, 1968 (the stabilised update);
 //! G. J. Bierman, *Factorization Methods for Discrete Sequential Estimation*, 1977 (scalar updates).
 
-#![allow(clippy::indexing_slicing, reason = "a numeric kernel: nx <= n <= MAX_Z, set once at construction")]
+#![allow(clippy::indexing_slicing, reason = "a numeric kernel: nx <= n <= MAX_Z, set once by the system")]
 #![allow(clippy::needless_range_loop, reason = "matrix formulas read best by their indices")]
 
-use nalgebra::DMatrix;
 use plant_models::MAX_STATES;
 use signals::MAX_CVS;
 
@@ -18,6 +17,9 @@ pub(super) const MAX_Z: usize = MAX_STATES + MAX_CVS;
 
 /// A direction in z: one row of the measurement matrix.
 pub(super) type Row = [f64; MAX_Z];
+
+/// Work space of a belief, or a factor of its P.
+pub(super) type Square = [Row; MAX_Z];
 
 /// Relative size of a negative pivot that is still rounding.
 const PIVOT_ROUNDING: f64 = 1e-10;
@@ -32,24 +34,30 @@ pub(super) struct Belief {
 }
 
 impl Belief {
-    /// `x` and zeros, with independent standard deviations `sd` (NX + NC). Its caller has checked the capacity.
-    pub(super) fn new(x: &[f64], sd: &[f64]) -> Self {
-        let mut belief = Self { nx: x.len(), n: sd.len(), mean: [0.0; MAX_Z], p: [[0.0; MAX_Z]; MAX_Z] };
-        belief.mean[..x.len()].copy_from_slice(x);
+    /// `z`, whose first `nx` elements the model moves, with independent standard deviations `sd`. Its caller has checked
+    /// the capacity.
+    pub(super) fn new(nx: usize, z: &[f64], sd: &[f64]) -> Self {
+        let mut belief = Self { nx, n: sd.len(), mean: [0.0; MAX_Z], p: [[0.0; MAX_Z]; MAX_Z] };
+        belief.mean[..z.len()].copy_from_slice(z);
         for (i, sd) in sd.iter().enumerate() {
             belief.p[i][i] = sd * sd;
         }
         belief
     }
 
-    /// NX and NX + NC.
+    /// NX and NZ.
     pub(super) fn shape(&self) -> (usize, usize) {
         (self.nx, self.n)
     }
 
-    /// The mean, all of it (NX + NC).
+    /// The mean, all of it (NZ).
     pub(super) fn mean(&self) -> &[f64] {
         &self.mean[..self.n]
+    }
+
+    /// The mean, to be moved.
+    pub(super) fn mean_mut(&mut self) -> &mut [f64] {
+        &mut self.mean[..self.n]
     }
 
     /// The states' mean (NX).
@@ -57,15 +65,29 @@ impl Belief {
         &self.mean[..self.nx]
     }
 
-    /// The output disturbances' mean (NC).
-    pub(super) fn d(&self) -> &[f64] {
-        &self.mean[self.nx..self.n]
-    }
-
     /// The covariance of elements `i` and `j`.
-    #[cfg(test)]
     pub(super) fn covariance(&self, i: usize, j: usize) -> f64 {
         self.p[i][j]
+    }
+
+    /// Row `i` of P (NZ).
+    pub(super) fn row(&self, i: usize) -> &[f64] {
+        &self.p[i][..self.n]
+    }
+
+    /// Holds element `i` of the mean between `low` and `high`.
+    pub(super) fn clamp(&mut self, i: usize, low: f64, high: f64) {
+        self.mean[i] = self.mean[i].max(low).min(high);
+    }
+
+    /// Copies another belief of the same shape: its used part only.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        let n = other.n;
+        (self.nx, self.n) = (other.nx, n);
+        self.mean[..n].copy_from_slice(&other.mean[..n]);
+        for (row, from) in self.p.iter_mut().zip(&other.p).take(n) {
+            row[..n].copy_from_slice(&from[..n]);
+        }
     }
 
     /// The variance of element `i`.
@@ -73,26 +95,29 @@ impl Belief {
         self.p[i][i]
     }
 
-    /// Time update: `x⁺` is given, d stays, `P⁺ = F P Fᵀ + diag(q)` with `F = blkdiag(ad, I)`.
+    /// Time update of P: `P⁺ = F P Fᵀ + diag(q)` with `F = [U; 0 I]`, `U` moving the first NX elements.
     ///
-    /// `ad` is NX × NX, `q` holds NX + NC variances.
-    pub(super) fn predict(&mut self, x: &[f64], ad: &DMatrix<f64>, q: &[f64]) {
+    /// `upper` is U, NX × m by columns, NX ≤ m ≤ NZ: only the first m elements of z move x. `q` holds NZ variances.
+    /// The mean is moved by the caller.
+    pub(super) fn predict(&mut self, upper: &[f64], q: &[f64], work: &mut Square) {
         let (nx, n) = (self.nx, self.n);
-        self.mean[..nx].copy_from_slice(x);
         // The upper rows of F P; the lower ones are those of P.
-        let mut fp = [[0.0; MAX_Z]; MAX_STATES];
         for i in 0..nx {
-            for j in 0..n {
-                fp[i][j] = (0..nx).map(|k| ad[(i, k)] * self.p[k][j]).sum();
+            let fp = &mut work[i][..n];
+            fp.fill(0.0);
+            for (column, p) in upper.chunks_exact(nx).zip(&self.p) {
+                let factor = column[i];
+                fp.iter_mut().zip(p).for_each(|(fp, p)| *fp = p.mul_add(factor, *fp));
             }
         }
         for i in 0..nx {
             for j in 0..=i {
-                let value = (0..nx).map(|k| fp[i][k] * ad[(j, k)]).sum();
+                let columns = upper.chunks_exact(nx).zip(&work[i]);
+                let value = columns.fold(0.0, |sum, (column, fp)| column[j].mul_add(*fp, sum));
                 self.set(i, j, value);
             }
             for j in nx..n {
-                self.set(j, i, fp[i][j]);
+                self.set(j, i, work[i][j]);
             }
         }
         for (i, q) in q.iter().enumerate().take(n) {
@@ -104,20 +129,17 @@ impl Belief {
     ///
     /// `S = h P hᵀ + r`, `K = P hᵀ / S`, `z += K ν`, `P = (I - K h) P (I - K h)ᵀ + K r Kᵀ`.
     ///
-    /// Gives the normalised innovation squared `ν² / S`; `None`, with the belief unchanged, when S is not a positive
-    /// number.
+    /// Gives S; `None`, with the belief unchanged, when S is not a positive number.
     pub(super) fn correct(&mut self, h: &Row, innovation: f64, r: f64) -> Option<f64> {
         let n = self.n;
-        let mut ph = [0.0; MAX_Z];
-        for (ph, row) in ph.iter_mut().zip(&self.p).take(n) {
-            *ph = dot(row, h, n);
-        }
+        let ph = self.direction(h);
         let hph = dot(h, &ph, n);
         let s = hph + r;
         if !(s.is_finite() && s > 0.0) {
             return None;
         }
-        let k = ph.map(|ph| ph / s);
+        let mut k = [0.0; MAX_Z];
+        k[..n].iter_mut().zip(&ph).for_each(|(k, ph)| *k = ph / s);
         for (z, k) in self.mean.iter_mut().zip(&k).take(n) {
             *z += k * innovation;
         }
@@ -129,34 +151,56 @@ impl Belief {
                 self.set(i, j, value);
             }
         }
-        Some(innovation * innovation / s)
+        Some(s)
     }
 
-    /// Whether every number is finite and P is positive semidefinite up to rounding (by its Cholesky factor).
-    pub(super) fn is_sound(&self) -> bool {
+    /// Whether every number is finite and P is positive semidefinite up to rounding, by its Cholesky factor, which is
+    /// left in `l` (lower triangle, rows). A part of z without variance of its own has a zero column.
+    pub(super) fn factor(&self, l: &mut Square) -> bool {
         let n = self.n;
-        if !self.mean().iter().chain(self.p.iter().flatten()).all(|v| v.is_finite()) {
+        if !self.mean().iter().chain(self.p.iter().take(n).flat_map(|row| &row[..n])).all(|v| v.is_finite()) {
             return false;
         }
-        let mut l = [[0.0; MAX_Z]; MAX_Z];
         for j in 0..n {
-            let pivot = self.p[j][j] - dot(&l[j], &l[j], j);
-            if self.p[j][j] < 0.0 || pivot < -PIVOT_ROUNDING * self.p[j][j] {
+            let variance = self.p[j][j];
+            let pivot = variance - dot(&l[j], &l[j], j);
+            if variance < 0.0 || pivot < -PIVOT_ROUNDING * variance {
                 return false;
             }
-            if pivot <= PIVOT_ROUNDING * self.p[j][j] {
-                continue; // No independent part of its own: a disturbance that is switched off, a state without noise.
-            }
-            l[j][j] = pivot.sqrt();
+            // No independent part of its own: a disturbance that is switched off, a state without noise.
+            let own = if pivot > PIVOT_ROUNDING * variance { pivot.sqrt() } else { 0.0 };
+            l[j][j] = own;
             for i in j + 1..n {
-                let below = (self.p[i][j] - dot(&l[i], &l[j], j)) / l[j][j];
-                l[i][j] = below;
+                let rest = self.p[i][j] - dot(&l[i], &l[j], j);
+                l[i][j] = if own > 0.0 { rest / own } else { 0.0 };
             }
         }
         true
     }
 
-    fn set(&mut self, i: usize, j: usize, value: f64) {
+    /// `P h`.
+    pub(super) fn direction(&self, h: &Row) -> Row {
+        let n = self.n;
+        let mut ph = [0.0; MAX_Z];
+        for (row, h) in self.p.iter().zip(h).take(n).filter(|(_, h)| h.abs() > 0.0) {
+            ph[..n].iter_mut().zip(row).for_each(|(ph, p)| *ph = p.mul_add(*h, *ph));
+        }
+        ph
+    }
+
+    /// `z += w a`, `P -= w wᵀ`: a correction by a whitened scalar `a` in the direction `w`.
+    pub(super) fn shift(&mut self, w: &Row, a: f64) {
+        for i in 0..self.n {
+            self.mean[i] += w[i] * a;
+            for j in 0..=i {
+                let value = self.p[i][j] - w[i] * w[j];
+                self.set(i, j, value);
+            }
+        }
+    }
+
+    /// Replaces element (i, j) of P, and (j, i).
+    pub(super) fn set(&mut self, i: usize, j: usize, value: f64) {
         self.p[i][j] = value;
         self.p[j][i] = value;
     }
@@ -169,7 +213,7 @@ fn dot(a: &Row, b: &Row, n: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use nalgebra::DVector;
+    use nalgebra::{DMatrix, DVector};
 
     use super::*;
 
@@ -179,56 +223,67 @@ mod tests {
         row
     }
 
-    /// Two states and one disturbance, against the textbook's matrices written out with nalgebra.
+    /// Two states, a parameter and an offset, against the textbook's matrices written out with nalgebra.
     #[test]
     fn a_cycle_equals_the_matrix_formulas() {
-        let mut belief = Belief::new(&[1.0, -2.0], &[0.5, 2.0, 1.5]);
-        let ad = DMatrix::from_row_slice(2, 2, &[0.9, 0.2, -0.1, 1.05]);
-        let (q, h, r, nu) = ([0.01, 0.02, 0.03], [0.3, 1.0, 1.0], 0.25, 0.7);
-        belief.predict(&[0.5, -2.2], &ad, &q);
-        let nis = belief.correct(&row(&h), nu, r).unwrap();
+        let mut belief = Belief::new(2, &[1.0, -2.0, 0.3, 0.0], &[0.5, 2.0, 1.5, 0.7]);
+        let mut work = [[0.0; MAX_Z]; MAX_Z];
+        let upper = DMatrix::from_row_slice(2, 3, &[0.9, 0.2, 0.4, -0.1, 1.05, -0.3]);
+        let (q, h, r, nu) = ([0.01, 0.02, 0.03, 0.04], [0.3, 1.0, 0.0, 1.0], 0.25, 0.7);
+        let moved = [0.5, -2.2, 0.3, 0.0];
+        let mut f = DMatrix::identity(4, 4);
+        f.view_mut((0, 0), (2, 3)).copy_from(&upper);
+        let mut p = DMatrix::from_diagonal(&DVector::from_row_slice(&[0.25, 4.0, 2.25, 0.49]));
+        for cycle in 0..3 {
+            belief.predict(upper.as_slice(), &q, &mut work);
+            belief.mean_mut().copy_from_slice(&moved);
+            let variance = belief.correct(&row(&h), nu, r).unwrap();
 
-        let mut f = DMatrix::identity(3, 3);
-        f.view_mut((0, 0), (2, 2)).copy_from(&ad);
-        let p = DMatrix::from_diagonal(&DVector::from_row_slice(&[0.25, 4.0, 2.25]));
-        let p = &f * p * f.transpose() + DMatrix::from_diagonal(&DVector::from_row_slice(&[0.01, 0.02, 0.03]));
-        let h = DMatrix::from_row_slice(1, 3, &h);
-        let s = (&h * &p * h.transpose())[(0, 0)] + r;
-        let k = &p * h.transpose() / s;
-        let i_kh = DMatrix::identity(3, 3) - &k * &h;
-        let joseph = &i_kh * &p * i_kh.transpose() + &k * k.transpose() * r;
-        let mean = DVector::from_row_slice(&[0.5, -2.2, 0.0]) + k.column(0) * nu;
-
-        assert!((nis - nu * nu / s).abs() < 1e-14);
-        for i in 0..3 {
-            assert!((belief.mean()[i] - mean[i]).abs() < 1e-14);
-            for j in 0..3 {
-                assert!((belief.covariance(i, j) - joseph[(i, j)]).abs() < 1e-14, "P[{i}, {j}]");
+            p = &f * p * f.transpose() + DMatrix::from_diagonal(&DVector::from_row_slice(&q));
+            let h = DMatrix::from_row_slice(1, 4, &h);
+            let s = (&h * &p * h.transpose())[(0, 0)] + r;
+            let k = &p * h.transpose() / s;
+            let i_kh = DMatrix::identity(4, 4) - &k * &h;
+            p = &i_kh * &p * i_kh.transpose() + &k * k.transpose() * r;
+            let mean = DVector::from_row_slice(&moved) + k.column(0) * nu;
+            assert!((variance - s).abs() < 1e-13);
+            for i in 0..4 {
+                assert!((belief.mean()[i] - mean[i]).abs() < 1e-13);
+                for j in 0..4 {
+                    assert!((belief.covariance(i, j) - p[(i, j)]).abs() < 1e-13, "cycle {cycle} P[{i}, {j}]");
+                    assert_eq!(belief.covariance(i, j).to_bits(), belief.covariance(j, i).to_bits());
+                }
             }
         }
+        // And P is what its factor says.
+        assert!(belief.factor(&mut work));
+        let l = DMatrix::from_fn(4, 4, |i, j| if j <= i { work[i][j] } else { 0.0 });
+        assert!((&l * l.transpose() - p).amax() < 1e-13);
     }
 
     #[test]
     fn an_indefinite_covariance_and_a_nan_are_not_sound() {
-        let sound = Belief::new(&[1.0, 2.0], &[1.0, 1.0, 0.0]);
-        assert!(sound.is_sound());
+        let mut work = [[0.0; MAX_Z]; MAX_Z];
+        let mut is_sound = |belief: &Belief| belief.factor(&mut work);
+        let sound = Belief::new(2, &[1.0, 2.0, 0.0], &[1.0, 1.0, 0.0]);
+        assert!(is_sound(&sound));
         let mut indefinite = sound;
         indefinite.set(1, 0, 1.001);
-        assert!(!indefinite.is_sound());
+        assert!(!is_sound(&indefinite));
         let mut negative = sound;
         negative.p[2][2] = -1e-300;
-        assert!(!negative.is_sound());
+        assert!(!is_sound(&negative));
         let mut nan_mean = sound;
         nan_mean.mean[0] = f64::NAN;
-        assert!(!nan_mean.is_sound());
+        assert!(!is_sound(&nan_mean));
         let mut infinite = sound;
         infinite.p[1][1] = f64::INFINITY;
-        assert!(!infinite.is_sound());
+        assert!(!is_sound(&infinite));
     }
 
     #[test]
     fn an_unusable_innovation_variance_leaves_the_belief_alone() {
-        let before = Belief::new(&[1.0], &[1.0, 1.0]);
+        let before = Belief::new(1, &[1.0, 0.0], &[1.0, 1.0]);
         for r in [-3.0, f64::NAN, f64::INFINITY] {
             let mut belief = before;
             assert_eq!(belief.correct(&row(&[1.0, 1.0]), 0.5, r), None);

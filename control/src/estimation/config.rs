@@ -83,6 +83,22 @@ pub enum EstimationError {
         /// Whether 0 would do.
         zero_allowed: bool,
     },
+    /// A matrix that is no covariance: not symmetric, or with a negative eigenvalue.
+    #[error("{list} is no covariance: least eigenvalue {least_eigenvalue}, asymmetry {asymmetry}")]
+    Covariance {
+        /// The matrix.
+        list: &'static str,
+        /// Its least eigenvalue.
+        least_eigenvalue: f64,
+        /// The largest difference to its transpose.
+        asymmetry: f64,
+    },
+    /// The Riccati equation has no stabilising solution that the doubling could find.
+    #[error("no steady-state gain: the Riccati equation leaves a relative residual of {residual}")]
+    NoSteadyState {
+        /// What the equation leaves, relative to P.
+        residual: f64,
+    },
 }
 
 impl EkfConfig {
@@ -114,11 +130,11 @@ fn lower_end(zero_allowed: bool) -> &'static str {
     if zero_allowed { "of at least 0" } else { "above 0" }
 }
 
-fn capacity(what: &'static str, got: usize, most: usize) -> Result<(), EstimationError> {
+pub(super) fn capacity(what: &'static str, got: usize, most: usize) -> Result<(), EstimationError> {
     if (1..=most).contains(&got) { Ok(()) } else { Err(EstimationError::Capacity { what, got, most }) }
 }
 
-fn numbers(
+pub(super) fn numbers(
     list: &'static str,
     values: impl IntoIterator<Item = f64>,
     zero_allowed: bool,
@@ -132,7 +148,7 @@ fn numbers(
     Ok(())
 }
 
-fn indices(
+pub(super) fn indices(
     list: &'static str,
     values: impl Iterator<Item = usize> + Clone,
     count: usize,

@@ -97,13 +97,13 @@ impl Estimate {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Checkpoint {
     pub(super) memory: Memory,
+    /// `None` until the filter has started.
+    pub(super) belief: Option<Belief>,
 }
 
 /// What the estimator remembers from cycle to cycle; of fixed size, so that a checkpoint is a copy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Memory {
-    /// `None` until the filter has started.
-    pub(super) belief: Option<Belief>,
     /// The model's disturbances as they act now.
     pub(super) p: Values<MAX_DVS>,
     /// The last usable value of each DV, and the frame's time.

@@ -4,12 +4,19 @@
 
 use std::time::Duration;
 
-use plant_models::{Cstr4, by_name, steady_state};
+use plant_models::{Cstr4, Held, Integrator, PlantModel, by_name, steady_state};
+use signals::Stamp;
 
+use super::start::{Measured, initial_state};
 use super::*;
+use crate::frame::Frame;
 use crate::frame::tests::frame_of;
 
 mod accuracy;
+mod consistency;
+mod late;
+mod parameters;
+pub(super) mod scenario;
 
 /// 0.1 min, the sampling time of the `cstr2` benchmark.
 const PERIOD_S: f64 = 6.0;

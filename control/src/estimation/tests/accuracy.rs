@@ -1,5 +1,6 @@
 //! The filter against reference numbers and against plants that are not its model.
 
+use nalgebra::DMatrix;
 use plant_models::Cstr2;
 
 use super::*;
@@ -164,7 +165,7 @@ fn the_covariance_stays_symmetric_and_definite_over_a_hundred_thousand_steps() {
         let y = [Some(plant.x[0] + 1e-4 * noise.next()), there.then_some(plant.x[1] + 0.5 * noise.next())];
         assert!(ekf.step(&frame(cycle, &y), &u).valid(), "cycle {cycle}");
         if cycle % 500 == 0 {
-            let belief = ekf.memory.belief.unwrap();
+            let belief = ekf.checkpoint().belief.unwrap();
             let p = DMatrix::from_fn(4, 4, |i, j| belief.covariance(i, j));
             assert_eq!(p, p.transpose(), "cycle {cycle}");
             assert!(nalgebra::Cholesky::new(p.clone()).is_some(), "cycle {cycle}: {p}");
