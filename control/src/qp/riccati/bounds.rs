@@ -119,7 +119,8 @@ impl BoundLists {
         self.soft.start(z, floor_and_mu, warm);
     }
 
-    /// Takes the bounds out of sight: multipliers `lambda`, distances of one, or those at `z`. Returns the least distance.
+    /// Takes the bounds out of sight: multipliers `lambda`, distances of one, or those at `z`. Returns the least
+    /// distance in rooms.
     pub(super) fn relax(&mut self, lambda: f64, z: Option<&[f64]>) -> f64 {
         self.hard.relax(lambda, z).min(self.soft.relax(lambda, z))
     }
@@ -202,6 +203,11 @@ impl BoundLists {
     pub(super) fn push_hard_into(&self, gradient: &mut [f64]) {
         self.hard.push_into(gradient);
         self.pins.push_into(gradient);
+    }
+
+    /// The largest multiplier of a side.
+    pub(super) fn largest_multiplier(&self) -> f64 {
+        self.hard.multipliers().chain(self.soft.multipliers()).fold(0.0, |a: f64, (_, lambda)| a.max(lambda))
     }
 
     /// For a certificate: the hard multipliers times their bounds, `Σ ±λ b - Σ y b`.

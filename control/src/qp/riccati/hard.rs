@@ -145,7 +145,7 @@ impl Hard {
         }
     }
 
-    /// Sets every multiplier to `lambda`, and the distances to one or to those at `z`; the least of these.
+    /// Sets every multiplier to `lambda`, and the distances to one or to those at `z`; the least of these, in rooms.
     pub(super) fn relax(&mut self, lambda: f64, z: Option<&[f64]>) -> f64 {
         let mut least = f64::INFINITY;
         for side in 0..self.count {
@@ -154,7 +154,7 @@ impl Hard {
             let distance = |z: &[f64]| self.sign[lane][e] * (z[self.at[lane][e] as usize] - self.bound[lane][e]);
             let t = z.map_or(1.0, distance);
             self.t[lane][e] = t;
-            least = least.min(t);
+            least = least.min(t / self.range[side]);
         }
         least
     }
@@ -217,7 +217,9 @@ impl Hard {
                 Aim::Affine => std::array::from_fn(|e| lambda[e] * t[e]),
                 Aim::Centre(target, second) => {
                     let (dt, dlambda) = (&self.dt[lane], &self.dlambda[lane]);
-                    std::array::from_fn(|e| dt[e].mul_add(dlambda[e], lambda[e] * t[e]) - target * sign[e] * sign[e])
+                    std::array::from_fn(|e| {
+                        (second * dt[e]).mul_add(dlambda[e], lambda[e] * t[e]) - target * sign[e] * sign[e]
+                    })
                 }
             };
             self.rho[lane] = rho;

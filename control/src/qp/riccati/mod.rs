@@ -40,6 +40,8 @@ const WARM_ITERATIONS: u32 = 6;
 /// The share of the way to the nearest bound that a step may go.
 const TO_BOUNDARY: f64 = 0.995;
 
+/// Multipliers below this many tolerances are those of bounds that do not matter.
+const FREE: f64 = 100.0;
 /// A shorter step is none.
 const STEP_MIN: f64 = 1e-9;
 /// Both factors of a degenerate pair are the root of its product; they are not asked to be smaller than this.
@@ -86,7 +88,7 @@ pub struct RiccatiIpm {
     is_warm: bool,
     real: (usize, usize),
     last_sum: f64,
-    /// The last cold start found that no bound matters: the next solve tries that first.
+    /// No bound mattered in the last solve: the next one tries that first.
     was_free: bool,
 }
 
@@ -274,6 +276,8 @@ impl OcpSolver for RiccatiIpm {
         if self.is_warm && !self.was_free {
             self.start_warm(qp);
             status = self.iterate(WARM_ITERATIONS, &mut iterations, late);
+            self.was_free =
+                self.bounds.largest_multiplier() <= FREE * self.options.tolerance * self.residual.dual_scale;
         }
         if !matches!(status, SolveStatus::Solved | SolveStatus::TimeLimit) {
             iterations += 1;
@@ -333,7 +337,13 @@ impl RiccatiIpm {
         }
         self.bounds.export(&mut self.solution.lambda_lo, &mut self.solution.lambda_hi);
         if let Some(warm) = &mut self.warm {
-            warm.clone_from(&self.solution);
+            // Field by field: a derived `clone_from` allocates.
+            let OcpSolution { x, u, pi, lambda_lo, lambda_hi } = &self.solution;
+            warm.x.copy_from_slice(x);
+            warm.u.copy_from_slice(u);
+            warm.pi.copy_from_slice(pi);
+            warm.lambda_lo.copy_from_slice(lambda_lo);
+            warm.lambda_hi.copy_from_slice(lambda_hi);
         }
         self.is_warm = self.warm.is_some() && status == SolveStatus::Solved;
     }

@@ -100,7 +100,7 @@ impl SoftSides {
         for side in &mut self.sides {
             side.t = z.map_or(1.0, |z| side.place.sign * (z[side.place.at as usize] - side.place.bound));
             (side.lambda, side.s, side.nu) = (lambda, if z.is_some() { 0.0 } else { 1.0 }, side.price.linear - lambda);
-            least = least.min(side.t);
+            least = least.min(side.t / side.range);
         }
         least
     }

@@ -16,6 +16,8 @@ use crate::qp::{Initial, OcpQp};
 
 /// Cold: the least distance in rooms, and the product of each pair.
 const COLD: (f64, f64) = (0.05, 0.05);
+/// A larger violation, in rooms, changes the start no more.
+const VIOLATION_MAX: f64 = 10.0;
 /// Warm, likewise.
 const WARM: (f64, f64) = (0.01, 0.01);
 
@@ -28,20 +30,25 @@ impl RiccatiIpm {
         self.lq.rows(&mut self.z);
         self.bounds.start(&self.z, COLD, None);
         self.bounds.relax(0.0, None);
+        let mut least = f64::NEG_INFINITY;
         // Without any weight of the bounds the Hessian may be singular; with some it is not.
         if self.step_freely() || (self.bounds.relax(1.0, None) > 0.0 && self.step_freely()) {
             self.lq.costates(&self.dz, &mut self.dpi);
             self.z.iter_mut().zip(&self.dz).for_each(|(z, dz)| *z += dz);
             self.pi.iter_mut().zip(&self.dpi).for_each(|(pi, dpi)| *pi += dpi);
             self.bounds.settle_pins();
-            if self.bounds.relax(0.0, Some(&self.z)) >= 0.0 {
+            least = self.bounds.relax(0.0, Some(&self.z));
+            if least >= 0.0 {
                 self.refresh();
                 if self.is_solved() {
                     return true;
                 }
             }
         }
-        self.bounds.start_sides(&self.z, COLD, None);
+        // The further the free minimiser is out, the further from the bounds the iterations start.
+        let out = 1.0 + (-least).clamp(0.0, VIOLATION_MAX);
+        let cold = (COLD.0 * out, COLD.1 * out * out);
+        self.bounds.start_sides(&self.z, cold, None);
         false
     }
 
