@@ -2,7 +2,7 @@
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
 
 use super::hard::{Aim, Hard, Pins, Place, Reach};
-use super::lq::Layout;
+use super::layout::Layout;
 use super::soft::SoftSides;
 use crate::qp::{OcpDims, OcpQp, OcpSolution};
 

@@ -20,6 +20,7 @@ mod bounds;
 mod certificate;
 mod hard;
 pub(crate) mod kernel;
+pub(crate) mod layout;
 pub(crate) mod lq;
 mod pack;
 mod soft;
@@ -32,7 +33,8 @@ use signals::SolveStatus;
 use self::bounds::BoundLists;
 use self::hard::{Aim, Reach};
 use self::kernel::LANES;
-use self::lq::{Layout, Lq, lq};
+use self::layout::Layout;
+use self::lq::{Lq, lq};
 use super::{Ending, Initial, OcpDims, OcpQp, OcpSolution, OcpSolver};
 
 /// The most iterations that a warm start may take before the solve starts cold.

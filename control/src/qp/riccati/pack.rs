@@ -5,7 +5,7 @@
 //! columns of height NX.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
 
-use super::lq::Layout;
+use super::layout::Layout;
 use crate::qp::{Initial, OcpDims, OcpQp};
 
 /// The padded programme; bounds and `x0` are not in it.
