@@ -65,8 +65,8 @@ pub(super) trait ClosedLoop: Debug + Send {
     fn simulate(&mut self, x0: &[f64], w: &[f64]);
     /// The values of all bounded quantities at the simulated point, stage by stage.
     fn values(&self, values: &mut [f64]);
-    /// The image of a row.
-    fn image(&mut self, k: usize, bounded: Bounded, out: &mut [f64]);
+    /// The images of rows, one after the other in `out`; no more rows than were announced.
+    fn images(&mut self, rows: &[(usize, Bounded)], out: &mut [f64]);
     /// The length of the image's last block: what a row can be moved by at the last moment.
     fn grip(&mut self, k: usize, bounded: Bounded) -> f64;
     /// The costates at the simulated point, with multipliers `pushes` (upper less lower) of all bounds, stage by stage.
@@ -95,8 +95,12 @@ struct Feedback<S: Shape> {
     pb: Vec<f64>,
     pa: Vec<f64>,
     psi: Vec<f64>,
+    /// ψ of each row that is imaged.
+    psis: Vec<f64>,
     next: Vec<f64>,
     step: Vec<f64>,
+    /// Whether a multiplier was met on the way back.
+    pushed: bool,
 }
 
 /// The numbers of block `k`, each block having `len`.
@@ -105,7 +109,7 @@ fn block(k: usize, len: usize) -> Range<usize> {
 }
 
 impl<S: Shape> Feedback<S> {
-    fn new(dims: &OcpDims, shape: S) -> Self {
+    fn new(dims: &OcpDims, rows: usize, shape: S) -> Self {
         let (nx, nu, n) = (shape.nx(), shape.nu(), dims.horizon);
         let states = (n + 1) * nx;
         Self {
@@ -125,8 +129,10 @@ impl<S: Shape> Feedback<S> {
             pb: vec![0.0; nx * nu],
             pa: vec![0.0; nx * nx],
             psi: vec![0.0; nx],
+            psis: vec![0.0; rows.max(1) * nx],
             next: vec![0.0; nx],
             step: vec![0.0; nu],
+            pushed: false,
         }
     }
 
@@ -175,28 +181,105 @@ impl<S: Shape> Feedback<S> {
         true
     }
 
-    /// `ψ ← A'ψ - Y image` of stage `k`, with `image` written before; `E'ψ` is the image of the stage.
+    /// `image_k = E'ψ`, `ψ ← A'ψ - Y image_k` at stage `k`.
     #[inline(always)]
-    fn sweep(&mut self, from: usize, out: &mut [f64]) {
-        let (nx, nu, first) = (self.shape.nx(), self.shape.nu(), self.first());
-        for k in (0..from).rev() {
-            let image = &mut out[first + k * nu..first + (k + 1) * nu];
-            for (image, e) in image.iter_mut().zip(self.e[block(k, nx * nu)].chunks_exact(nx)) {
-                *image = kernel::dot(e, &self.psi);
-            }
-            if k == 0 && first == 0 {
-                return;
-            }
+    fn sweep(&mut self, k: usize, row: usize, image: &mut [f64]) {
+        let nx = self.shape.nx();
+        let psi = &mut self.psis[block(row, nx)];
+        for (image, e) in image.iter_mut().zip(self.e[block(k, nx * self.shape.nu())].chunks_exact(nx)) {
+            *image = kernel::dot(e, psi);
+        }
+        if k > 0 || self.data.initial == Initial::Free {
             self.next.fill(0.0);
+            kernel::add_product(nx, &self.data.at[block(k, nx * nx)], psi, &mut self.next);
+            subtract_product(nx, &self.y[block(k, nx * self.shape.nu())], image, &mut self.next);
+            psi.copy_from_slice(&self.next);
+        }
+    }
+
+    /// The last block of a row's image at its own stage, and ψ there.
+    fn enter(&mut self, k: usize, bounded: Bounded, (row, image): (usize, &mut [f64])) {
+        let (nx, nu) = (self.shape.nx(), self.shape.nu());
+        if self.start(k, bounded) {
+            self.psis[block(row, nx)].copy_from_slice(&self.psi);
+        } else if let Bounded::Input(i) = bounded {
+            self.unit_input(k, i);
+            image.copy_from_slice(&self.step);
+            let psi = &mut self.psis[block(row, nx)];
+            psi.fill(0.0);
+            subtract_product(nx, &self.y[block(k, nx * nu)], image, psi);
+        }
+    }
+
+    /// `π = P x + p + ψ`, where ψ is what the multipliers push, swept backwards along the closed loop: ψ of the next stage
+    /// is in `psi`, and is replaced by this one's.
+    #[inline(always)]
+    fn costate(&mut self, k: usize, pushes: &[f64]) {
+        let (nx, nu, real) = (self.shape.nx(), self.shape.nu(), self.data.nu_real);
+        self.next.fill(0.0);
+        self.pushed |= pushes.iter().any(|push| *push != 0.0);
+        if k < self.data.horizon && self.pushed {
+            self.step.fill(0.0);
+            self.step[..real].copy_from_slice(&pushes[..real]);
+            kernel::solve_lower(nu, &self.l[block(k, nu * nu)], &mut self.step);
+            for (step, e) in self.step.iter_mut().zip(self.e[block(k, nx * nu)].chunks_exact(nx)) {
+                *step += kernel::dot(e, &self.psi);
+            }
             kernel::add_product(nx, &self.data.at[block(k, nx * nx)], &self.psi, &mut self.next);
-            subtract_product(nx, &self.y[block(k, nx * nu)], image, &mut self.next);
-            std::mem::swap(&mut self.psi, &mut self.next);
+            subtract_product(nx, &self.y[block(k, nx * nu)], &self.step, &mut self.next);
         }
-        if first > 0 {
-            let real = self.data.nx_real;
-            out[..real].copy_from_slice(&self.psi[..real]);
-            kernel::solve_lower(real, &self.l_0, &mut out[..real]);
+        if self.pushed {
+            self.data.push_states(k, (&self.boxed, &pushes[real..]), &mut self.next);
         }
+        std::mem::swap(&mut self.psi, &mut self.next);
+        if k == 0 && self.data.initial == Initial::Fixed {
+            return;
+        }
+        let pi = &mut self.pi[block(k, nx)];
+        for ((pi, p), psi) in pi.iter_mut().zip(&self.p[block(k, nx)]).zip(&self.psi) {
+            *pi = p + psi;
+        }
+        kernel::add_product(nx, &self.p_mat[block(k, nx * nx)], &self.x[block(k, nx)], pi);
+    }
+
+    /// Errors of the dynamics and of the Lagrangian's gradient at stage `k`, by the programme's own matrices and against
+    /// the size of their terms.
+    #[inline(always)]
+    fn check_stage(&mut self, k: usize, pushes: &[f64]) -> (f64, f64) {
+        let (nx, nu, data) = (self.shape.nx(), self.shape.nu(), &self.data);
+        let (x, pi, stated) = (&self.x[block(k, nx)], &self.pi[block(k, nx)], k > 0 || data.initial == Initial::Free);
+        let scratch = &mut self.next;
+        scratch.copy_from_slice(&data.q[block(k, nx)]);
+        kernel::add_product(nx, &data.q_mat[block(k, nx * nx)], x, scratch);
+        data.push_states(k, (&self.boxed, &pushes[data.nu_real..]), scratch);
+        let (mut dynamics, mut gradient) = (0.0_f64, 0.0_f64);
+        let mut size = 1.0 + largest(pi).max(largest(scratch));
+        if k < data.horizon {
+            let (u, pi_next) = (&self.u[block(k, nu)], &self.pi[block(k + 1, nx)]);
+            size = size.max(largest(pi_next));
+            for i in 0..data.nu_real {
+                let ru: f64 = data.r_mat[block(k * nu + i, nu)].iter().zip(u).map(|(r, u)| r * u).sum();
+                let sx = kernel::dot(&data.st[block(k * nu + i, nx)], x);
+                let bp = kernel::dot(&data.b[block(k * nu + i, nx)], pi_next);
+                let scale = size + ru.abs() + bp.abs() + pushes[i].abs();
+                gradient = gradient.max((ru + sx + data.r[k * nu + i] + bp + pushes[i]).abs() / scale);
+            }
+            kernel::add_product(nx, &data.st[block(k, nx * nu)], u, scratch);
+            kernel::add_product(nx, &data.at[block(k, nx * nx)], pi_next, scratch);
+            let next = &self.x[block(k + 1, nx)];
+            let stepped = &mut self.pb[..nx];
+            stepped.copy_from_slice(&data.c[block(k, nx)]);
+            kernel::add_product(nx, &data.a[block(k, nx * nx)], x, stepped);
+            kernel::add_product(nx, &data.b[block(k, nx * nu)], u, stepped);
+            stepped.iter_mut().zip(next).for_each(|(stepped, next)| *stepped -= next);
+            dynamics = largest(stepped) / (1.0 + largest(next));
+        }
+        if stated {
+            let costate = if k > 0 { 1.0 } else { 0.0 };
+            scratch.iter_mut().zip(pi).for_each(|(g, pi)| *g -= costate * pi);
+            gradient = gradient.max(largest(scratch) / size);
+        }
+        (dynamics, gradient)
     }
 
     /// Sets `ψ` to the row that bounds a state, and tells whether it is one.
@@ -317,16 +400,28 @@ impl<S: Shape> ClosedLoop for Feedback<S> {
         }
     }
 
-    fn image(&mut self, k: usize, bounded: Bounded, out: &mut [f64]) {
-        let (nx, nu, first) = (self.shape.nx(), self.shape.nu(), self.first());
+    fn images(&mut self, rows: &[(usize, Bounded)], out: &mut [f64]) {
+        let (nu, first, real) = (self.shape.nu(), self.first(), self.data.nx_real);
         out.fill(0.0);
-        if !self.start(k, bounded) {
-            let Bounded::Input(i) = bounded else { return };
-            self.unit_input(k, i);
-            out[first + k * nu..first + (k + 1) * nu].copy_from_slice(&self.step);
-            subtract_product(nx, &self.y[block(k, nx * nu)], &self.step, &mut self.psi);
+        let width = out.len() / rows.len().max(1);
+        let last = rows.iter().fold(0, |last, (k, _)| last.max(*k));
+        // Stage by stage with all rows: their sweeps do not wait for one another.
+        for k in (0..=last).rev() {
+            for (row, ((from, bounded), image)) in rows.iter().zip(out.chunks_exact_mut(width)).enumerate() {
+                let image = image.get_mut(first + k * nu..first + (k + 1) * nu).unwrap_or_default();
+                if *from > k {
+                    self.sweep(k, row, image);
+                } else if *from == k {
+                    self.enter(k, *bounded, (row, image));
+                }
+            }
         }
-        self.sweep(k, out);
+        if first > 0 {
+            for (row, image) in out.chunks_exact_mut(width).enumerate() {
+                image[..real].copy_from_slice(&self.psis[row * self.shape.nx()..][..real]);
+                kernel::solve_lower(real, &self.l_0, &mut image[..real]);
+            }
+        }
     }
 
     fn grip(&mut self, k: usize, bounded: Bounded) -> f64 {
@@ -346,49 +441,21 @@ impl<S: Shape> ClosedLoop for Feedback<S> {
     }
 
     fn costates(&mut self, pushes: &[f64]) -> Mismatch {
-        let (nx, nu, n) = (self.shape.nx(), self.shape.nu(), self.data.horizon);
-        let (nc, real) = (pushes.len() / (n + 1), self.data.nu_real);
-        let data = &self.data;
-        let (mut gradient, mut gradient_scale, mut dynamics) = (0.0_f64, f64::MIN_POSITIVE, 0.0_f64);
-        for k in (0..=n).rev() {
-            let (pi, pi_next) = self.pi[k * nx..].split_at_mut(nx);
-            let (x, push) = (&self.x[block(k, nx)], &pushes[block(k, nc)]);
-            pi.copy_from_slice(&data.q[block(k, nx)]);
-            kernel::add_product(nx, &data.q_mat[block(k, nx * nx)], x, pi);
-            for (i, push) in push[real..].iter().enumerate().filter(|(_, push)| **push != 0.0) {
-                match self.boxed.get(i) {
-                    Some(state) => pi[*state] += push,
-                    None => {
-                        let g = &data.g[k * nx * data.rows..][block(i - self.boxed.len(), nx)];
-                        pi.iter_mut().zip(g).for_each(|(pi, g)| *pi = g.mul_add(*push, *pi));
-                    }
-                }
-            }
-            if k < n {
-                let (u, pi_next) = (&self.u[block(k, nu)], &pi_next[..nx]);
-                kernel::add_product(nx, &data.st[block(k, nx * nu)], u, pi);
-                kernel::add_product(nx, &data.at[block(k, nx * nx)], pi_next, pi);
-                self.next.copy_from_slice(&data.c[block(k, nx)]);
-                kernel::add_product(nx, &data.a[block(k, nx * nx)], x, &mut self.next);
-                kernel::add_product(nx, &data.b[block(k, nx * nu)], u, &mut self.next);
-                let x_next = &self.x[block(k + 1, nx)];
-                for (stepped, x) in self.next.iter_mut().zip(x_next) {
-                    *stepped -= x;
-                }
-                dynamics = dynamics.max(largest(&self.next) / (1.0 + largest(x_next)));
-                for i in 0..real {
-                    let ru: f64 = data.r_mat[block(k * nu + i, nu)].iter().zip(u).map(|(r, u)| r * u).sum();
-                    let sx = kernel::dot(&data.st[block(k * nu + i, nx)], x);
-                    let bp = kernel::dot(&data.b[block(k * nu + i, nx)], pi_next);
-                    gradient = gradient.max((ru + sx + data.r[k * nu + i] + bp + push[i]).abs());
-                    gradient_scale = gradient_scale.max(ru.abs()).max(bp.abs()).max(push[i].abs());
-                }
-            }
+        let (nx, nc) = (self.shape.nx(), pushes.len() / (self.data.horizon + 1));
+        let mut mismatch = Mismatch { dynamics: 0.0, gradient: 0.0 };
+        self.psi.fill(0.0);
+        self.pushed = false;
+        for k in (0..=self.data.horizon).rev() {
+            self.costate(k, &pushes[block(k, nc)]);
+            let (dynamics, gradient) = self.check_stage(k, &pushes[block(k, nc)]);
+            mismatch.dynamics = mismatch.dynamics.max(dynamics);
+            mismatch.gradient = mismatch.gradient.max(gradient);
         }
         if !self.fixed() {
-            gradient = gradient.max(largest(&self.pi[..nx]));
+            let size = 1.0 + largest(&self.p[..nx]);
+            mismatch.gradient = mismatch.gradient.max(largest(&self.pi[..nx]) / size);
         }
-        Mismatch { dynamics, gradient: gradient / gradient_scale.max(1.0) }
+        mismatch
     }
 
     fn stage(&self, k: usize) -> (&[f64], &[f64], &[f64]) {
@@ -399,12 +466,12 @@ impl<S: Shape> ClosedLoop for Feedback<S> {
     }
 }
 
-/// The compiled sizes that hold `dims`, or sizes that the compiler does not know.
-pub(super) fn closed_loop(dims: &OcpDims) -> Box<dyn ClosedLoop> {
+/// For as many `rows` imaged at once: the compiled sizes that hold `dims`, or sizes that the compiler does not know.
+pub(super) fn closed_loop(dims: &OcpDims, rows: usize) -> Box<dyn ClosedLoop> {
     macro_rules! table {
         ($($nx:literal: $($nu:literal)*;)*) => {$($(
             if dims.nx <= $nx && dims.nu <= $nu {
-                return Box::new(Feedback::new(dims, Fixed::<$nx, $nu>));
+                return Box::new(Feedback::new(dims, rows, Fixed::<$nx, $nu>));
             }
         )*)*};
     }
@@ -417,5 +484,5 @@ pub(super) fn closed_loop(dims: &OcpDims) -> Box<dyn ClosedLoop> {
         24: 2 5 8;
     }
     let nx = dims.nx.next_multiple_of(LANES);
-    Box::new(Feedback::new(dims, Dynamic { nx, nu: dims.nu.max(1) }))
+    Box::new(Feedback::new(dims, rows, Dynamic { nx, nu: dims.nu.max(1) }))
 }

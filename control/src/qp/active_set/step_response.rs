@@ -70,7 +70,11 @@ impl StepResponseRows {
             return Err(QpError::Shape { what: "the step responses", got: coefficients.len(), expected });
         }
         if moves > horizon {
-            return Err(QpError::Shape { what: "the moves, against the samples predicted,", got: moves, expected: horizon });
+            return Err(QpError::Shape {
+                what: "the moves, against the samples predicted,",
+                got: moves,
+                expected: horizon,
+            });
         }
         let stride = moves + horizon.next_multiple_of(TILE);
         let mut padded = vec![0.0; outputs * inputs * stride];
@@ -100,7 +104,9 @@ impl StepResponseRows {
             let window = &self.pair(i, j)[from..from + count + TILE];
             // The window of move m starts `count - m` in: the later the move, the earlier the response.
             for (m, window) in window[1..].windows(TILE).rev().enumerate() {
-                let (Some(window), Some(move_)) = (window.first_chunk::<TILE>(), moves.get(m * inputs + j)) else { break };
+                let (Some(window), Some(move_)) = (window.first_chunk::<TILE>(), moves.get(m * inputs + j)) else {
+                    break;
+                };
                 for lane in 0..TILE {
                     sums[lane] = window[lane].mul_add(*move_, sums[lane]);
                 }

@@ -154,6 +154,7 @@ pub(super) enum Settled {
 #[derive(Debug)]
 pub(super) struct Working {
     width: usize,
+    capacity: usize,
     entries: Vec<Entry>,
     /// One image per slot, each padded to `width`.
     images: Vec<f64>,
@@ -177,6 +178,7 @@ impl Working {
         let width = padded(width);
         Self {
             width,
+            capacity,
             entries: Vec::with_capacity(capacity),
             images: vec![0.0; (capacity + 1) * width],
             unused: (0..=capacity).rev().collect(),
@@ -233,14 +235,20 @@ impl Working {
         entry.lambda >= entry.duty.least()
     }
 
-    /// Forms images and factor anew: `image` writes the signed image of a row into zeros. Entries that depend on others
-    /// leave.
-    pub(super) fn renew(&mut self, mut image: impl FnMut(&Entry, &mut [f64])) {
-        for entry in &mut self.entries {
-            let slot = &mut self.images[entry.slot * self.width..(entry.slot + 1) * self.width];
-            slot.fill(0.0);
-            image(entry, slot);
-            let length = normalise(slot);
+    /// Forms images and factor anew: `write` is given one image after the other, in the order of the entries, to write as
+    /// for upper sides. Entries that depend on others leave.
+    pub(super) fn renew(&mut self, write: impl FnOnce(&mut [f64])) {
+        let count = self.entries.len();
+        write(&mut self.images[..count * self.width]);
+        self.unused.clear();
+        self.unused.extend((count..=self.capacity).rev());
+        for (slot, (entry, image)) in self.entries.iter_mut().zip(self.images.chunks_exact_mut(self.width)).enumerate()
+        {
+            entry.slot = slot;
+            if !entry.upper {
+                image.iter_mut().for_each(|m| *m = -*m);
+            }
+            let length = normalise(image);
             let ratio = length / entry.length;
             entry.duty = entry.duty.divided(ratio);
             (entry.lambda, entry.length) = (entry.lambda * ratio, length);
@@ -352,8 +360,7 @@ impl Working {
     /// Moves the multipliers along the ray in `star` (and 1 for the candidate) until one meets the end of its range.
     fn ride(&mut self, candidate: &mut Entry) -> Ride {
         let size = self.entries.len();
-        let slope =
-            candidate.target() + self.entries.iter().zip(&self.star).map(|(e, z)| e.target() * z).sum::<f64>();
+        let slope = candidate.target() + self.entries.iter().zip(&self.star).map(|(e, z)| e.target() * z).sum::<f64>();
         let sense = if slope > 0.0 { -1.0 } else { 1.0 };
         let scale = self.star[..size].iter().fold(1.0, |scale: f64, z| scale.max(z.abs()));
         let (least, most) = (candidate.duty.least(), candidate.duty.most());
