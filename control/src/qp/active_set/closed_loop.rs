@@ -30,7 +30,6 @@
 use std::fmt::Debug;
 use std::ops::Range;
 
-use super::lanes::largest;
 use super::packed::Packed;
 use crate::qp::riccati::kernel::{self, Dynamic, Fixed, LANES, Shape, Terms};
 use crate::qp::{Initial, OcpDims, OcpQp};
@@ -76,35 +75,35 @@ pub(super) trait ClosedLoop: Debug + Send {
 }
 
 #[derive(Debug)]
-struct Feedback<S: Shape> {
-    shape: S,
-    data: Packed,
-    boxed: Vec<usize>,
+pub(super) struct Feedback<S: Shape> {
+    pub(super) shape: S,
+    pub(super) data: Packed,
+    pub(super) boxed: Vec<usize>,
     /// P, p and P c of each stage, L, Y, E and w₀.
-    p_mat: Vec<f64>,
-    p: Vec<f64>,
-    l: Vec<f64>,
-    y: Vec<f64>,
-    e: Vec<f64>,
-    w: Vec<f64>,
+    pub(super) p_mat: Vec<f64>,
+    pub(super) p: Vec<f64>,
+    pub(super) l: Vec<f64>,
+    pub(super) y: Vec<f64>,
+    pub(super) e: Vec<f64>,
+    pub(super) w: Vec<f64>,
     /// The factor of P_0 without its padding.
-    l_0: Vec<f64>,
-    x: Vec<f64>,
-    u: Vec<f64>,
-    pi: Vec<f64>,
-    pb: Vec<f64>,
-    pa: Vec<f64>,
-    psi: Vec<f64>,
+    pub(super) l_0: Vec<f64>,
+    pub(super) x: Vec<f64>,
+    pub(super) u: Vec<f64>,
+    pub(super) pi: Vec<f64>,
+    pub(super) pb: Vec<f64>,
+    pub(super) pa: Vec<f64>,
+    pub(super) psi: Vec<f64>,
     /// ψ of each row that is imaged.
-    psis: Vec<f64>,
-    next: Vec<f64>,
-    step: Vec<f64>,
+    pub(super) psis: Vec<f64>,
+    pub(super) next: Vec<f64>,
+    pub(super) step: Vec<f64>,
     /// Whether a multiplier was met on the way back.
-    pushed: bool,
+    pub(super) pushed: bool,
 }
 
 /// The numbers of block `k`, each block having `len`.
-fn block(k: usize, len: usize) -> Range<usize> {
+pub(super) fn block(k: usize, len: usize) -> Range<usize> {
     k * len..(k + 1) * len
 }
 
@@ -136,7 +135,7 @@ impl<S: Shape> Feedback<S> {
         }
     }
 
-    fn fixed(&self) -> bool {
+    pub(super) fn fixed(&self) -> bool {
         self.data.initial == Initial::Fixed
     }
 
@@ -211,77 +210,6 @@ impl<S: Shape> Feedback<S> {
         }
     }
 
-    /// `π = P x + p + ψ`, where ψ is what the multipliers push, swept backwards along the closed loop: ψ of the next stage
-    /// is in `psi`, and is replaced by this one's.
-    #[inline(always)]
-    fn costate(&mut self, k: usize, pushes: &[f64]) {
-        let (nx, nu, real) = (self.shape.nx(), self.shape.nu(), self.data.nu_real);
-        self.next.fill(0.0);
-        self.pushed |= pushes.iter().any(|push| *push != 0.0);
-        if k < self.data.horizon && self.pushed {
-            self.step.fill(0.0);
-            self.step[..real].copy_from_slice(&pushes[..real]);
-            kernel::solve_lower(nu, &self.l[block(k, nu * nu)], &mut self.step);
-            for (step, e) in self.step.iter_mut().zip(self.e[block(k, nx * nu)].chunks_exact(nx)) {
-                *step += kernel::dot(e, &self.psi);
-            }
-            kernel::add_product(nx, &self.data.at[block(k, nx * nx)], &self.psi, &mut self.next);
-            subtract_product(nx, &self.y[block(k, nx * nu)], &self.step, &mut self.next);
-        }
-        if self.pushed {
-            self.data.push_states(k, (&self.boxed, &pushes[real..]), &mut self.next);
-        }
-        std::mem::swap(&mut self.psi, &mut self.next);
-        if k == 0 && self.data.initial == Initial::Fixed {
-            return;
-        }
-        let pi = &mut self.pi[block(k, nx)];
-        for ((pi, p), psi) in pi.iter_mut().zip(&self.p[block(k, nx)]).zip(&self.psi) {
-            *pi = p + psi;
-        }
-        kernel::add_product(nx, &self.p_mat[block(k, nx * nx)], &self.x[block(k, nx)], pi);
-    }
-
-    /// Errors of the dynamics and of the Lagrangian's gradient at stage `k`, by the programme's own matrices and against
-    /// the size of their terms.
-    #[inline(always)]
-    fn check_stage(&mut self, k: usize, pushes: &[f64]) -> (f64, f64) {
-        let (nx, nu, data) = (self.shape.nx(), self.shape.nu(), &self.data);
-        let (x, pi, stated) = (&self.x[block(k, nx)], &self.pi[block(k, nx)], k > 0 || data.initial == Initial::Free);
-        let scratch = &mut self.next;
-        scratch.copy_from_slice(&data.q[block(k, nx)]);
-        kernel::add_product(nx, &data.q_mat[block(k, nx * nx)], x, scratch);
-        data.push_states(k, (&self.boxed, &pushes[data.nu_real..]), scratch);
-        let (mut dynamics, mut gradient) = (0.0_f64, 0.0_f64);
-        let mut size = 1.0 + largest(pi).max(largest(scratch));
-        if k < data.horizon {
-            let (u, pi_next) = (&self.u[block(k, nu)], &self.pi[block(k + 1, nx)]);
-            size = size.max(largest(pi_next));
-            for i in 0..data.nu_real {
-                let ru: f64 = data.r_mat[block(k * nu + i, nu)].iter().zip(u).map(|(r, u)| r * u).sum();
-                let sx = kernel::dot(&data.st[block(k * nu + i, nx)], x);
-                let bp = kernel::dot(&data.b[block(k * nu + i, nx)], pi_next);
-                let scale = size + ru.abs() + bp.abs() + pushes[i].abs();
-                gradient = gradient.max((ru + sx + data.r[k * nu + i] + bp + pushes[i]).abs() / scale);
-            }
-            kernel::add_product(nx, &data.st[block(k, nx * nu)], u, scratch);
-            kernel::add_product(nx, &data.at[block(k, nx * nx)], pi_next, scratch);
-            let next = &self.x[block(k + 1, nx)];
-            let stepped = &mut self.pb[..nx];
-            stepped.copy_from_slice(&data.c[block(k, nx)]);
-            kernel::add_product(nx, &data.a[block(k, nx * nx)], x, stepped);
-            kernel::add_product(nx, &data.b[block(k, nx * nu)], u, stepped);
-            stepped.iter_mut().zip(next).for_each(|(stepped, next)| *stepped -= next);
-            dynamics = largest(stepped) / (1.0 + largest(next));
-        }
-        if stated {
-            let costate = if k > 0 { 1.0 } else { 0.0 };
-            scratch.iter_mut().zip(pi).for_each(|(g, pi)| *g -= costate * pi);
-            gradient = gradient.max(largest(scratch) / size);
-        }
-        (dynamics, gradient)
-    }
-
     /// Sets `ψ` to the row that bounds a state, and tells whether it is one.
     fn start(&mut self, k: usize, bounded: Bounded) -> bool {
         let (nx, rows) = (self.shape.nx(), self.data.rows);
@@ -305,7 +233,7 @@ impl<S: Shape> Feedback<S> {
 
 /// `y -= X v`; X is NX × K.
 #[inline(always)]
-fn subtract_product(nx: usize, x: &[f64], v: &[f64], y: &mut [f64]) {
+pub(super) fn subtract_product(nx: usize, x: &[f64], v: &[f64], y: &mut [f64]) {
     for (x, v) in x.chunks_exact(nx).zip(v) {
         for (y, x) in y.iter_mut().zip(x) {
             *y = x.mul_add(-v, *y);
@@ -403,7 +331,10 @@ impl<S: Shape> ClosedLoop for Feedback<S> {
     fn images(&mut self, rows: &[(usize, Bounded)], out: &mut [f64]) {
         let (nu, first, real) = (self.shape.nu(), self.first(), self.data.nx_real);
         out.fill(0.0);
-        let width = out.len() / rows.len().max(1);
+        if rows.is_empty() {
+            return;
+        }
+        let width = out.len() / rows.len();
         let last = rows.iter().fold(0, |last, (k, _)| last.max(*k));
         // Stage by stage with all rows: their sweeps do not wait for one another.
         for k in (0..=last).rev() {
@@ -441,21 +372,7 @@ impl<S: Shape> ClosedLoop for Feedback<S> {
     }
 
     fn costates(&mut self, pushes: &[f64]) -> Mismatch {
-        let (nx, nc) = (self.shape.nx(), pushes.len() / (self.data.horizon + 1));
-        let mut mismatch = Mismatch { dynamics: 0.0, gradient: 0.0 };
-        self.psi.fill(0.0);
-        self.pushed = false;
-        for k in (0..=self.data.horizon).rev() {
-            self.costate(k, &pushes[block(k, nc)]);
-            let (dynamics, gradient) = self.check_stage(k, &pushes[block(k, nc)]);
-            mismatch.dynamics = mismatch.dynamics.max(dynamics);
-            mismatch.gradient = mismatch.gradient.max(gradient);
-        }
-        if !self.fixed() {
-            let size = 1.0 + largest(&self.p[..nx]);
-            mismatch.gradient = mismatch.gradient.max(largest(&self.pi[..nx]) / size);
-        }
-        mismatch
+        self.check(pushes)
     }
 
     fn stage(&self, k: usize) -> (&[f64], &[f64], &[f64]) {

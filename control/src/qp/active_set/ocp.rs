@@ -18,8 +18,9 @@ use signals::SolveStatus;
 
 use super::ascent::{Ascent, climb};
 use super::closed_loop::{Bounded, ClosedLoop, closed_loop};
+use super::entry::{Duty, Entry};
 use super::lanes::padded;
-use super::working::{Duty, Entry, Settled, Working, normalise};
+use super::working::{Settled, Working, normalise};
 use crate::qp::{Ending, Initial, OcpDims, OcpQp, OcpSolution, OcpSolver};
 
 /// A bound is met within this, times one plus the size of what it bounds.
