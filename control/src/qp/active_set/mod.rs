@@ -26,8 +26,12 @@
 //! Arnström, Bemporad and Axehill, *A dual active-set solver for embedded quadratic programming using recursive LDL'
 //! updates* (2022).
 
+mod ascent;
+mod cholesky;
 mod closed_loop;
+mod costates;
 mod dense;
+mod entry;
 mod factor;
 mod lanes;
 mod ocp;
