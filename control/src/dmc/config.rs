@@ -38,7 +38,7 @@ pub struct CvTuning {
     pub limit_rank: u8,
     /// Rank of the set-point in the targets.
     pub setpoint_rank: u8,
-    /// Economic cost of the steady state, per span; negative for a product.
+    /// Economic cost of the steady state, per span; negative for a product. Of an integrating CV it is not read.
     pub cost: f64,
 }
 

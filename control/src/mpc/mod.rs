@@ -35,7 +35,7 @@
 mod config;
 mod interior_point;
 mod qp;
-mod reach;
+pub(crate) mod reach;
 mod trajectory;
 
 #[cfg(test)]
