@@ -16,7 +16,8 @@
 
 use nalgebra::DMatrix;
 
-use super::{DmcConfig, DmcError, Prediction, StepResponseModel};
+use super::prediction::Prediction;
+use super::{DmcConfig, DmcError, StepResponseModel};
 use crate::mpc::reach::{InputLimits, Reach};
 use crate::qp::Ending;
 use crate::qp::active_set::{DualActiveSet, Rows, StepResponseRows, StepResponseShape};
@@ -220,7 +221,11 @@ impl Programme {
 }
 
 /// `2 (Φ'QΦ + R + C'WC)` and, for the slacks, `2 ρ2`.
-pub(super) fn hessian(shape: StepResponseShape, responses: &[f64], (config, cv_on): (&DmcConfig, &[bool])) -> DMatrix<f64> {
+pub(super) fn hessian(
+    shape: StepResponseShape,
+    responses: &[f64],
+    (config, cv_on): (&DmcConfig, &[bool]),
+) -> DMatrix<f64> {
     let StepResponseShape { outputs, inputs, horizon, moves, .. } = shape;
     let unknowns = inputs * moves + outputs;
     let mut hessian = DMatrix::zeros(unknowns, unknowns);

@@ -36,7 +36,8 @@
 use nalgebra::{DMatrix, DVector};
 use signals::SolveStatus;
 
-use super::{CvTuning, DmcConfig, DmcError, DmcInput, GivenUp, Prediction, StepResponseModel, SteadyState, Wish};
+use super::prediction::Prediction;
+use super::{CvTuning, DmcConfig, DmcError, DmcInput, GivenUp, SteadyState, StepResponseModel, Wish};
 use crate::qp::active_set::{DenseRows, DualActiveSet};
 
 /// ε: price of a squared step of one span.

@@ -67,12 +67,7 @@ impl Table {
         for (line, text) in lines {
             let cells = delimiter.cells(text);
             if cells.len() != names.len() {
-                return Err(IdentificationError::Width {
-                    source_name,
-                    line,
-                    cells: cells.len(),
-                    columns: names.len(),
-                });
+                return Err(IdentificationError::Width { source_name, line, cells: cells.len(), columns: names.len() });
             }
             for (cell, column) in cells.iter().zip(&names) {
                 let value = cell.parse().ok().filter(|value: &f64| value.is_finite());

@@ -43,7 +43,9 @@ fn shell_problem(model: StepResponseModel, golden: &str) -> Problem {
 
 /// The Shell problem with its first three MVs.
 fn shell_7x3() -> StepResponseModel {
-    let rows = include_str!("shell.csv").lines().filter(|row| !row.contains("intermediate_duty,") && !row.contains("upper_duty,"));
+    let rows = include_str!("shell.csv")
+        .lines()
+        .filter(|row| !row.contains("intermediate_duty,") && !row.contains("upper_duty,"));
     StepResponseModel::from_table("shell.csv", &rows.collect::<Vec<_>>().join("\n")).unwrap()
 }
 

@@ -6,6 +6,8 @@ mod services;
 mod table;
 mod targets;
 
+use signals::{SolveStatus, Stamp};
+
 use super::*;
 
 /// Everything that an input borrows, for tests to change one thing.

@@ -56,7 +56,10 @@ fn judge(name: &str, model: &StateSpace, fresh: &DataSet, bounds: (&[f64], &[f64
         let fit = score(model, fresh, horizon).fit_pct;
         println!("{name}: {horizon:?} {fit:.2?} %");
         assert_eq!(fit.len(), bounds.len());
-        assert!(fit.iter().zip(bounds).all(|(fit, bound)| fit >= bound), "{name} {horizon:?}: {fit:?} below {bounds:?}");
+        assert!(
+            fit.iter().zip(bounds).all(|(fit, bound)| fit >= bound),
+            "{name} {horizon:?}: {fit:?} below {bounds:?}"
+        );
     }
 }
 
@@ -76,7 +79,9 @@ fn the_stirred_tank_is_foretold() {
     judge("cstr CVA 5", &five, &fresh, (&[83.2, 91.9], &[86.9, 92.8]));
     let six = subspace_model(&train, 6, (Weighting::Moesp, 10));
     judge("cstr MOESP 6", &six, &fresh, (&[83.1, 91.6], &[85.0, 91.8]));
-    for (output, n, simulation, ahead) in [(0, 2, 81.1, 80.0), (0, 8, 82.9, 73.5), (1, 2, 91.0, 91.5), (1, 8, 91.8, 92.3)] {
+    for (output, n, simulation, ahead) in
+        [(0, 2, 81.1, 80.0), (0, 8, 82.9, 73.5), (1, 2, 91.0, 91.5), (1, 8, 91.8, 92.3)]
+    {
         let name = format!("cstr ARX {n} of output {output}");
         judge(&name, &arx_model(&train, output, n), &only(&fresh, output), (&[simulation], &[ahead]));
     }

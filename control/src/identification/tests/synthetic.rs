@@ -149,7 +149,8 @@ fn an_unstable_estimate_is_made_stable_and_told() {
         period: 1.0,
     };
     let data = experiment(&walk, 120, 0.0);
-    let wish = SubspaceOrders { order: Order::Fixed(1), block_rows: 4, weighting: Weighting::N4sid, feedthrough: false };
+    let wish =
+        SubspaceOrders { order: Order::Fixed(1), block_rows: 4, weighting: Weighting::N4sid, feedthrough: false };
     let found = subspace::fit(&data, &wish).unwrap();
     assert!(found.stabilised && found.model.spectral_radius() < 1.0, "{}", found.model.spectral_radius());
 }

@@ -13,10 +13,7 @@ fn commas_semicolons_and_blanks_part_the_cells() {
 #[test]
 fn a_fault_is_told_with_its_place_and_what_was_expected() {
     let told = |text: &str| Table::parse("steps.csv", text).unwrap_err().to_string();
-    assert_eq!(
-        told("t,q\n1,2\n\n# pause\n2,bad\n"),
-        "steps.csv, line 5, column `q`: `bad`, expected a finite number"
-    );
+    assert_eq!(told("t,q\n1,2\n\n# pause\n2,bad\n"), "steps.csv, line 5, column `q`: `bad`, expected a finite number");
     assert_eq!(told("t,q\n1,NaN\n"), "steps.csv, line 2, column `q`: `NaN`, expected a finite number");
     assert_eq!(told("t,q\n1,\n"), "steps.csv, line 2, column `q`: ``, expected a finite number");
     assert_eq!(told("t,q\n1,2,3\n"), "steps.csv, line 2: 3 cells, expected 2");
