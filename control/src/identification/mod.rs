@@ -20,6 +20,7 @@
 
 mod arx;
 mod data;
+mod gain;
 mod linear;
 mod score;
 mod state_space;

@@ -11,7 +11,7 @@
 //! CVA: of W⁻¹ (O_i / U_f), W W' = (Y_f / U_f)(Y_f / U_f)'
 //! C = first block of Γ,  A = Γ[..i-1]⁺ Γ[1..]       made stable, if asked, by a block of zeros below Γ
 //! B, D, x_0: least squares of the simulation error, which is linear in them
-//! K: Riccati equation of the residuals of [X_{i+1}; Y_i] on [X_i; U_f]
+//! K: Riccati equation of the residuals of [X_{i+1}; Y_i] on [X_i; U_f], polished if asked (`gain`)
 //! ```
 //!
 //! Sources: Van Overschee and De Moor, *Subspace Identification for Linear Systems*, 1996, ch. 4 (robust combined
@@ -21,7 +21,7 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::{DataSet, IdentificationError, StateSpace, linear};
+use super::{DataSet, IdentificationError, StateSpace, gain, linear};
 
 /// Iterations of the Riccati equation at most, and the relative change that ends it.
 const RICCATI_ITERATIONS: usize = 10_000;
@@ -49,6 +49,18 @@ pub struct SubspaceOrders {
     pub weighting: Weighting,
     /// Whether u(t) acts on y(t).
     pub feedthrough: bool,
+    /// Where the Kalman gain comes from.
+    pub gain: Gain,
+}
+
+/// Where the Kalman gain comes from. On data of a linear system it makes no difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gain {
+    /// The Riccati equation of the residuals' covariances.
+    Covariance,
+    /// The same, then searched on for the least one-step prediction error. Where the model fits badly this foretells the
+    /// next sample much better, and later ones often worse.
+    PredictionError,
 }
 
 /// How the number of states is chosen.
@@ -154,7 +166,10 @@ pub fn fit(data: &DataSet, orders: &SubspaceOrders) -> Result<Subspace, Identifi
     let (a, c, stabilised) = dynamics(&gamma, hankel.ny);
     let (b, d) = inputs(data, &a, &c, orders.feedthrough)?;
     let k = kalman(&hankel, &oblique, &gamma, (&a, &c));
-    let model = StateSpace { a, b, c, d, k, period: data.period };
+    let mut model = StateSpace { a, b, c, d, k, period: data.period };
+    if orders.gain == Gain::PredictionError {
+        gain::polish(&mut model, data);
+    }
     Ok(Subspace { model, singular_values, stabilised })
 }
 

@@ -1,10 +1,10 @@
-use super::subspace::{Order, SubspaceOrders, Weighting};
+use super::subspace::{Gain, Order, SubspaceOrders, Weighting};
 use super::*;
 
 const WEIGHTINGS: [Weighting; 3] = [Weighting::N4sid, Weighting::Moesp, Weighting::Cva];
 
 fn orders(weighting: Weighting) -> SubspaceOrders {
-    SubspaceOrders { order: Order::Fixed(3), block_rows: 8, weighting, feedthrough: false }
+    SubspaceOrders { order: Order::Fixed(3), block_rows: 8, weighting, feedthrough: false, gain: Gain::PredictionError }
 }
 
 /// y(t) = 1.5 y(t-1) - 0.7 y(t-2) + u1(t-1) + 0.5 u1(t-2) - 0.8 u2(t-3) + e(t)
@@ -127,6 +127,25 @@ fn every_weighting_comes_near_a_noisy_system() {
 }
 
 #[test]
+fn the_gain_of_the_covariances_is_near_that_of_the_least_error() {
+    let (data, fresh) = experiment(&plant(), 6000, 0.2).split(4000);
+    for weighting in WEIGHTINGS {
+        let one_step = |gain: Gain| {
+            let model = subspace::fit(&data, &SubspaceOrders { gain, ..orders(weighting) }).unwrap().model;
+            score(&model, &fresh, Horizon::Steps(1)).fit_pct
+        };
+        let (covariance, polished) = (one_step(Gain::Covariance), one_step(Gain::PredictionError));
+        for (a, b) in covariance.iter().zip(&polished) {
+            assert!((a - b).abs() < 0.3, "{weighting:?}: {covariance:?} {polished:?}");
+        }
+    }
+    // From no gain at all the search finds it too.
+    let mut blind = StateSpace { k: DMatrix::zeros(3, 2), ..plant() };
+    gain::polish(&mut blind, &data);
+    assert!((&blind.k - plant().k).amax() < 0.06, "{}", blind.k);
+}
+
+#[test]
 fn predictions_far_ahead_turn_into_the_simulation() {
     let data = experiment(&plant(), 300, 0.2);
     let model = plant();
@@ -149,8 +168,7 @@ fn an_unstable_estimate_is_made_stable_and_told() {
         period: 1.0,
     };
     let data = experiment(&walk, 120, 0.0);
-    let wish =
-        SubspaceOrders { order: Order::Fixed(1), block_rows: 4, weighting: Weighting::N4sid, feedthrough: false };
+    let wish = SubspaceOrders { order: Order::Fixed(1), block_rows: 4, ..orders(Weighting::N4sid) };
     let found = subspace::fit(&data, &wish).unwrap();
     assert!(found.stabilised && found.model.spectral_radius() < 1.0, "{}", found.model.spectral_radius());
 }
