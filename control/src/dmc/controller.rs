@@ -11,6 +11,9 @@ use super::{programme, steady_state};
 use crate::mpc::reach::InputLimits;
 use crate::mpc::{MpcOutcome, PLAN_MOVES, Plan};
 
+/// What the solver calls solved, as a relative residual of the optimality conditions.
+const SOLVED_WITHIN: f64 = 1e-8;
+
 /// The controller of one loop.
 #[derive(Debug)]
 pub struct DmcController {
@@ -124,6 +127,7 @@ impl DmcController {
     /// | `Solved` | yes | |
     /// | `BadInput` | no | a length, a NaN, contradictory limits: nothing was taken in; or a CV in service was never measured |
     /// | `TimeLimit`, `IterationLimit`, `Infeasible`, `Numerical` | no | of the targets or the moves; the prediction is up to date |
+    /// | `Numerical` | no | or the inputs have driven the prediction out of all bounds: the next step starts anew |
     pub fn step(&mut self, input: &DmcInput<'_>, late: &dyn Fn() -> bool) -> DmcOutcome {
         let mpc = MpcOutcome { status: SolveStatus::BadInput, plan: None, iterations: 0, kkt_residual: f64::INFINITY };
         let mut outcome = DmcOutcome { mpc, steady_state: SteadyState::default(), cv: Fixed::new() };
@@ -131,6 +135,11 @@ impl DmcController {
             return outcome;
         }
         self.take_in(input);
+        if !self.prediction.is_sound(&self.config.cv) {
+            self.reset();
+            outcome.mpc.status = SolveStatus::Numerical;
+            return outcome;
+        }
         outcome.cv = Fixed::collect((0..self.model.cvs()).map(|cv| {
             let tracked = self.prediction.tracked(cv);
             CvState { carried_cycles: tracked.carried, innovation: tracked.innovation }
@@ -243,7 +252,7 @@ impl DmcController {
         if ending.status != SolveStatus::Solved {
             return;
         }
-        outcome.kkt_residual = 0.0;
+        outcome.kkt_residual = SOLVED_WITHIN;
         let mvs = self.model.mvs();
         let mut plan = Plan {
             cycle: input.cycle,

@@ -83,7 +83,7 @@ pub struct CvState {
 /// How one step ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DmcOutcome {
-    /// For the selector. Its residual is not a number of this solver's: 0 when solved, else infinite.
+    /// For the selector. Its residual is the solver's bound when solved, else infinite.
     pub mpc: MpcOutcome,
     /// The targets.
     pub steady_state: SteadyState,

@@ -48,6 +48,6 @@ mod tests;
 pub use config::{CvTuning, DmcConfig, DmcError, Feedback, MvTuning};
 pub use controller::DmcController;
 pub use exchange::{CvState, DmcInput, DmcOutcome, GivenUp, Services, SteadyState, Wish};
-pub use model::{Names, Pair, SAMPLES_MAX, StepResponseModel};
+pub use model::{Names, Pair, SAMPLES_MAX, Sampling, StepResponseModel};
 pub use table::{TableError, TableFault};
 pub use transfer::Transfer;

@@ -32,6 +32,17 @@ pub struct Pair {
     pub transfer: Transfer,
 }
 
+/// How a state-space model is turned into step responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampling<'a> {
+    /// Samples of each response.
+    pub samples: usize,
+    /// Dead time of each input beyond the model's own, samples.
+    pub delay: &'a [usize],
+    /// Which CVs ramp: an identified pole is never exactly 1.
+    pub integrating: &'a [bool],
+}
+
 /// Step responses of all pairs; see the module.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepResponseModel {
@@ -74,34 +85,31 @@ impl StepResponseModel {
         Ok(model)
     }
 
-    /// The step responses of a linear model, its inputs in the order MVs, DVs. `integrating` says which CVs ramp: an
-    /// identified pole is never exactly 1.
+    /// The step responses of a linear model, its inputs in the order MVs, DVs.
     ///
     /// # Errors
-    /// [`DmcError::Shape`] when the names do not fit the model, and the errors of [`Self::new`].
-    pub fn from_state_space(
-        model: &StateSpace,
-        names: Names,
-        samples: usize,
-        integrating: &[bool],
-    ) -> Result<Self, DmcError> {
-        let inputs = names.mvs.len() + names.dvs.len();
+    /// [`DmcError::Shape`] when names or sampling do not fit the model, and the errors of [`Self::new`].
+    pub fn from_state_space(model: &StateSpace, names: Names, sampling: &Sampling<'_>) -> Result<Self, DmcError> {
+        let Sampling { samples, delay, integrating } = *sampling;
+        let (cvs, inputs) = model.d.shape();
         for (what, got, expected) in [
-            ("names.cvs", names.cvs.len(), model.c.nrows()),
-            ("names.mvs and names.dvs", inputs, model.b.ncols()),
-            ("integrating", integrating.len(), model.c.nrows()),
+            ("names.cvs", names.cvs.len(), cvs),
+            ("names.mvs and names.dvs", names.mvs.len() + names.dvs.len(), inputs),
+            ("delay", delay.len(), inputs),
+            ("integrating", integrating.len(), cvs),
         ] {
             if got != expected {
                 return Err(DmcError::Shape { what, got, expected });
             }
         }
-        let pairs: Vec<Pair> = (0..names.cvs.len() * inputs)
-            .map(|at| {
-                let (cv, input) = (at / inputs, at % inputs);
-                let values = model.step_response(cv, input, samples);
-                Pair { cv, input, transfer: Transfer::Coefficients { values, ramp: integrating[cv] } }
-            })
-            .collect();
+        let pair = |at: usize| {
+            let (cv, input) = (at / inputs, at % inputs);
+            let dead = delay[input].min(samples);
+            let mut values = vec![0.0; dead];
+            values.extend(model.step_response(cv, input, samples - dead));
+            Pair { cv, input, transfer: Transfer::Coefficients { values, ramp: integrating[cv] } }
+        };
+        let pairs: Vec<Pair> = (0..cvs * inputs).map(pair).collect();
         Self::new(names, (model.period, samples), &pairs)
     }
 

@@ -10,12 +10,18 @@
 //! ```
 //!
 //! So the whole past is in n+1 numbers per CV, a manual move of an MV is fed forward like a measured disturbance, and
-//! a constant disturbance leaves no offset. The first good measurement of a CV is believed entirely.
+//! a constant disturbance leaves no offset. The first good measurement of a CV is believed entirely. Numbers so large that
+//! they would drown the prediction's digits are refused, or, if they come from the inputs, end in a new start.
 //!
 //! Source: Lee, Morari and Garcia, *State-space interpretation of model predictive control*, Automatica 30(4) 1994.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: shapes are those of the model")]
 
 use super::{CvTuning, StepResponseModel};
+
+/// A measurement this many spans from its prediction is none.
+const INNOVATION_MAX: f64 = 1e6;
+/// A prediction this many spans from 0 has lost its digits, and so has a first measurement.
+const MAGNITUDE_MAX: f64 = 1e12;
 
 /// The prediction of all CVs; see the module.
 #[derive(Clone, Debug)]
@@ -112,15 +118,24 @@ impl Prediction {
         }
     }
 
-    /// Corrects the prediction of `cv` by its measurement; NaN carries it on.
+    /// Whether the numbers are still worth computing with.
+    pub(super) fn is_sound(&self, tunings: &[CvTuning]) -> bool {
+        let lawful = |y: &f64, span: f64| y.abs() <= MAGNITUDE_MAX * span;
+        let width = self.samples + 1;
+        self.free.chunks_exact(width).zip(tunings).all(|(free, cv)| free.iter().all(|y| lawful(y, cv.span)))
+    }
+
+    /// Corrects the prediction of `cv` by its measurement; one that is no number, or absurd, carries it on.
     pub(super) fn measured(&mut self, cv: usize, y: f64, tuning: &CvTuning) {
-        if !y.is_finite() {
-            return;
-        }
         let width = self.samples + 1;
         let free = &mut self.free[cv * width..(cv + 1) * width];
         let innovation = y - free[0];
         let tracked = &mut self.cvs[cv];
+        let most = if tracked.known { INNOVATION_MAX } else { MAGNITUDE_MAX };
+        // In the negative, so that NaN is refused too.
+        if !(innovation.abs() <= most * tuning.span) {
+            return;
+        }
         let (bias, slope) = if tracked.known { (tuning.feedback.bias, tuning.feedback.slope) } else { (1.0, 0.0) };
         for (t, y) in free.iter_mut().enumerate() {
             *y += (bias + slope * t as f64) * innovation;

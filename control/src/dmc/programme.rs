@@ -15,6 +15,7 @@
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: shapes are those of model and configuration")]
 
 use nalgebra::DMatrix;
+use signals::SolveStatus;
 
 use super::prediction::Prediction;
 use super::{DmcConfig, DmcError, StepResponseModel};
@@ -103,13 +104,13 @@ impl Programme {
         self.solver.reset();
     }
 
-    /// Solves for the plan; [`Self::u`] holds it only if the ending is usable.
+    /// Solves for the plan; [`Self::u`] holds it only if that is `Solved`.
     pub(super) fn solve(&mut self, at: Situation<'_>, late: &dyn Fn() -> bool) -> Ending {
         self.reach.update(&at.limits);
         self.fill_gradient(at);
         self.fill_bounds(at);
         let ending = self.solver.solve(&self.f, &self.lo, &self.hi, late);
-        if ending.status.is_usable() {
+        if ending.status == SolveStatus::Solved {
             self.read_plan(at);
         }
         ending

@@ -17,6 +17,7 @@
 //! | `sopdt` | `gain`, `tau_s`, `zeta`, `lead_s`, `delay_s` |
 //! | `integrator` | `gain` (slope, per second), `tau_s`, `delay_s` |
 //! | `steps`, `ramp` | `coefficients`: as many as `samples`, parted by blanks; `ramp` goes on rising after the last |
+//! | `impulse` | `coefficients` of an FIR model, as many as `samples` |
 //!
 //! A form has all of its cells and no others: there is no default. Variables are in the order in which they first
 //! appear, within their role; a pair without a row does nothing. Lines that are empty or start with `#` are skipped.
@@ -179,9 +180,9 @@ impl Reader {
         let wanted: &[&str] = match form {
             "fopdt" | "integrator" => &["gain", "tau_s", "delay_s"],
             "sopdt" => &NUMBERS,
-            "steps" | "ramp" => &[],
+            "steps" | "ramp" | "impulse" => &[],
             _ => {
-                self.fault(line, "form", (form, "`fopdt`, `sopdt`, `integrator`, `steps` or `ramp`"));
+                self.fault(line, "form", (form, "`fopdt`, `sopdt`, `integrator`, `steps`, `ramp` or `impulse`"));
                 return None;
             }
         };
@@ -200,6 +201,7 @@ impl Reader {
             "fopdt" => Transfer::Fopdt { gain, tau_s, delay_s },
             "integrator" => Transfer::Integrator { gain, tau_s, delay_s },
             "sopdt" => Transfer::Sopdt { gain, tau_s, zeta, lead_s, delay_s },
+            "impulse" => Transfer::Impulse { values: self.coefficients(line, list) },
             _ => Transfer::Coefficients { values: self.coefficients(line, list), ramp: form == "ramp" },
         };
         if !wanted.is_empty() && !list.is_empty() {

@@ -8,6 +8,7 @@
 //! | `Sopdt` | `K (λs + 1) / (τ²s² + 2ζτs + 1)` | `K (g + λ g')`, g the response without zero |
 //! | `Integrator` | `K / (s (τs + 1))` | `K (t - τ (1 - e^{-t/τ}))` |
 //! | `Coefficients` | – | as given, sample by sample |
+//! | `Impulse` | finite impulse response | `Σ h` up to the sample |
 //!
 //! Source: Seborg, Edgar, Mellichamp and Doyle, *Process Dynamics and Control*, 3rd ed., ch. 5.
 
@@ -57,6 +58,11 @@ pub enum Transfer {
         /// Whether it goes on rising after the last sample as between the last two.
         ramp: bool,
     },
+    /// The response to a pulse of one sample at the samples 1, 2, …: the coefficients of an FIR model.
+    Impulse {
+        /// As many as the model has samples.
+        values: Vec<f64>,
+    },
 }
 
 impl Transfer {
@@ -89,6 +95,13 @@ impl Transfer {
                 times.map(|t| gain * after(t - delay_s, |t| t - tau_s * first_order(t, tau_s))).collect()
             }
             Self::Coefficients { ref values, .. } => values.clone(),
+            Self::Impulse { ref values } => {
+                let sum = |total: &mut f64, h: &f64| {
+                    *total += h;
+                    Some(*total)
+                };
+                values.iter().scan(0.0, sum).collect()
+            }
         })
     }
 
@@ -109,7 +122,7 @@ impl Transfer {
                 check("lead_s", lead_s, any)?;
                 check("delay_s", delay_s, not_negative)
             }
-            Self::Coefficients { ref values, .. } => {
+            Self::Coefficients { ref values, .. } | Self::Impulse { ref values } => {
                 if values.len() != samples {
                     return Err(DmcError::Coefficients { got: values.len(), samples });
                 }
@@ -200,6 +213,16 @@ mod tests {
         assert!((sampled[99] - 0.5 * (200.0 - 6.0 - 4.0)).abs() < 1e-9, "{}", sampled[99]);
         assert!((sampled[99] - sampled[98] - 1.0).abs() < 1e-9);
         assert!(sampled[2].abs() < 1e-12 && sampled[3] > 0.0);
+    }
+
+    #[test]
+    fn an_impulse_response_adds_up_to_the_step_response() {
+        let step = Transfer::Fopdt { gain: 3.0, tau_s: 4.0, delay_s: 2.0 }.sampled(1.0, 30).unwrap();
+        let before = std::iter::once(&0.0).chain(&step);
+        let values = step.iter().zip(before).map(|(now, before)| now - before).collect();
+        let form = Transfer::Impulse { values };
+        let summed = form.sampled(1.0, 30).unwrap();
+        assert!(!form.is_ramp() && step.iter().zip(&summed).all(|(a, b)| (a - b).abs() < 1e-13));
     }
 
     #[test]

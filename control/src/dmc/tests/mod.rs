@@ -1,6 +1,8 @@
 //! The controller against the benchmark, and against its promises.
 
+mod garbage;
 mod golden;
+mod identified;
 mod promises;
 mod services;
 mod table;

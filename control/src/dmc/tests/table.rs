@@ -15,7 +15,8 @@ fn every_form_is_read() {
         \n\
         level,reflux,mv,integrator,0.02,0,,,10,\n\
         bottom,steam,mv,steps,,,,,,-1 -1.5 -1.75 -2\n\
-        level,feed,dv,ramp,,,,,,0 0.1 0.2 0.3\n";
+        level,feed,dv,ramp,,,,,,0 0.1 0.2 0.3\n\
+        bottom,reflux,mv,impulse,,,,,,0.5 0.25 0 -0.25\n";
     let model = read(rows).unwrap();
     assert_eq!(model.names().cvs, ["top", "level", "bottom"]);
     assert_eq!(
@@ -28,7 +29,8 @@ fn every_form_is_read() {
     assert!(close(model.response(1, 0), [0.0, 0.2, 0.4, 0.6]));
     assert!(close(model.response(2, 1), [-1.0, -1.5, -1.75, -2.0]));
     assert!(close(model.response(1, 2), [0.0, 0.1, 0.2, 0.3]));
-    assert!(close(model.response(2, 0), [0.0; 4]), "a pair without a row");
+    assert!(close(model.response(2, 0), [0.5, 0.75, 0.75, 0.5]));
+    assert!(close(model.response(2, 2), [0.0; 4]), "a pair without a row");
     assert!(model.response(0, 2)[0] < 0.0, "the zero makes an inverse response: {:?}", model.response(0, 2));
     assert_eq!([0, 1, 2].map(|cv| model.is_integrating(cv)), [false, true, false]);
     assert!((model.final_gain(1, 0) - 0.2).abs() < 1e-12 && (model.final_gain(2, 1) + 2.0).abs() < 1e-12);
@@ -57,7 +59,7 @@ fn all_faults_are_told_with_their_lines() {
     let expected = [
         "column.csv, line 4, tau_s: `fast`, expected a finite number",
         "column.csv, line 5, role: `mw`, expected `mv` or `dv`",
-        "column.csv, line 6, form: `second`, expected `fopdt`, `sopdt`, `integrator`, `steps` or `ramp`",
+        "column.csv, line 6, form: `second`, expected `fopdt`, `sopdt`, `integrator`, `steps`, `ramp` or `impulse`",
         "column.csv, line 7, zeta: `0.7`, expected nothing: `fopdt` has no such number",
         "column.csv, line 8, coefficients: `x`, expected a finite number",
         "column.csv, line 8, coefficients: `2 of them`, expected 4 coefficients, as `samples` says",
@@ -103,14 +105,19 @@ fn an_identified_model_becomes_a_table() {
     let (d, k) = (nalgebra::DMatrix::zeros(1, 1), nalgebra::DMatrix::zeros(2, 1));
     let model = crate::identification::StateSpace { a, b, c, d, k, period: 10.0 };
     let names = Names { cvs: vec!["y".into()], mvs: vec!["u".into()], dvs: vec![] };
-    let steps = StepResponseModel::from_state_space(&model, names.clone(), 80, &[false]).unwrap();
-    let expected = |t: i32| if t < 2 { 0.0 } else { 2.0 * (1.0 - 0.8f64.powi(t - 1)) };
-    for t in 1..=80 {
-        assert!((steps.response(0, 0)[t as usize - 1] - expected(t)).abs() < 1e-12, "{t}");
+    let of = |samples: usize, delay: &[usize], integrating: &[bool]| {
+        StepResponseModel::from_state_space(&model, names.clone(), &Sampling { samples, delay, integrating })
+    };
+    for delay in [0, 3] {
+        let steps = of(80, &[delay], &[false]).unwrap();
+        let expected = |t: usize| 2.0 * (1.0 - 0.8f64.powi((t as i32 - 1 - delay as i32).max(0)));
+        for t in 1..=80 {
+            assert!((steps.response(0, 0)[t - 1] - expected(t)).abs() < 1e-12, "{delay} {t}");
+        }
+        assert!(steps.unsettled(0, 0) < 1e-6);
     }
-    assert!(steps.unsettled(0, 0) < 1e-6);
-    let short = StepResponseModel::from_state_space(&model, names.clone(), 5, &[false]).unwrap();
-    assert!(short.unsettled(0, 0) > 0.1);
-    let fault = StepResponseModel::from_state_space(&model, names, 80, &[]).unwrap_err();
-    assert_eq!(fault.to_string(), "integrating: 0, expected 1");
+    assert!(of(5, &[0], &[false]).unwrap().unsettled(0, 0) > 0.1);
+    assert!(of(5, &[9], &[false]).unwrap().response(0, 0).iter().all(|s| s.abs() < 1e-15), "all dead time");
+    assert_eq!(of(80, &[0], &[]).unwrap_err().to_string(), "integrating: 0, expected 1");
+    assert_eq!(of(80, &[], &[false]).unwrap_err().to_string(), "delay: 0, expected 1");
 }
