@@ -29,7 +29,7 @@ fn lawful(plan: &crate::mpc::Plan, scene: &Scene) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_input_is_an_outcome_and_two_good_cycles_later_all_is_well(
