@@ -132,8 +132,8 @@ impl Prediction {
         let innovation = y - free[0];
         let tracked = &mut self.cvs[cv];
         let most = if tracked.known { INNOVATION_MAX } else { MAGNITUDE_MAX };
-        // In the negative, so that NaN is refused too.
-        if !(innovation.abs() <= most * tuning.span) {
+        let believable = innovation.abs() <= most * tuning.span;
+        if !believable {
             return;
         }
         let (bias, slope) = if tracked.known { (tuning.feedback.bias, tuning.feedback.slope) } else { (1.0, 0.0) };

@@ -138,6 +138,26 @@ fn a_prediction_without_measurement_is_carried_and_told() {
 }
 
 #[test]
+fn an_absurd_measurement_is_carried_and_an_absurd_input_ends_in_a_new_start() {
+    let model = wood_berry();
+    let mut control = Loop::new(&model, &tuned(&model));
+    control.scene.setpoints = vec![Some(1.0), Some(-0.5)];
+    control.run(10, &[0.2, 0.1]);
+    let good = control.scene.clone();
+    control.scene.y[0] = 1e30;
+    let outcome = control.controller.step(&control.scene.input(), &|| false);
+    assert_eq!((outcome.mpc.status, outcome.cv[0].carried_cycles), (SolveStatus::Solved, 1));
+    control.scene = Scene { cycle: good.cycle + 1, ..good.clone() };
+    control.scene.u_prev[0] = 1e30;
+    let outcome = control.controller.step(&control.scene.input(), &|| false);
+    assert_eq!((outcome.mpc.status, outcome.mpc.plan), (SolveStatus::Numerical, None));
+    control.scene = Scene { cycle: good.cycle + 2, ..good };
+    assert_eq!(control.controller.step(&control.scene.input(), &|| false).mpc.status, SolveStatus::Solved);
+    let free = control.controller.prediction(0);
+    assert!(free.iter().all(|y| (y - control.scene.y[0]).abs() < 1e-12), "at rest at the measurement");
+}
+
+#[test]
 fn nothing_is_planned_before_every_cv_was_seen() {
     let model = wood_berry();
     let mut control = Loop::new(&model, &tuned(&model));
