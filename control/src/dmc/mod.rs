@@ -22,6 +22,52 @@
 //!
 //! The prediction is the same with and without, so a switch moves nothing by itself.
 //!
+//! # Example
+//! A furnace from a table of one row; the outlet temperature is to rise by 2.
+//! ```
+//! use control::dmc::*;
+//! use signals::Stamp;
+//!
+//! let table = "period_s,60\nsamples,40\n\
+//!     cv,input,role,form,gain,tau_s,zeta,lead_s,delay_s,coefficients\n\
+//!     outlet,fuel,mv,fopdt,1.5,300,,,120,";
+//! let model = StepResponseModel::from_table("furnace.csv", table)?;
+//! let cv = CvTuning {
+//!     span: 1.0,
+//!     weight: 1.0,
+//!     soft_linear: 10.0,
+//!     soft_quadratic: 100.0,
+//!     feedback: Feedback::BIAS,
+//!     limit_rank: 1,
+//!     setpoint_rank: 2,
+//!     cost: 0.0,
+//! };
+//! let mv = MvTuning { span: 1.0, move_weight: 0.5, rest_weight: 0.0, ideal_weight: 0.0, cost: 0.0 };
+//! let config = DmcConfig { horizon: 30, moves: 8, targets: true, cv: vec![cv], mv: vec![mv] };
+//! let mut controller = DmcController::new(model, config)?;
+//! let outcome = controller.step(
+//!     &DmcInput {
+//!         cycle: 0,
+//!         now: Stamp::from_secs_f64(0.0),
+//!         y: &[350.0],
+//!         u_prev: &[40.0],
+//!         dv: &[],
+//!         setpoints: &[Some(352.0)],
+//!         cv_lo: &[340.0],
+//!         cv_hi: &[360.0],
+//!         u_lo: &[0.0],
+//!         u_hi: &[100.0],
+//!         du_max: &[0.8],
+//!         u_ideal: &[None],
+//!     },
+//!     &|| false,
+//! );
+//! assert!((outcome.steady_state.u[0] - (40.0 + 2.0 / 1.5)).abs() < 1e-2);
+//! let plan = outcome.mpc.plan.expect("a plan");
+//! assert!(plan.u[0][0] > 40.0 && plan.u[0][0] <= 40.8);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Invariants
 //! - [`DmcController::step`] never fails, never panics, never allocates: every ending is a [`SolveStatus`]. Without a plan
 //!   the selector plays the last one or holds.
