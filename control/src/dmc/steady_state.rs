@@ -29,7 +29,7 @@
 //! With ε small this is the linear programme's solution nearest to the present inputs; repeated each cycle it is the
 //! proximal point method, whose limit is exact whatever ε.
 //!
-//! Everything is counted in spans. Sources: Qin and Badgwell, *Control Eng. Practice* 11(7) 2003, §4 (targets, ranks);
+//! Everything is counted in spans, and solved in units of the farthest wish. Sources: Qin and Badgwell, *Control Eng. Practice* 11(7) 2003, §4 (targets, ranks);
 //! Mangasarian and Meyer, *SIAM J. Control Optim.* 17(6) 1979 (exact regularisation of linear programmes).
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: shapes are those of model and configuration")]
 
@@ -42,9 +42,9 @@ use crate::qp::active_set::{DenseRows, DualActiveSet};
 
 /// ε: price of a squared step of one span.
 const PROXIMITY: f64 = 1e-4;
-/// So much room do settled intervals get, spans: more than the solver's tolerance.
+/// So much room do settled intervals get, relative to one plus their distance: more than the solver's tolerance.
 const ROOM: f64 = 1e-7;
-/// A wish missed by more than this, spans, is given up.
+/// A wish missed by more than this, in units of the farthest, is given up.
 const MISSED: f64 = 1e-6;
 
 /// The calculator of the targets.
@@ -62,6 +62,9 @@ pub(super) struct Calculator {
     ends: Vec<f64>,
     /// The step found, spans.
     pub(super) step: DVector<f64>,
+    /// The farthest wish, spans, at least 1: the programmes are solved in units of it, so that their tolerances are
+    /// relative.
+    scale: f64,
 }
 
 /// One rank, or, without members, the economy.
@@ -150,7 +153,17 @@ impl Calculator {
         let economy = Stage::new(&gains, Vec::new(), &curvature)?;
         let step = DVector::zeros(mvs);
         let ramps = (0..cvs).map(|cv| model.is_integrating(cv)).collect();
-        Ok(Self { gains, ramps, horizon, stages, economy, settled: vec![(0.0, 0.0); cvs], ends: vec![0.0; cvs], step })
+        Ok(Self {
+            gains,
+            ramps,
+            horizon,
+            stages,
+            economy,
+            settled: vec![(0.0, 0.0); cvs],
+            ends: vec![0.0; cvs],
+            step,
+            scale: 1.0,
+        })
     }
 
     /// Finds the targets. Anything but `Solved` leaves the step at 0.
@@ -159,6 +172,11 @@ impl Calculator {
         self.settled.fill((f64::NEG_INFINITY, f64::INFINITY));
         for (i, tuning) in at.config.cv.iter().enumerate() {
             self.ends[i] = if self.ramps[i] { self.horizon * at.slope(i) } else { at.end(i) } / tuning.span;
+        }
+        self.scale = 1.0;
+        for (cv, kind) in self.stages.iter().flat_map(|stage| &stage.members) {
+            let far = |(lo, hi): (f64, f64)| (lo - self.ends[*cv]).max(self.ends[*cv] - hi);
+            self.scale = self.scale.max(at.wish(*cv, *kind).map_or(0.0, far));
         }
         let mut found = SteadyState { status: SolveStatus::Solved, ..SteadyState::default() };
         for rank in 0..self.stages.len() {
@@ -178,16 +196,17 @@ impl Calculator {
         at: Situation<'_>,
         (late, found): (&dyn Fn() -> bool, &mut SteadyState),
     ) -> SolveStatus {
-        let Self { stages, settled, ends, gains, .. } = self;
-        let stage = &mut stages[rank];
+        let Self { stages, settled, ends, gains, scale, .. } = self;
+        let (scale, stage) = (*scale, &mut stages[rank]);
         let (cvs, mvs) = gains.shape();
-        stage.bound_inputs(at);
-        stage.bound_settled((mvs, settled), ends);
+        stage.bound_inputs(at, scale);
+        stage.bound_settled((settled, ends), scale);
+        stage.f[mvs..].fill(1.0 / scale);
         let first = mvs + stage.members.len() + cvs;
         for (member, (cv, kind)) in stage.members.iter().enumerate() {
             let (lo, hi) = at.wish(*cv, *kind).unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
-            stage.hi[first + 2 * member] = hi - ends[*cv];
-            stage.lo[first + 2 * member + 1] = lo - ends[*cv];
+            stage.hi[first + 2 * member] = (hi - ends[*cv]) / scale;
+            stage.lo[first + 2 * member + 1] = (lo - ends[*cv]) / scale;
         }
         let ending = stage.solver.solve(&stage.f, &stage.lo, &stage.hi, late);
         if ending.status != SolveStatus::Solved {
@@ -196,11 +215,11 @@ impl Calculator {
         let x = stage.solver.x();
         for (cv, kind) in &stage.members {
             let Some((lo, hi)) = at.wish(*cv, *kind) else { continue };
-            let reached = ends[*cv] + (0..mvs).map(|j| gains[(*cv, j)] * x[j]).sum::<f64>();
+            let reached = ends[*cv] + scale * (0..mvs).map(|j| gains[(*cv, j)] * x[j]).sum::<f64>();
             let interval = &mut settled[*cv];
             *interval = (interval.0.max(lo.min(reached)), interval.1.min(hi.max(reached)));
-            let by = if reached > hi + MISSED { reached - hi } else { (reached - lo).min(0.0) };
-            if by.abs() > MISSED {
+            let by = (reached - hi).max(0.0) + (reached - lo).min(0.0);
+            if by.abs() > MISSED * scale {
                 let wish = match kind {
                     Kind::Balance => Wish::Balance,
                     Kind::Setpoint => Wish::Setpoint,
@@ -216,19 +235,20 @@ impl Calculator {
 
     /// Spends the freedom that is left.
     fn earn(&mut self, at: Situation<'_>, late: &dyn Fn() -> bool) -> SolveStatus {
-        let Self { economy, settled, ends, gains, ramps, .. } = self;
-        let mvs = gains.ncols();
-        economy.bound_inputs(at);
-        economy.bound_settled((mvs, settled), ends);
+        let Self { economy, settled, ends, gains, ramps, scale, .. } = self;
+        economy.bound_inputs(at, *scale);
+        economy.bound_settled((settled, ends), *scale);
         for (j, mv) in at.config.mv.iter().enumerate() {
             let ideal = at.input.u_ideal[j].unwrap_or(at.u[j]);
             let worth = |(i, cv): (usize, &CvTuning)| if ramps[i] { 0.0 } else { cv.cost * gains[(i, j)] };
             let of_cvs: f64 = at.config.cv.iter().enumerate().map(worth).sum();
-            economy.f[j] = mv.cost + of_cvs + 2.0 * mv.ideal_weight * (at.u[j] - ideal) / mv.span;
+            economy.f[j] = (mv.cost + of_cvs + 2.0 * mv.ideal_weight * (at.u[j] - ideal) / mv.span) / *scale;
         }
         let ending = economy.solver.solve(&economy.f, &economy.lo, &economy.hi, late);
         if ending.status == SolveStatus::Solved {
-            self.step.copy_from_slice(economy.solver.x());
+            for (j, step) in self.step.iter_mut().enumerate() {
+                *step = economy.solver.x()[j].max(economy.lo[j]).min(economy.hi[j]) * *scale;
+            }
         }
         ending.status
     }
@@ -240,19 +260,20 @@ impl Calculator {
 }
 
 impl Stage {
-    fn bound_inputs(&mut self, at: Situation<'_>) {
+    fn bound_inputs(&mut self, at: Situation<'_>, scale: f64) {
         for (j, mv) in at.config.mv.iter().enumerate() {
             let on = at.mv_on[j];
-            self.lo[j] = if on { (at.input.u_lo[j] - at.u[j]) / mv.span } else { 0.0 };
-            self.hi[j] = if on { (at.input.u_hi[j] - at.u[j]) / mv.span } else { 0.0 };
+            self.lo[j] = if on { (at.input.u_lo[j] - at.u[j]) / (mv.span * scale) } else { 0.0 };
+            self.hi[j] = if on { (at.input.u_hi[j] - at.u[j]) / (mv.span * scale) } else { 0.0 };
         }
     }
 
-    fn bound_settled(&mut self, (mvs, settled): (usize, &[(f64, f64)]), ends: &[f64]) {
-        let first = mvs + self.members.len();
+    fn bound_settled(&mut self, (settled, ends): (&[(f64, f64)], &[f64]), scale: f64) {
+        let first = self.f.len();
         for (i, ((lo, hi), end)) in settled.iter().zip(ends).enumerate() {
-            self.lo[first + i] = lo - end - ROOM;
-            self.hi[first + i] = hi - end + ROOM;
+            let (lo, hi) = ((lo - end) / scale, (hi - end) / scale);
+            self.lo[first + i] = lo - ROOM * (1.0 + lo.abs());
+            self.hi[first + i] = hi + ROOM * (1.0 + hi.abs());
         }
     }
 }

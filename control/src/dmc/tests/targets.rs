@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 /// Two CVs on one MV, and a second MV that acts on the second CV only. Gains 1, 1, 0.5.
@@ -143,4 +145,62 @@ fn a_setpoint_beyond_a_limit_is_taken_at_the_limit() {
     let outcome = control.step(&[0.0; 2]);
     assert!(outcome.steady_state.given_up.is_empty());
     assert!((outcome.steady_state.y[0] - 2.0).abs() < 1e-6);
+}
+
+/// One value per CV or MV.
+fn list<T: std::fmt::Debug>(of: impl Strategy<Value = T>, n: usize) -> impl Strategy<Value = Vec<T>> {
+    proptest::collection::vec(of, n)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn there_are_targets_whatever_is_wished(
+        gains in list(prop_oneof![3 => -3.0..3.0f64, 1 => Just(0.0)], 15),
+        ranks in list((1u8..5, 1u8..5), 5),
+        limits in list((-3.0..3.0f64, 0.0..2.0f64), 5),
+        setpoints in list(proptest::option::of(-5.0..5.0f64), 5),
+        services in (list(any::<bool>(), 5), list(any::<bool>(), 3)),
+        (disturbances, scale) in (list(-2.0..2.0f64, 5), prop_oneof![Just(1.0), Just(1e4)]),
+    ) {
+        let names = |prefix: &str, n: usize| (0..n).map(|i| format!("{prefix}{i}")).collect();
+        let lag = |gain: f64| Transfer::Fopdt { gain, tau_s: 1.0, delay_s: 0.0 };
+        let pairs: Vec<Pair> =
+            gains.iter().enumerate().map(|(at, k)| Pair { cv: at / 3, input: at % 3, transfer: lag(*k) }).collect();
+        let names = Names { cvs: names("y", 5), mvs: names("u", 3), dvs: vec![] };
+        let model = StepResponseModel::new(names, (1.0, 60), &pairs).unwrap();
+        let mut config = DmcConfig { horizon: 20, moves: 4, ..tuned(&model) };
+        for (cv, (limit, setpoint)) in config.cv.iter_mut().zip(&ranks) {
+            (cv.limit_rank, cv.setpoint_rank) = (*limit, *setpoint);
+        }
+        let mut control = Loop::new(&model, &config);
+        let (cv, mv) = services;
+        control.controller.set_services(Services { cv: cv.clone(), mv: mv.clone(), dv: vec![] }).unwrap();
+        let scene = &mut control.scene;
+        scene.cv_lo = limits.iter().map(|(lo, _)| lo * scale).collect();
+        scene.cv_hi = limits.iter().map(|(lo, width)| (lo + width) * scale).collect();
+        scene.setpoints = setpoints.iter().map(|r| r.map(|r| r * scale)).collect();
+        (scene.u_lo, scene.u_hi) = (vec![-scale; 3], vec![scale; 3]);
+        let disturbances: Vec<f64> = disturbances.iter().map(|d| d * scale).collect();
+        let found = control.step(&disturbances).steady_state;
+        prop_assert_eq!(found.status, SolveStatus::Solved);
+        for (u, on) in found.u.iter().zip(&mv) {
+            prop_assert!(u.abs() <= scale * (1.0 + 1e-6) && (*on || u.abs() < 1e-9 * scale), "{:?}", found.u);
+        }
+        let scene = &control.scene;
+        for (i, y) in found.y.iter().enumerate() {
+            let limits = [Wish::LowerLimit, Wish::UpperLimit];
+            let gave_up = found.given_up.iter().find(|given_up| given_up.cv == i && limits.contains(&given_up.wish));
+            let over = (y - scene.cv_hi[i]).max(0.0) + (y - scene.cv_lo[i]).min(0.0);
+            let told = gave_up.map_or(0.0, |given_up| given_up.by);
+            if cv[i] {
+                // What is told is what its own rank left; the ranks below may only have made it smaller.
+                prop_assert!(over.abs() <= told.abs() + 1e-5 * scale, "CV {}: {} over, {:?}", i, over, found.given_up);
+                prop_assert!(over * told >= 0.0 || over.abs() < 1e-5 * scale);
+            } else {
+                prop_assert!(!found.given_up.iter().any(|given_up| given_up.cv == i), "out of service");
+            }
+        }
+    }
 }
