@@ -92,7 +92,7 @@ pub(super) struct Feedback<S: Shape> {
     pub(super) u: Vec<f64>,
     pub(super) pi: Vec<f64>,
     pub(super) pb: Vec<f64>,
-    pub(super) pa: Vec<f64>,
+    pub(super) ap: Vec<f64>,
     pub(super) psi: Vec<f64>,
     /// ψ of each row that is imaged.
     pub(super) psis: Vec<f64>,
@@ -126,7 +126,7 @@ impl<S: Shape> Feedback<S> {
             u: vec![0.0; n * nu],
             pi: vec![0.0; states],
             pb: vec![0.0; nx * nu],
-            pa: vec![0.0; nx * nx],
+            ap: vec![0.0; nx * nx],
             psi: vec![0.0; nx],
             psis: vec![0.0; rows.max(1) * nx],
             next: vec![0.0; nx],
@@ -173,10 +173,10 @@ impl<S: Shape> Feedback<S> {
             return true;
         }
         self.pb.iter_mut().zip(&*y).for_each(|(minus, y)| *minus = -y);
-        kernel::multiply(nx, p_next, &data.a[xx.clone()], None, &mut self.pa);
-        let product: Option<(&[f64], &[f64])> = Some((&data.at[xx.clone()], &self.pa));
-        let outer: [(&[f64], &[f64]); 2] = [(y, &self.pb), (&[], &[])];
-        kernel::symmetric(nx, &Terms { start: &data.q_mat[xx], product, outer }, p);
+        let at = &data.at[xx.clone()];
+        kernel::multiply(nx, at, p_next, None, &mut self.ap);
+        let outer: [(&[f64], &[f64]); 3] = [(&self.ap, at), (y, &self.pb), (&[], &[])];
+        kernel::symmetric(nx, &Terms { start: &data.q_mat[xx], outer }, p);
         true
     }
 
