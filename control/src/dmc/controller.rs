@@ -129,7 +129,7 @@ impl DmcController {
     /// | `Solved` | yes | |
     /// | `BadInput` | no | a length, a NaN, contradictory limits: nothing was taken in; or a CV in service was never measured |
     /// | `TimeLimit`, `IterationLimit`, `Infeasible` | no | of the targets or the moves; the prediction is up to date |
-    /// | `Numerical` | no | of the same, or of a prediction out of all bounds: the next step starts anew, at rest |
+    /// | `Numerical` | no | of the targets; or of the moves or the prediction: then the next step starts anew, at rest |
     pub fn step(&mut self, input: &DmcInput<'_>, late: &dyn Fn() -> bool) -> DmcOutcome {
         let mpc = MpcOutcome { status: SolveStatus::BadInput, plan: None, iterations: 0, kkt_residual: f64::INFINITY };
         let mut outcome = DmcOutcome { mpc, steady_state: SteadyState::default(), cv: Fixed::new() };
@@ -154,13 +154,13 @@ impl DmcController {
         outcome.mpc.status = outcome.steady_state.status;
         if matches!(outcome.mpc.status, SolveStatus::Solved | SolveStatus::NotRun) {
             self.plan(input, late, &mut outcome.mpc);
+            if outcome.mpc.status == SolveStatus::Numerical {
+                self.reset();
+            }
         }
         if let Some(plan) = &mut outcome.mpc.plan {
             let limits = |told: &&GivenUp| matches!(told.wish, Wish::LowerLimit | Wish::UpperLimit);
             outcome.steady_state.given_up.iter().filter(limits).for_each(|told| plan.given_up[told.cv] = true);
-        }
-        if outcome.mpc.status == SolveStatus::Numerical {
-            self.reset();
         }
         outcome
     }

@@ -13,7 +13,7 @@
 //! From rank 1 on, all wishes of a rank g are met as nearly as what came before allows:
 //!
 //! ```text
-//! min  Σ_{wishes of g} s + ½ s²  +  ε |Δu|²
+//! min  Σ_{wishes of g} ρ s + ½ s²  +  ε |Δu|²
 //! s.t. u_lo ≤ u ≤ u_hi,  Δu = 0 out of service       hard
 //!      y in the intervals that the ranks before g have settled
 //!      lo - s ≤ y ≤ hi + s,  s ≥ 0                   wishes of g
@@ -41,7 +41,9 @@ use super::{CvTuning, DmcConfig, DmcError, DmcInput, GivenUp, SteadyState, StepR
 use crate::qp::active_set::{DenseRows, DualActiveSet};
 
 /// ε: price of a squared step of one span.
-const PROXIMITY: f64 = 1e-4;
+const PROXIMITY: f64 = 1e-3;
+/// Price of the first span of a missed wish.
+const PRICE: f64 = 10.0;
 /// So much room do settled intervals get, relative to one plus their distance: more than the solver's tolerance.
 const ROOM: f64 = 1e-7;
 /// A wish missed by more than this, in units of the farthest, is given up.
@@ -201,7 +203,7 @@ impl Calculator {
         let (cvs, mvs) = gains.shape();
         stage.bound_inputs(at, scale);
         stage.bound_settled((settled, ends), scale);
-        stage.f[mvs..].fill(1.0 / scale);
+        stage.f[mvs..].fill(PRICE / scale);
         let first = mvs + stage.members.len() + cvs;
         for (member, (cv, kind)) in stage.members.iter().enumerate() {
             let (lo, hi) = at.wish(*cv, *kind).unwrap_or((f64::NEG_INFINITY, f64::INFINITY));

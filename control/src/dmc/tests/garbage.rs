@@ -1,6 +1,7 @@
 //! Whatever comes in, what goes out is an outcome, and a plan is lawful.
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::*;
 
@@ -29,7 +30,7 @@ fn lawful(plan: &crate::mpc::Plan, scene: &Scene) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
     #[test]
     fn any_input_is_an_outcome_and_two_good_cycles_later_all_is_well(
