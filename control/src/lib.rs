@@ -33,6 +33,7 @@ const _: () = {
     crosses_a_slot::<estimation::Estimate>();
     crosses_a_slot::<estimation::Checkpoint>();
     crosses_a_slot::<mpc::MpcOutcome>();
+    crosses_a_slot::<dmc::DmcOutcome>();
     crosses_a_slot::<selector::Selection>();
     crosses_a_slot::<targets::Targets>();
     crosses_a_slot::<accuracy::ModelError>();

@@ -19,7 +19,7 @@ mod steady;
 pub use catalogue::{ALL, UnknownModel, by_name};
 pub use cstr2::Cstr2;
 pub use cstr4::Cstr4;
-pub use integrate::{Held, Integrator, Method, Sensitivities};
+pub use integrate::{ABREAST, Held, Integrator, Method, Sensitivities};
 pub use model::{Equations, Linearised, MAX_STATES, ModelCard, PlantModel, Variable};
 pub use quadtank::{LOWEST_CM, QuadTank};
 pub use steady::{RESIDUAL_MAX, STEPS_MAX, SteadyStateError, steady_state};

@@ -200,6 +200,26 @@ fn sensitivities_are_the_derivatives_of_the_step() {
 }
 
 #[test]
+fn states_moved_together_end_where_each_ends_alone() {
+    for model in ALL {
+        let card = model.card();
+        let (x, u, p) = (nominal(card.states), nominal(card.inputs), nominal(card.disturbances));
+        let held = Held { u: &u, p: &p, dt_s: 0.01 * card.time_unit_s, substeps: 3 };
+        for integrator in [Method::Rk4, Method::Sdirk3].map(|method| Integrator::new(model, method)) {
+            let states: Vec<Vec<f64>> =
+                (0..6).map(|k| x.iter().map(|x| x * (1.0 + 0.01 * f64::from(k))).collect()).collect();
+            let mut together = states.concat();
+            integrator.step(&mut together, &held);
+            let alone = states.into_iter().map(|mut x| {
+                integrator.step(&mut x, &held);
+                x
+            });
+            assert_eq!(together, alone.collect::<Vec<_>>().concat(), "{}", card.name);
+        }
+    }
+}
+
+#[test]
 fn a_step_does_not_allocate() {
     for model in ALL {
         let card = model.card();

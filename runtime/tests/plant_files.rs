@@ -94,7 +94,7 @@ fn every_shipped_plant_file_fits_the_rig_of_the_same_name() {
 }
 
 /// What is replaced by what, the text on whose line the fault is told, and the whole of what is told.
-const SPOILED: [(&str, &str, &str, &str); 33] = [
+const SPOILED: [(&str, &str, &str, &str); 38] = [
     (
         "period_s = 18.0 ",
         "perod_s = 18.0 ",
@@ -229,6 +229,36 @@ const SPOILED: [(&str, &str, &str, &str); 33] = [
         "unit = \"kJ per h\"",
         "kJ per h",
         "`mv[2].unit` = \"kJ per h\", expected the unit of the tag, one of K, degC, ",
+    ),
+    (
+        "horizon = 20 ",
+        "integrator = \"euler\"\nhorizon = 20 ",
+        "euler",
+        "`mpc.integrator` = \"euler\", expected one of \"rk4\", \"sdirk3\"",
+    ),
+    (
+        "horizon = 20 ",
+        "terminal = \"LQR\"\nhorizon = 20 ",
+        "LQR",
+        "`mpc.terminal` = \"LQR\", expected one of \"weights\", \"lqr\"",
+    ),
+    (
+        "high = 100.0",
+        "high = 100.0\nrest = 200.0",
+        "rest = 200.0",
+        "`mv[1].rest` = 200.0, expected a set-point to rest at, within low and high",
+    ),
+    (
+        "high = 100.0",
+        "high = 100.0\nrest = 20.0",
+        "[[mv]]",
+        "`mv[1].rest_weight` is missing, expected a number, above 0",
+    ),
+    (
+        "critical = true ",
+        "rank = 256\ncritical = true ",
+        "rank = 256",
+        "`cv[1].rank` = 256, expected a whole number from 0 (kept longest) to 255",
     ),
     ("high = 100.0", "high = 5.0", "high = 5.0", "`mv[1].high` = 5.0, expected a number above `low`, 5"),
     (

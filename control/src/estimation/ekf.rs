@@ -35,7 +35,7 @@ use signals::{Fixed, MAX_CVS, MAX_DVS, Stamp, Values};
 
 use super::config::{EkfConfig, EstimationError};
 use super::estimate::{Checkpoint, Estimate, Memory};
-use super::extended::Extended;
+use super::extended::{Extended, check_x0};
 use super::filter::{Correction, Outcome, Period};
 use super::late::{LateFusion, LateOutcome, LateSample};
 use super::start::{Measured, initial_state};
@@ -184,7 +184,7 @@ impl Ekf {
     /// state is known better than a first measurement tells it. `false`, and nothing changes, if `x` does not have NX
     /// finite elements.
     pub fn begin_at(&mut self, cycle: u64, at: Stamp, x: &[f64]) -> bool {
-        if !self.core.filter_mut().begin_at(x) {
+        if check_x0(x, self.core.filter().x().len()).is_err() || !self.core.filter_mut().begin_at(x) {
             return false;
         }
         self.memory = Memory::new(self.model, &self.config);

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`filter`] | the trait of all filters: one period, its outcome; a row that is not finite is missing |
 //! | [`kalman`] | linear models of any size; steady-state gain |
+//! | [`system`] | what is estimated: the model's states, disturbances of its card, offsets of outputs; the noises |
 //! | [`extended`], [`unscented`] | the nonlinear plant models, with estimated disturbances and output offsets |
 //! | [`moving_horizon`] | the last N periods at once, with bounds on the states |
 //! | [`monitor`] | whether the innovations are as large and as white as the filter expects |
@@ -29,7 +30,7 @@ pub mod model_bank;
 pub mod monitor;
 pub mod moving_horizon;
 mod start;
-mod system;
+pub mod system;
 pub mod unscented;
 
 pub use self::config::{CvNoise, EkfConfig, EstimationError};

@@ -16,7 +16,7 @@
 )]
 
 use nalgebra::DMatrix;
-use plant_models::{Held, Integrator, Method, ModelCard, PlantModel, Sensitivities, Variable};
+use plant_models::{ABREAST, Held, Integrator, MAX_STATES, Method, ModelCard, PlantModel, Sensitivities, Variable};
 use signals::{MAX_CVS, MAX_DVS};
 
 use super::belief::{Belief, MAX_Z, Row};
@@ -228,6 +228,29 @@ impl System {
         self.put_parameters(z, period.acting);
         let held = Held { u: period.u, p: &self.p, dt_s: self.period_s, substeps: self.substeps };
         self.integrator.step(&mut z[..self.nx], &held);
+    }
+
+    /// Moves every one of `points` (their first NZ numbers) over a period: side by side, where they share their
+    /// disturbances.
+    pub(super) fn advance_all(&mut self, points: &mut [Row], period: &Period<'_>) {
+        if !self.parameters.is_empty() {
+            points.iter_mut().for_each(|point| self.advance(&mut point[..self.n], period));
+            return;
+        }
+        let nx = self.nx;
+        self.p.copy_from_slice(period.acting);
+        let held = Held { u: period.u, p: &self.p, dt_s: self.period_s, substeps: self.substeps };
+        for points in points.chunks_mut(ABREAST) {
+            let mut x = [0.0; ABREAST * MAX_STATES];
+            let x = &mut x[..points.len() * nx];
+            for (x, point) in x.chunks_exact_mut(nx).zip(&*points) {
+                x.copy_from_slice(&point[..nx]);
+            }
+            self.integrator.step(x, &held);
+            for (x, point) in x.chunks_exact(nx).zip(points) {
+                point[..nx].copy_from_slice(x);
+            }
+        }
     }
 
     /// Moves `z` over a period; `upper`, NX × (NX + NT) by columns, becomes `[∂Φ/∂x | ∂Φ/∂θ]`.

@@ -164,9 +164,7 @@ impl Unscented {
     fn predict(&mut self, period: &Period<'_>) {
         let n = self.belief.mean().len();
         self.system.guarded_q(&self.belief, &mut self.q);
-        for point in &mut self.points {
-            self.system.advance(&mut point[..n], period);
-        }
+        self.system.advance_all(&mut self.points, period);
         // About the first point, so that a large negative weight does not cancel digits of the mean.
         let first = self.points[0];
         let mut shift = [0.0; MAX_Z];

@@ -19,7 +19,7 @@ const RESIDUAL_USABLE: f64 = 1e-3;
 /// The interior-point method's tolerance and iterations.
 const IPM: IpmOptions = IpmOptions { tolerance: 1e-7, iterations_max: 50, warm_start: true };
 /// The active-set method gives up where the interior-point method is the faster one.
-const ACTIVE_SET: ActiveSetLimits = ActiveSetLimits { rows: 128, changes: 40 };
+const ACTIVE_SET: ActiveSetLimits = ActiveSetLimits { rows: 256, changes: 400 };
 
 #[derive(Debug)]
 pub(super) struct Chain {

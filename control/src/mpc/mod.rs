@@ -49,7 +49,7 @@ mod config;
 mod linear;
 mod phases;
 mod programme;
-mod reach;
+pub(crate) mod reach;
 mod steady_target;
 mod terminal;
 mod trajectory;

@@ -16,7 +16,7 @@
 
 /// Lower and upper bounds of the inputs, block by block, in model units.
 #[derive(Clone, Debug)]
-pub(super) struct Reach {
+pub(crate) struct Reach {
     inputs: usize,
     lo: Vec<f64>,
     hi: Vec<f64>,
@@ -24,20 +24,20 @@ pub(super) struct Reach {
 
 /// Last inputs and what bounds the next ones; each NU long.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct InputLimits<'a> {
-    pub(super) u_prev: &'a [f64],
-    pub(super) lo: &'a [f64],
-    pub(super) hi: &'a [f64],
-    pub(super) du_max: &'a [f64],
+pub(crate) struct InputLimits<'a> {
+    pub(crate) u_prev: &'a [f64],
+    pub(crate) lo: &'a [f64],
+    pub(crate) hi: &'a [f64],
+    pub(crate) du_max: &'a [f64],
 }
 
 impl Reach {
-    pub(super) fn new(blocks: usize, inputs: usize) -> Self {
+    pub(crate) fn new(blocks: usize, inputs: usize) -> Self {
         Self { inputs, lo: vec![0.0; blocks * inputs], hi: vec![0.0; blocks * inputs] }
     }
 
     /// The boxes under `limits`.
-    pub(super) fn update(&mut self, limits: &InputLimits<'_>) {
+    pub(crate) fn update(&mut self, limits: &InputLimits<'_>) {
         for (at, (lo, hi)) in self.lo.iter_mut().zip(&mut self.hi).enumerate() {
             let (block, i) = (at / self.inputs, at % self.inputs);
             let travel = (block + 1) as f64 * limits.du_max[i];
@@ -47,7 +47,7 @@ impl Reach {
     }
 
     /// Lower and upper bound of input `i` in `block`.
-    pub(super) fn bounds(&self, block: usize, i: usize) -> (f64, f64) {
+    pub(crate) fn bounds(&self, block: usize, i: usize) -> (f64, f64) {
         let at = block * self.inputs + i;
         (self.lo[at], self.hi[at])
     }
@@ -58,7 +58,7 @@ impl Reach {
     }
 
     /// Moves `u` (block by block) into the boxes and the rate, from the first block to the last.
-    pub(super) fn project(&self, u: &mut [f64], limits: &InputLimits<'_>) {
+    pub(crate) fn project(&self, u: &mut [f64], limits: &InputLimits<'_>) {
         for at in 0..u.len() {
             let i = at % self.inputs;
             let before = if at < self.inputs { limits.u_prev[i] } else { u[at - self.inputs] };

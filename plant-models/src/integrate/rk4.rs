@@ -6,21 +6,26 @@ use crate::Equations;
 /// Stage nodes c and weights b.
 const STAGES: [(f64, f64); 4] = [(0.0, 1.0 / 6.0), (0.5, 1.0 / 3.0), (0.5, 1.0 / 3.0), (1.0, 1.0 / 6.0)];
 
-pub(super) fn step<M, const NX: usize, const NU: usize, const NP: usize>(
+/// `COUNT` states side by side.
+pub(super) fn step<M, const NX: usize, const NU: usize, const NP: usize, const COUNT: usize>(
     model: &M,
-    mut x: [f64; NX],
+    mut x: [[f64; NX]; COUNT],
     span: &Span<NU, NP>,
-) -> [f64; NX]
+) -> [[f64; NX]; COUNT]
 where
     M: Equations<NX, NU, NP>,
 {
     for _ in 0..span.substeps {
-        let (mut slope, mut sum) = ([0.0; NX], [0.0; NX]);
+        let (mut slope, mut sum) = ([[0.0; NX]; COUNT], [[0.0; NX]; COUNT]);
         for (c, weight) in STAGES {
-            slope = model.slope(&plus(&x, c * span.h, &slope), &span.u, &span.p);
-            sum = plus(&sum, weight, &slope);
+            for ((slope, sum), x) in slope.iter_mut().zip(&mut sum).zip(&x) {
+                *slope = model.slope(&plus(x, c * span.h, slope), &span.u, &span.p);
+                *sum = plus(sum, weight, slope);
+            }
         }
-        x = plus(&x, span.h, &sum);
+        for (x, sum) in x.iter_mut().zip(&sum) {
+            *x = plus(x, span.h, sum);
+        }
     }
     x
 }

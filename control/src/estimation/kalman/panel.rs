@@ -95,11 +95,12 @@ impl Panel {
             let mut i = if fate == Fate::Set { 0 } else { j };
             while i < lead {
                 let at = Tile { lead, i, j };
-                i += match lead - i {
-                    4 => at.run::<4>(&mut self.data, (x, y), base, fate),
-                    8 | 16 => at.run::<8>(&mut self.data, (x, y), base, fate),
-                    _ => at.run::<12>(&mut self.data, (x, y), base, fate),
-                };
+                i += LANES
+                    * match (lead - i) / LANES {
+                        1 => at.run::<1>(&mut self.data, (x, y), base, fate),
+                        2 | 4 => at.run::<2>(&mut self.data, (x, y), base, fate),
+                        _ => at.run::<3>(&mut self.data, (x, y), base, fate),
+                    };
             }
         }
     }
@@ -114,7 +115,7 @@ struct Tile {
 }
 
 impl Tile {
-    /// Computes and stores the tile of `HIGH` rows and four columns; gives `HIGH`.
+    /// Computes and stores the tile of `HIGH` vectors of rows and four columns; gives `HIGH`.
     #[inline(always)]
     fn run<const HIGH: usize>(
         self,
@@ -124,41 +125,44 @@ impl Tile {
         fate: Fate,
     ) -> usize {
         let Self { lead, i, j } = self;
-        let mut tile = [[0.0; HIGH]; LANES];
+        let mut tile = [[[0.0; LANES]; HIGH]; LANES];
         for (x, y) in x.chunks_exact(lead).zip(y.chunks_exact(lead)) {
-            let (Some(x), Some(y)) = (x[i..].first_chunk::<HIGH>(), y[j..].first_chunk::<LANES>()) else { continue };
+            let x = x[i..].as_chunks::<LANES>().0.first_chunk::<HIGH>();
+            let (Some(x), Some(y)) = (x, y[j..].first_chunk::<LANES>()) else { continue };
             for c in 0..LANES {
-                for r in 0..HIGH {
-                    tile[c][r] = x[r].mul_add(y[c], tile[c][r]);
+                for v in 0..HIGH {
+                    for l in 0..LANES {
+                        tile[c][v][l] = x[v][l].mul_add(y[c], tile[c][v][l]);
+                    }
                 }
             }
         }
         for c in 0..LANES {
             let from = i + (j + c) * lead;
-            let column = &mut out[from..from + HIGH];
+            let sums = tile[c].as_flattened();
+            let column = &mut out[from..from + sums.len()];
             match (fate, base) {
-                (Fate::Set, _) => column.copy_from_slice(&tile[c]),
-                (Fate::TakeMirrored, _) => column.iter_mut().zip(&tile[c]).for_each(|(out, t)| *out -= t),
+                (Fate::Set, _) => column.copy_from_slice(sums),
+                (Fate::TakeMirrored, _) => column.iter_mut().zip(sums).for_each(|(out, t)| *out -= t),
                 (Fate::AddMirrored, base) => {
-                    let base = base.map_or(&[][..], |base| &base[from..from + HIGH]);
-                    for ((out, t), base) in column.iter_mut().zip(&tile[c]).zip(base) {
+                    let base = base.map_or(&[][..], |base| &base[from..from + sums.len()]);
+                    for ((out, t), base) in column.iter_mut().zip(sums).zip(base) {
                         *out = base + t;
                     }
                 }
             }
         }
         if fate != Fate::Set {
-            self.mirror::<HIGH>(out);
+            self.mirror(out, HIGH * LANES);
         }
         HIGH
     }
 
-    /// Copies the tile, as far as it lies below the diagonal, to its place above.
+    /// Copies the tile of `high` rows, as far as it lies below the diagonal, to its place above.
     #[inline(always)]
-    fn mirror<const HIGH: usize>(self, out: &mut [f64]) {
+    fn mirror(self, out: &mut [f64], high: usize) {
         let Self { lead, i, j } = self;
-        for r in 0..HIGH {
-            let row = i + r;
+        for row in i..i + high {
             let columns = (row - j).min(LANES);
             for c in 0..columns {
                 out[j + c + row * lead] = out[row + (j + c) * lead];

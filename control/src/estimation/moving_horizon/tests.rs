@@ -47,6 +47,22 @@ fn the_benchmark_is_met_by_one_iteration_per_period() {
     assert!((converged - one).abs() < 5e-4, "{converged} against {one}");
 }
 
+/// The last estimate of the peers' window of 20, which they solve by IPOPT with an EKF's belief as arrival cost.
+#[test]
+fn the_last_estimate_is_that_of_the_peers() {
+    let scenario = scenario(SEED);
+    let mut mhe = estimator(&MheConfig { iterations: 20, tolerance: 1e-10, ..config(20) });
+    for (k, y) in scenario.y.iter().enumerate() {
+        mhe.step(&input(k), &P, &[*y], &never);
+    }
+    let peers = [0.868_715_662_331_673, 322.360_445_154_956_8];
+    let (x, sd) = (mhe.x(), [mhe.covariance(0, 0).sqrt(), mhe.covariance(1, 1).sqrt()]);
+    for i in 0..2 {
+        // The arrival costs differ; their trace after 20 periods is small beside the estimate's own spread.
+        assert!((x[i] - peers[i]).abs() < 0.01 * sd[i], "{x:?} against {peers:?}, spread {sd:?}");
+    }
+}
+
 /// A window of four states and parameters, offsets, missing rows, half full: the sweep's solution has to satisfy the
 /// programme's conditions, which share no code with it.
 #[test]

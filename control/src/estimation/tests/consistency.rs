@@ -72,6 +72,16 @@ fn a_lost_belief_empties_the_window_and_a_nan_counts_as_nothing() {
     assert_eq!(monitor.verdict(), Verdict::Waiting);
 }
 
+#[test]
+fn a_window_that_cannot_judge_is_refused() {
+    let refused = |config| Monitor::new(1, config).unwrap_err().to_string();
+    assert!(refused(MonitorConfig { window: 19, ..CONFIG }).starts_with("window less 19"));
+    assert!(refused(MonitorConfig { lags: 50, ..CONFIG }).starts_with("half the window less lags"));
+    assert!(refused(MonitorConfig { lags: 0, ..CONFIG }).starts_with("lags"));
+    assert!(refused(MonitorConfig { significance: 0.5, ..CONFIG }).starts_with("0.5 less significance"));
+    assert!(refused(MonitorConfig { significance: f64::NAN, ..CONFIG }).starts_with("significance"));
+}
+
 /// Tables of the χ² and normal distributions (Abramowitz and Stegun, tables 26.1 and 26.8).
 #[test]
 fn the_quantiles_are_those_of_the_tables() {

@@ -13,6 +13,9 @@ pub(in crate::estimation) const SEED: u64 = 20_260_823;
 pub(in crate::estimation) const P: [f64; 2] = [1.0, 350.0];
 pub(in crate::estimation) const X_HAT_0: [f64; 2] = [0.7, 330.0];
 
+/// The points of the peers' UKF.
+const PEERS_SPREAD: Spread = Spread { alpha: 0.1, beta: 2.0, kappa: 1.0 };
+
 /// One realisation: the true states and the measurements.
 pub(in crate::estimation) struct Scenario {
     pub(in crate::estimation) x: Vec<[f64; 2]>,
@@ -69,7 +72,7 @@ pub(in crate::estimation) fn extended() -> Extended {
 }
 
 pub(in crate::estimation) fn unscented() -> Unscented {
-    Unscented::new(cstr2(), &system(10), Spread { alpha: 0.1, beta: 2.0, kappa: 1.0 }, &X_HAT_0).unwrap()
+    Unscented::new(cstr2(), &system(10), PEERS_SPREAD, &X_HAT_0).unwrap()
 }
 
 fn filtered<F: Filter>(filter: &mut F, u: &[f64], y: f64) -> ([f64; 2], Correction) {
@@ -108,6 +111,65 @@ fn extended_and_unscented_give_the_peers_errors() {
     }
 }
 
+/// Where the model is nearly linear over the spread of the belief both filters are the same: four states, an offset, a
+/// parameter, three rows of which some are missing.
+#[test]
+fn unscented_and_extended_agree_where_the_model_is_nearly_linear() {
+    let parameter = crate::estimation::ParameterNoise { disturbance: 0, walk_sd: 1e-4, initial_sd: 1e-3, sd_max: 1.0 };
+    let config = SystemConfig {
+        period_s: 18.0,
+        substeps: 3,
+        method: plant_models::Method::Rk4,
+        measured: vec![cv(0, 1e-3, 0.0), cv(1, 1e-2, 1e-3), cv(2, 1e-2, 0.0)],
+        state_sd: vec![1e-4, 1e-4, 1e-3, 1e-3],
+        initial_sd: vec![1e-3, 1e-3, 1e-2, 1e-2],
+        parameters: vec![parameter],
+    };
+    let x0 = [1.2345, 0.9, 134.14, 128.95];
+    let mut extended = Extended::new(&Cstr4::NOMINAL, &config, &x0).unwrap();
+    let mut unscented = Unscented::new(&Cstr4::NOMINAL, &config, Spread::third_order(6), &x0).unwrap();
+    for k in 0..40 {
+        let t = f64::from(k);
+        let y = [
+            if k % 3 == 1 { f64::NAN } else { 0.9 },
+            134.14 + 0.01 * t.sin(),
+            if k % 4 == 2 { f64::NAN } else { 128.95 },
+        ];
+        let (u, p) = ([18.0, -4500.0 + 20.0 * t.cos()], [5.1]);
+        let (e, s) = (extended.step(&u, &p, &y), unscented.step(&u, &p, &y));
+        assert_eq!((e.outcome, e.measured), (s.outcome, s.measured));
+        assert!((e.log_likelihood - s.log_likelihood).abs() < 1e-2, "period {k}: {e:?} {s:?}");
+        for i in 0..6 {
+            let sd = extended.covariance(i, i).sqrt();
+            assert!((extended.mean()[i] - unscented.mean()[i]).abs() < 1e-2 * sd, "period {k}, element {i}");
+            for j in 0..6 {
+                let size = sd * extended.covariance(j, j).sqrt();
+                let difference = extended.covariance(i, j) - unscented.covariance(i, j);
+                assert!(difference.abs() < 1e-3 * size, "period {k}, P[{i}, {j}]: {difference} of {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn two_substeps_estimate_as_well_as_the_ten_of_the_plant() {
+    let mean = |substeps: usize| {
+        let mut sum = [0.0; 2];
+        for n in 0..5 {
+            let scenario = scenario(SEED + n);
+            let mut e = Extended::new(cstr2(), &system(substeps), &X_HAT_0).unwrap();
+            let mut s = Unscented::new(cstr2(), &system(substeps), PEERS_SPREAD, &X_HAT_0).unwrap();
+            sum[0] += run(&scenario, |u, y| filtered(&mut e, u, y).0).0[0] / 5.0;
+            sum[1] += run(&scenario, |u, y| filtered(&mut s, u, y).0).0[0] / 5.0;
+        }
+        sum
+    };
+    let (two, ten) = (mean(2), mean(10));
+    for i in 0..2 {
+        assert!((two[i] / ten[i] - 1.0).abs() < 1e-3, "{two:?} against {ten:?}");
+    }
+}
+
 #[test]
 fn the_monitor_finds_the_filter_consistent_and_a_mistuned_one_not() {
     let verdicts = |config: SystemConfig| {
@@ -141,11 +203,12 @@ fn the_monitor_finds_the_filter_consistent_and_a_mistuned_one_not() {
 #[allow(clippy::disallowed_methods, reason = "a timing")]
 fn timing() {
     let scenario = scenario(SEED);
-    let mut best = vec![[f64::INFINITY; 4]; 200];
+    let mut best = vec![[f64::INFINITY; 5]; 200];
     for _ in 0..200 {
         let mut ekf = Ekf::new(cstr2(), config(&[cv(T, 0.5, 0.0)])).unwrap();
         ekf.begin_at(0, Stamp::ZERO, &X_HAT_0);
         let (mut e, mut s, mut e2) = (extended(), unscented(), Extended::new(cstr2(), &system(2), &X_HAT_0).unwrap());
+        let mut s2 = Unscented::new(cstr2(), &system(2), PEERS_SPREAD, &X_HAT_0).unwrap();
         for (k, best) in best.iter_mut().enumerate() {
             let frame = frame(k as u64 + 1, &[Some(scenario.y[k])]);
             let (u, y) = (input(k), [scenario.y[k]]);
@@ -158,10 +221,11 @@ fn timing() {
             clock(1, &mut || _ = std::hint::black_box(e.step(&u, &P, &y)));
             clock(2, &mut || _ = std::hint::black_box(e2.step(&u, &P, &y)));
             clock(3, &mut || _ = std::hint::black_box(s.step(&u, &P, &y)));
+            clock(4, &mut || _ = std::hint::black_box(s2.step(&u, &P, &y)));
         }
     }
-    for (i, name) in ["ekf in the loop, 10 substeps", "extended, 10", "extended, 2", "unscented, 10"].iter().enumerate()
-    {
+    let names = ["ekf in the loop, 10 substeps", "extended, 10", "extended, 2", "unscented, 10", "unscented, 2"];
+    for (i, name) in names.iter().enumerate() {
         let mut t: Vec<f64> = best.iter().map(|b| b[i]).collect();
         t.sort_by(f64::total_cmp);
         println!("{name}: median {:.3} p99 {:.3} max {:.3} us", t[100], t[197], t[199]);

@@ -20,8 +20,10 @@ pub(super) trait Ascent {
     fn working(&mut self) -> &mut Working;
     /// Moves to the point that the multipliers ask for and returns the dual objective; not finite if any number is not.
     fn evaluate(&mut self) -> f64;
-    /// The row and side to take in next: in careful mode the violated one with the least index.
-    fn most_violated(&mut self) -> Option<(usize, bool)>;
+    /// Lists the violated rows to take in next, with their sides: in careful mode the one with the least index.
+    fn pick(&mut self);
+    /// The list.
+    fn picks(&self) -> &[(usize, bool)];
     /// Brings a row into the working set.
     fn add(&mut self, row: usize, upper: bool) -> Settled;
     /// Checks the conditions of optimality that the scan left open, and publishes the point if they hold.
@@ -65,16 +67,26 @@ pub(super) fn climb(solver: &mut impl Ascent, late: &dyn Fn() -> bool) -> SolveS
     }
 }
 
-/// Takes the worst row in, or accepts the point.
+/// Takes violated rows in, or accepts the point. Several at once are sound: the step that follows rises at least as far as
+/// with any one of them, and those that came in vain leave without cost to the dual objective.
 fn step(solver: &mut impl Ascent) -> Settled {
-    match solver.most_violated() {
-        None if solver.accept() => Settled::Done,
-        Some((row, upper)) if !solver.working().holds(row, upper) => match solver.add(row, upper) {
-            Settled::Done => Settled::Added,
-            ending => ending,
-        },
-        _ => Settled::Broken,
+    solver.pick();
+    let count = solver.picks().len();
+    if count == 0 {
+        return if solver.accept() { Settled::Done } else { Settled::Broken };
     }
+    let mut added = Settled::Broken;
+    for at in 0..count {
+        let Some(&(row, upper)) = solver.picks().get(at) else { break };
+        if solver.working().holds(row, upper) {
+            continue;
+        }
+        match solver.add(row, upper) {
+            Settled::Done => added = Settled::Added,
+            ending => return ending,
+        }
+    }
+    added
 }
 
 /// Whether every feasible point is `times` farther away than the worst row asks for.

@@ -30,7 +30,6 @@
 use std::fmt::Debug;
 use std::ops::Range;
 
-use super::lanes::largest;
 use super::packed::Packed;
 use crate::qp::riccati::kernel::{self, Dynamic, Fixed, LANES, Shape, Terms};
 use crate::qp::{Initial, OcpDims, OcpQp};
@@ -65,8 +64,8 @@ pub(super) trait ClosedLoop: Debug + Send {
     fn simulate(&mut self, x0: &[f64], w: &[f64]);
     /// The values of all bounded quantities at the simulated point, stage by stage.
     fn values(&self, values: &mut [f64]);
-    /// The image of a row.
-    fn image(&mut self, k: usize, bounded: Bounded, out: &mut [f64]);
+    /// The images of rows, one after the other in `out`; no more rows than were announced.
+    fn images(&mut self, rows: &[(usize, Bounded)], out: &mut [f64]);
     /// The length of the image's last block: what a row can be moved by at the last moment.
     fn grip(&mut self, k: usize, bounded: Bounded) -> f64;
     /// The costates at the simulated point, with multipliers `pushes` (upper less lower) of all bounds, stage by stage.
@@ -76,36 +75,40 @@ pub(super) trait ClosedLoop: Debug + Send {
 }
 
 #[derive(Debug)]
-struct Feedback<S: Shape> {
-    shape: S,
-    data: Packed,
-    boxed: Vec<usize>,
+pub(super) struct Feedback<S: Shape> {
+    pub(super) shape: S,
+    pub(super) data: Packed,
+    pub(super) boxed: Vec<usize>,
     /// P, p and P c of each stage, L, Y, E and w₀.
-    p_mat: Vec<f64>,
-    p: Vec<f64>,
-    l: Vec<f64>,
-    y: Vec<f64>,
-    e: Vec<f64>,
-    w: Vec<f64>,
+    pub(super) p_mat: Vec<f64>,
+    pub(super) p: Vec<f64>,
+    pub(super) l: Vec<f64>,
+    pub(super) y: Vec<f64>,
+    pub(super) e: Vec<f64>,
+    pub(super) w: Vec<f64>,
     /// The factor of P_0 without its padding.
-    l_0: Vec<f64>,
-    x: Vec<f64>,
-    u: Vec<f64>,
-    pi: Vec<f64>,
-    pb: Vec<f64>,
-    pa: Vec<f64>,
-    psi: Vec<f64>,
-    next: Vec<f64>,
-    step: Vec<f64>,
+    pub(super) l_0: Vec<f64>,
+    pub(super) x: Vec<f64>,
+    pub(super) u: Vec<f64>,
+    pub(super) pi: Vec<f64>,
+    pub(super) pb: Vec<f64>,
+    pub(super) ap: Vec<f64>,
+    pub(super) psi: Vec<f64>,
+    /// ψ of each row that is imaged.
+    pub(super) psis: Vec<f64>,
+    pub(super) next: Vec<f64>,
+    pub(super) step: Vec<f64>,
+    /// Whether a multiplier was met on the way back.
+    pub(super) pushed: bool,
 }
 
 /// The numbers of block `k`, each block having `len`.
-fn block(k: usize, len: usize) -> Range<usize> {
+pub(super) fn block(k: usize, len: usize) -> Range<usize> {
     k * len..(k + 1) * len
 }
 
 impl<S: Shape> Feedback<S> {
-    fn new(dims: &OcpDims, shape: S) -> Self {
+    fn new(dims: &OcpDims, rows: usize, shape: S) -> Self {
         let (nx, nu, n) = (shape.nx(), shape.nu(), dims.horizon);
         let states = (n + 1) * nx;
         Self {
@@ -123,14 +126,16 @@ impl<S: Shape> Feedback<S> {
             u: vec![0.0; n * nu],
             pi: vec![0.0; states],
             pb: vec![0.0; nx * nu],
-            pa: vec![0.0; nx * nx],
+            ap: vec![0.0; nx * nx],
             psi: vec![0.0; nx],
+            psis: vec![0.0; rows.max(1) * nx],
             next: vec![0.0; nx],
             step: vec![0.0; nu],
+            pushed: false,
         }
     }
 
-    fn fixed(&self) -> bool {
+    pub(super) fn fixed(&self) -> bool {
         self.data.initial == Initial::Fixed
     }
 
@@ -168,34 +173,40 @@ impl<S: Shape> Feedback<S> {
             return true;
         }
         self.pb.iter_mut().zip(&*y).for_each(|(minus, y)| *minus = -y);
-        kernel::multiply(nx, p_next, &data.a[xx.clone()], None, &mut self.pa);
-        let product: Option<(&[f64], &[f64])> = Some((&data.at[xx.clone()], &self.pa));
-        let outer: [(&[f64], &[f64]); 2] = [(y, &self.pb), (&[], &[])];
-        kernel::symmetric(nx, &Terms { start: &data.q_mat[xx], product, outer }, p);
+        let at = &data.at[xx.clone()];
+        kernel::multiply(nx, at, p_next, None, &mut self.ap);
+        let outer: [(&[f64], &[f64]); 3] = [(&self.ap, at), (y, &self.pb), (&[], &[])];
+        kernel::symmetric(nx, &Terms { start: &data.q_mat[xx], outer }, p);
         true
     }
 
-    /// `ψ ← A'ψ - Y image` of stage `k`, with `image` written before; `E'ψ` is the image of the stage.
+    /// `image_k = E'ψ`, `ψ ← A'ψ - Y image_k` at stage `k`.
     #[inline(always)]
-    fn sweep(&mut self, from: usize, out: &mut [f64]) {
-        let (nx, nu, first) = (self.shape.nx(), self.shape.nu(), self.first());
-        for k in (0..from).rev() {
-            let image = &mut out[first + k * nu..first + (k + 1) * nu];
-            for (image, e) in image.iter_mut().zip(self.e[block(k, nx * nu)].chunks_exact(nx)) {
-                *image = kernel::dot(e, &self.psi);
-            }
-            if k == 0 && first == 0 {
-                return;
-            }
-            self.next.fill(0.0);
-            kernel::add_product(nx, &self.data.at[block(k, nx * nx)], &self.psi, &mut self.next);
-            subtract_product(nx, &self.y[block(k, nx * nu)], image, &mut self.next);
-            std::mem::swap(&mut self.psi, &mut self.next);
+    fn sweep(&mut self, k: usize, row: usize, image: &mut [f64]) {
+        let nx = self.shape.nx();
+        let psi = &mut self.psis[block(row, nx)];
+        for (image, e) in image.iter_mut().zip(self.e[block(k, nx * self.shape.nu())].chunks_exact(nx)) {
+            *image = kernel::dot(e, psi);
         }
-        if first > 0 {
-            let real = self.data.nx_real;
-            out[..real].copy_from_slice(&self.psi[..real]);
-            kernel::solve_lower(real, &self.l_0, &mut out[..real]);
+        if k > 0 || self.data.initial == Initial::Free {
+            self.next.fill(0.0);
+            kernel::add_product(nx, &self.data.at[block(k, nx * nx)], psi, &mut self.next);
+            subtract_product(nx, &self.y[block(k, nx * self.shape.nu())], image, &mut self.next);
+            psi.copy_from_slice(&self.next);
+        }
+    }
+
+    /// The last block of a row's image at its own stage, and ψ there.
+    fn enter(&mut self, k: usize, bounded: Bounded, (row, image): (usize, &mut [f64])) {
+        let (nx, nu) = (self.shape.nx(), self.shape.nu());
+        if self.start(k, bounded) {
+            self.psis[block(row, nx)].copy_from_slice(&self.psi);
+        } else if let Bounded::Input(i) = bounded {
+            self.unit_input(k, i);
+            image.copy_from_slice(&self.step);
+            let psi = &mut self.psis[block(row, nx)];
+            psi.fill(0.0);
+            subtract_product(nx, &self.y[block(k, nx * nu)], image, psi);
         }
     }
 
@@ -222,7 +233,7 @@ impl<S: Shape> Feedback<S> {
 
 /// `y -= X v`; X is NX × K.
 #[inline(always)]
-fn subtract_product(nx: usize, x: &[f64], v: &[f64], y: &mut [f64]) {
+pub(super) fn subtract_product(nx: usize, x: &[f64], v: &[f64], y: &mut [f64]) {
     for (x, v) in x.chunks_exact(nx).zip(v) {
         for (y, x) in y.iter_mut().zip(x) {
             *y = x.mul_add(-v, *y);
@@ -317,16 +328,31 @@ impl<S: Shape> ClosedLoop for Feedback<S> {
         }
     }
 
-    fn image(&mut self, k: usize, bounded: Bounded, out: &mut [f64]) {
-        let (nx, nu, first) = (self.shape.nx(), self.shape.nu(), self.first());
+    fn images(&mut self, rows: &[(usize, Bounded)], out: &mut [f64]) {
+        let (nu, first, real) = (self.shape.nu(), self.first(), self.data.nx_real);
         out.fill(0.0);
-        if !self.start(k, bounded) {
-            let Bounded::Input(i) = bounded else { return };
-            self.unit_input(k, i);
-            out[first + k * nu..first + (k + 1) * nu].copy_from_slice(&self.step);
-            subtract_product(nx, &self.y[block(k, nx * nu)], &self.step, &mut self.psi);
+        if rows.is_empty() {
+            return;
         }
-        self.sweep(k, out);
+        let width = out.len() / rows.len();
+        let last = rows.iter().fold(0, |last, (k, _)| last.max(*k));
+        // Stage by stage with all rows: their sweeps do not wait for one another.
+        for k in (0..=last).rev() {
+            for (row, ((from, bounded), image)) in rows.iter().zip(out.chunks_exact_mut(width)).enumerate() {
+                let image = image.get_mut(first + k * nu..first + (k + 1) * nu).unwrap_or_default();
+                if *from > k {
+                    self.sweep(k, row, image);
+                } else if *from == k {
+                    self.enter(k, *bounded, (row, image));
+                }
+            }
+        }
+        if first > 0 {
+            for (row, image) in out.chunks_exact_mut(width).enumerate() {
+                image[..real].copy_from_slice(&self.psis[row * self.shape.nx()..][..real]);
+                kernel::solve_lower(real, &self.l_0, &mut image[..real]);
+            }
+        }
     }
 
     fn grip(&mut self, k: usize, bounded: Bounded) -> f64 {
@@ -346,49 +372,7 @@ impl<S: Shape> ClosedLoop for Feedback<S> {
     }
 
     fn costates(&mut self, pushes: &[f64]) -> Mismatch {
-        let (nx, nu, n) = (self.shape.nx(), self.shape.nu(), self.data.horizon);
-        let (nc, real) = (pushes.len() / (n + 1), self.data.nu_real);
-        let data = &self.data;
-        let (mut gradient, mut gradient_scale, mut dynamics) = (0.0_f64, f64::MIN_POSITIVE, 0.0_f64);
-        for k in (0..=n).rev() {
-            let (pi, pi_next) = self.pi[k * nx..].split_at_mut(nx);
-            let (x, push) = (&self.x[block(k, nx)], &pushes[block(k, nc)]);
-            pi.copy_from_slice(&data.q[block(k, nx)]);
-            kernel::add_product(nx, &data.q_mat[block(k, nx * nx)], x, pi);
-            for (i, push) in push[real..].iter().enumerate().filter(|(_, push)| **push != 0.0) {
-                match self.boxed.get(i) {
-                    Some(state) => pi[*state] += push,
-                    None => {
-                        let g = &data.g[k * nx * data.rows..][block(i - self.boxed.len(), nx)];
-                        pi.iter_mut().zip(g).for_each(|(pi, g)| *pi = g.mul_add(*push, *pi));
-                    }
-                }
-            }
-            if k < n {
-                let (u, pi_next) = (&self.u[block(k, nu)], &pi_next[..nx]);
-                kernel::add_product(nx, &data.st[block(k, nx * nu)], u, pi);
-                kernel::add_product(nx, &data.at[block(k, nx * nx)], pi_next, pi);
-                self.next.copy_from_slice(&data.c[block(k, nx)]);
-                kernel::add_product(nx, &data.a[block(k, nx * nx)], x, &mut self.next);
-                kernel::add_product(nx, &data.b[block(k, nx * nu)], u, &mut self.next);
-                let x_next = &self.x[block(k + 1, nx)];
-                for (stepped, x) in self.next.iter_mut().zip(x_next) {
-                    *stepped -= x;
-                }
-                dynamics = dynamics.max(largest(&self.next) / (1.0 + largest(x_next)));
-                for i in 0..real {
-                    let ru: f64 = data.r_mat[block(k * nu + i, nu)].iter().zip(u).map(|(r, u)| r * u).sum();
-                    let sx = kernel::dot(&data.st[block(k * nu + i, nx)], x);
-                    let bp = kernel::dot(&data.b[block(k * nu + i, nx)], pi_next);
-                    gradient = gradient.max((ru + sx + data.r[k * nu + i] + bp + push[i]).abs());
-                    gradient_scale = gradient_scale.max(ru.abs()).max(bp.abs()).max(push[i].abs());
-                }
-            }
-        }
-        if !self.fixed() {
-            gradient = gradient.max(largest(&self.pi[..nx]));
-        }
-        Mismatch { dynamics, gradient: gradient / gradient_scale.max(1.0) }
+        self.check(pushes)
     }
 
     fn stage(&self, k: usize) -> (&[f64], &[f64], &[f64]) {
@@ -399,12 +383,12 @@ impl<S: Shape> ClosedLoop for Feedback<S> {
     }
 }
 
-/// The compiled sizes that hold `dims`, or sizes that the compiler does not know.
-pub(super) fn closed_loop(dims: &OcpDims) -> Box<dyn ClosedLoop> {
+/// For as many `rows` imaged at once: the compiled sizes that hold `dims`, or sizes that the compiler does not know.
+pub(super) fn closed_loop(dims: &OcpDims, rows: usize) -> Box<dyn ClosedLoop> {
     macro_rules! table {
         ($($nx:literal: $($nu:literal)*;)*) => {$($(
             if dims.nx <= $nx && dims.nu <= $nu {
-                return Box::new(Feedback::new(dims, Fixed::<$nx, $nu>));
+                return Box::new(Feedback::new(dims, rows, Fixed::<$nx, $nu>));
             }
         )*)*};
     }
@@ -416,5 +400,5 @@ pub(super) fn closed_loop(dims: &OcpDims) -> Box<dyn ClosedLoop> {
         20: 5;
     }
     let nx = dims.nx.next_multiple_of(LANES);
-    Box::new(Feedback::new(dims, Dynamic { nx, nu: dims.nu.max(1) }))
+    Box::new(Feedback::new(dims, rows, Dynamic { nx, nu: dims.nu.max(1) }))
 }

@@ -14,9 +14,11 @@ use signals::SolveStatus;
 
 use super::QpError;
 use super::ascent::{Ascent, climb};
+use super::cholesky::Cholesky;
+use super::entry::{Duty, Entry};
 use super::lanes::{add_multiple, dot, largest, padded};
 use super::rows::Rows;
-use super::working::{Duty, Entry, Settled, Working, normalise};
+use super::working::{Settled, Working, normalise};
 use crate::qp::Ending;
 
 /// A bound is met within this, times one plus the row's size.
@@ -27,6 +29,8 @@ const STATIONARY: f64 = 1e-8;
 const PINNED: f64 = 1e-12;
 /// Rows that are looked at together for the most violated.
 const BLOCK: usize = 64;
+/// A row is taken in together with the worst if it is violated by this part of it.
+const WORTH_ADDING: f64 = 0.02;
 
 /// See the module. Rows are counted from the unknowns' own bounds: `0 … n-1`, then those of `A`.
 #[derive(Debug)]
@@ -41,6 +45,9 @@ pub struct DualActiveSet<R> {
     /// One over that length.
     weights: Vec<f64>,
     working: Working,
+    /// The worst of each block of rows, and the rows to take in.
+    blocks: Vec<f64>,
+    picks: Vec<(usize, bool)>,
     scratch: Scratch,
     /// The last solved point, and its multipliers.
     x: Vec<f64>,
@@ -83,8 +90,12 @@ impl<R: Rows> Ascent for Solve<'_, R> {
         self.set.evaluate()
     }
 
-    fn most_violated(&mut self) -> Option<(usize, bool)> {
-        self.set.most_violated(self.numbers)
+    fn pick(&mut self) {
+        self.set.pick(self.numbers);
+    }
+
+    fn picks(&self) -> &[(usize, bool)] {
+        &self.set.picks
     }
 
     fn add(&mut self, row: usize, upper: bool) -> Settled {
@@ -140,6 +151,8 @@ impl<R: Rows> DualActiveSet<R> {
             images,
             weights,
             working: Working::new(n + 1, n),
+            blocks: vec![0.0; all.div_ceil(BLOCK)],
+            picks: Vec::with_capacity(all.div_ceil(BLOCK)),
             scratch: Scratch {
                 shift: vec![0.0; width],
                 v: vec![0.0; width],
@@ -254,31 +267,43 @@ impl<R: Rows> DualActiveSet<R> {
         height
     }
 
-    /// The row and side that is violated most, measured by the distance in `v`; in careful mode the first one violated.
-    fn most_violated(&self, numbers: Numbers<'_>) -> Option<(usize, bool)> {
+    /// Lists the most violated row of every block, measured by the distance in `v`, if no neighbour is more violated: in
+    /// the rows of a trajectory only the peaks are wanted. Far lesser ones than the worst are left for later.
+    fn pick(&mut self, numbers: Numbers<'_>) {
         let values = &self.scratch.values;
         let excess = |i: usize| {
             let value = values[i];
             let (above, below) = (value - numbers.hi[i], numbers.lo[i] - value);
             (if above > below { above } else { below }) - FEASIBLE * (1.0 + value.abs())
         };
+        let side = |row: usize| values[row] - numbers.hi[row] > numbers.lo[row] - values[row];
         let all = values.len();
+        self.picks.clear();
         if self.working.careful {
-            let row = (0..all).find(|i| excess(*i) > 0.0)?;
-            return Some((row, values[row] > numbers.hi[row]));
+            self.picks.extend((0..all).find(|i| excess(*i) > 0.0).map(|row| (row, side(row))));
+            return;
         }
-        let (mut best, mut block) = (0.0, None);
-        for start in (0..all).step_by(BLOCK) {
+        let mut worst = 0.0;
+        for (start, most) in (0..all).step_by(BLOCK).zip(&mut self.blocks) {
             let part = start..(start + BLOCK).min(all);
-            let most = most_excessive(numbers.part(part.clone()), &values[part.clone()], &self.weights[part]);
-            if most > best {
-                (best, block) = (most, Some(start));
+            *most = most_excessive(numbers.part(part.clone()), &values[part.clone()], &self.weights[part]);
+            worst = most.max(worst);
+        }
+        if worst <= 0.0 {
+            return;
+        }
+        let key = |i: usize| excess(i) * self.weights[i];
+        for (start, most) in (0..all).step_by(BLOCK).zip(&self.blocks) {
+            if *most < WORTH_ADDING * worst {
+                continue;
+            }
+            let part = start..(start + BLOCK).min(all);
+            let Some(row) = part.max_by(|i, j| key(*i).total_cmp(&key(*j))) else { continue };
+            let peak = (row == 0 || key(row - 1) <= *most) && (row + 1 == all || key(row + 1) <= *most);
+            if peak || *most >= worst {
+                self.picks.push((row, side(row)));
             }
         }
-        let start = block?;
-        let part = start..(start + BLOCK).min(all);
-        let row = part.max_by(|i, j| (excess(*i) * self.weights[*i]).total_cmp(&(excess(*j) * self.weights[*j])))?;
-        Some((row, values[row] - numbers.hi[row] > numbers.lo[row] - values[row]))
     }
 
     /// Checks the conditions that the scan of the rows left open, and publishes the point if they hold: stationarity,
@@ -344,56 +369,4 @@ fn most_excessive(numbers: Numbers<'_>, values: &[f64], weights: &[f64]) -> f64 
         }
     }
     most[0].max(most[1]).max(most[2].max(most[3]))
-}
-
-/// `H = LL'`, by columns.
-#[derive(Debug)]
-struct Cholesky {
-    n: usize,
-    l: Vec<f64>,
-    reciprocal: Vec<f64>,
-}
-
-impl Cholesky {
-    fn new(h: &DMatrix<f64>) -> Result<Self, QpError> {
-        let n = h.nrows();
-        let mut l = vec![0.0; n * n];
-        let mut reciprocal = vec![0.0; n];
-        for j in 0..n {
-            let (done, column) = l.split_at_mut(j * n);
-            for i in j..n {
-                column[i] = h[(i, j)];
-            }
-            for k in 0..j {
-                let earlier = &done[k * n..(k + 1) * n];
-                add_multiple(&mut column[j..n], -earlier[j], &earlier[j..n]);
-            }
-            let pivot = column[j];
-            // In the negative, so that NaN is refused too.
-            if !(pivot > f64::EPSILON * h[(j, j)] && pivot.is_finite()) {
-                return Err(QpError::NotPositiveDefinite { pivot: j, value: pivot });
-            }
-            reciprocal[j] = 1.0 / pivot.sqrt();
-            column[j..n].iter_mut().for_each(|l| *l *= reciprocal[j]);
-        }
-        Ok(Self { n, l, reciprocal })
-    }
-
-    /// `b ← L⁻¹b`.
-    fn forward(&self, b: &mut [f64]) {
-        let n = self.n;
-        for j in 0..n {
-            let y = b[j] * self.reciprocal[j];
-            b[j] = y;
-            add_multiple(&mut b[j + 1..n], -y, &self.l[j * n + j + 1..(j + 1) * n]);
-        }
-    }
-
-    /// `b ← L'⁻¹b`.
-    fn backward(&self, b: &mut [f64]) {
-        let n = self.n;
-        for j in (0..n).rev() {
-            b[j] = (b[j] - dot(&self.l[j * n + j + 1..(j + 1) * n], &b[j + 1..n])) * self.reciprocal[j];
-        }
-    }
 }

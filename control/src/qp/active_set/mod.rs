@@ -27,8 +27,11 @@
 //! updates* (2022).
 
 mod ascent;
+mod cholesky;
 mod closed_loop;
+mod costates;
 mod dense;
+mod entry;
 mod factor;
 mod lanes;
 mod ocp;

@@ -18,8 +18,9 @@ use signals::SolveStatus;
 
 use super::ascent::{Ascent, climb};
 use super::closed_loop::{Bounded, ClosedLoop, closed_loop};
+use super::entry::{Duty, Entry};
 use super::lanes::padded;
-use super::working::{Duty, Entry, Settled, Working, normalise};
+use super::working::{Settled, Working, normalise};
 use crate::qp::{Ending, Initial, OcpDims, OcpQp, OcpSolution, OcpSolver};
 
 /// A bound is met within this, times one plus the size of what it bounds.
@@ -28,6 +29,11 @@ const FEASIBLE: f64 = 1e-9;
 const OPTIMAL: f64 = 1e-8;
 /// Sides closer than this, times one plus their size, are equal.
 const PINNED: f64 = 1e-12;
+
+/// A row is taken in together with the worst if it is violated by this part of it.
+const WORTH_ADDING: f64 = 0.01;
+/// Of one input, so are the stages where it is violated by this part of its worst.
+const SATURATED: f64 = 0.3;
 
 /// Limits of [`OcpActiveSet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +61,19 @@ pub struct OcpActiveSet {
     prepared: SolveStatus,
     /// Whether the images are those of the working set.
     imaged: bool,
+    /// Whether the simulated point is the one without deviations.
+    at_rest: bool,
     /// Bounds of all stages; those that are not read are infinite.
     lo: Vec<f64>,
     hi: Vec<f64>,
     /// Values of the bounded quantities, without deviations and with them.
     rest: Vec<f64>,
     values: Vec<f64>,
+    /// Violation of every row, the worst of each quantity, and the rows to take in.
+    keys: Vec<f64>,
+    blocks: Vec<f64>,
+    picks: Vec<(usize, bool)>,
+    places: Vec<(usize, Bounded)>,
     x0: Vec<f64>,
     /// The deviations.
     w: Vec<f64>,
@@ -72,17 +85,23 @@ impl OcpActiveSet {
     /// A solver for programmes of this shape.
     #[must_use]
     pub fn new(dims: &OcpDims, limits: ActiveSetLimits) -> Self {
-        let feedback = closed_loop(dims);
         let all = (dims.horizon + 1) * dims.bounds();
+        let rows = limits.rows.min(all);
+        let feedback = closed_loop(dims, rows);
         let flat = || vec![0.0; all];
         Self {
-            working: Working::new(limits.rows.min(all), feedback.width()),
+            working: Working::new(rows, feedback.width()),
             prepared: SolveStatus::NotRun,
             imaged: false,
+            at_rest: false,
             lo: flat(),
             hi: flat(),
             rest: flat(),
             values: flat(),
+            keys: flat(),
+            blocks: vec![0.0; dims.bounds()],
+            picks: Vec::with_capacity(all),
+            places: Vec::with_capacity(rows),
             x0: vec![0.0; dims.nx],
             w: vec![0.0; padded(feedback.width())],
             pushes: flat(),
@@ -136,14 +155,10 @@ impl OcpActiveSet {
 
     /// Forms the images of the working set anew.
     fn image_all(&mut self) {
-        let Self { working, feedback, dims, .. } = self;
-        working.renew(|entry, image| {
-            let (k, bounded) = Self::place(dims, entry.row);
-            feedback.image(k, bounded, image);
-            if !entry.upper {
-                image.iter_mut().for_each(|m| *m = -*m);
-            }
-        });
+        let Self { working, feedback, dims, places, .. } = self;
+        places.clear();
+        places.extend(working.entries().iter().map(|entry| Self::place(dims, entry.row)));
+        working.renew(|images| feedback.images(places, images));
         self.imaged = true;
     }
 
@@ -194,8 +209,13 @@ impl Ascent for OcpActiveSet {
 
     fn evaluate(&mut self) -> f64 {
         let height = self.working.point(&mut self.w);
-        self.feedback.simulate(&self.x0, &self.w);
-        self.feedback.values(&mut self.values);
+        if self.at_rest && self.working.entries().is_empty() {
+            self.values.copy_from_slice(&self.rest);
+        } else {
+            self.feedback.simulate(&self.x0, &self.w);
+            self.feedback.values(&mut self.values);
+        }
+        self.at_rest = false;
         height + 0.0 * self.values.iter().sum::<f64>()
     }
 
@@ -203,8 +223,7 @@ impl Ascent for OcpActiveSet {
         let (k, bounded) = Self::place(&self.dims, row);
         let (bound, duty) = self.side(row, upper);
         let image = self.working.candidate();
-        image.fill(0.0);
-        self.feedback.image(k, bounded, image);
+        self.feedback.images(&[(k, bounded)], image);
         if !upper {
             image.iter_mut().for_each(|m| *m = -*m);
         }
@@ -213,31 +232,45 @@ impl Ascent for OcpActiveSet {
         self.working.push(Entry::new(row, upper, duty, (bound - rest, length)))
     }
 
-    /// Violations are measured by what the last input before them can do about it.
-    fn most_violated(&mut self) -> Option<(usize, bool)> {
-        let mut worst: Option<(f64, usize, bool)> = None;
+    /// Of each bounded quantity the stage where it is violated most, measured by what the last input before can do about
+    /// it; of inputs all stages that are nearly as bad, because an input that saturates does so for a while.
+    fn pick(&mut self) {
+        let nc = self.dims.bounds();
+        self.picks.clear();
+        let mut worst = 0.0_f64;
+        self.blocks.fill(0.0);
         for row in 0..self.values.len() {
             let value = self.values[row];
             let (above, below) = (value - self.hi[row], self.lo[row] - value);
-            let excess = above.max(below) - FEASIBLE * (1.0 + value.abs());
-            if excess <= 0.0 {
-                continue;
-            }
-            let upper = above > below;
-            if self.working.is_open(row, upper) {
+            let excess = if above > below { above } else { below } - FEASIBLE * (1.0 + value.abs());
+            self.keys[row] = 0.0;
+            if excess <= 0.0 || self.working.is_open(row, above > below) {
                 continue;
             }
             if self.working.careful {
-                return Some((row, upper));
+                self.picks.push((row, above > below));
+                return;
             }
             let (k, bounded) = Self::place(&self.dims, row);
             let grip = self.feedback.grip(k, bounded);
-            let key = if grip > 0.0 { excess / grip } else { excess };
-            if worst.is_none_or(|(most, ..)| key > most) {
-                worst = Some((key, row, upper));
+            self.keys[row] = if grip > 0.0 { excess / grip } else { excess };
+            self.blocks[row % nc] = self.keys[row].max(self.blocks[row % nc]);
+            worst = self.keys[row].max(worst);
+        }
+        if worst <= 0.0 {
+            return;
+        }
+        for row in 0..self.keys.len() {
+            let (key, i) = (self.keys[row], row % nc);
+            let enough = if i < self.dims.nu { SATURATED } else { 1.0 } * self.blocks[i];
+            if key > 0.0 && key >= enough && key >= WORTH_ADDING * worst {
+                self.picks.push((row, self.values[row] > self.hi[row]));
             }
         }
-        worst.map(|(_, row, upper)| (row, upper))
+    }
+
+    fn picks(&self) -> &[(usize, bool)] {
+        &self.picks
     }
 
     /// What the simulation and the scan left open: stationarity and the dynamics with the caller's matrices, and that held
@@ -295,6 +328,7 @@ impl OcpSolver for OcpActiveSet {
                 self.w.fill(0.0);
                 self.feedback.simulate(&self.x0, &self.w);
                 self.feedback.values(&mut self.rest);
+                self.at_rest = true;
                 self.aim();
                 climb(self, late)
             }

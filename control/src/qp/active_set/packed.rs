@@ -88,10 +88,42 @@ impl Packed {
         }
         changed
     }
+
+    /// Adds what the multipliers `pushes` of the boxed states, then of the rows of G, push at stage `k`.
+    #[inline(always)]
+    pub(super) fn push_states(&self, k: usize, (boxed, pushes): (&[usize], &[f64]), to: &mut [f64]) {
+        let (own, general) = pushes.split_at(boxed.len());
+        boxed.iter().zip(own).for_each(|(state, push)| to[*state] += push);
+        let g = &self.g[k * self.nx * self.rows..(k + 1) * self.nx * self.rows];
+        for (g, push) in g.chunks_exact(self.nx).zip(general) {
+            to.iter_mut().zip(g).for_each(|(to, g)| *to = g.mul_add(*push, *to));
+        }
+    }
 }
 
 /// Columns of height `height` into columns of height `padded`. True if a number is another one than before.
 fn copy(from: &[f64], height: usize, to: &mut [f64], padded: usize) -> bool {
+    /// The same for a height that the compiler knows.
+    fn fixed<const HEIGHT: usize>(from: &[f64], to: &mut [f64], padded: usize) -> bool {
+        let mut difference = 0;
+        for (to, from) in to.chunks_exact_mut(padded).zip(from.as_chunks::<HEIGHT>().0) {
+            let Some(to) = to.first_chunk_mut::<HEIGHT>() else { break };
+            for i in 0..HEIGHT {
+                difference |= to[i].to_bits() ^ from[i].to_bits();
+            }
+            *to = *from;
+        }
+        difference != 0
+    }
+    macro_rules! heights {
+        ($($height:literal)*) => {
+            match height {
+                $($height => return fixed::<$height>(from, to, padded),)*
+                _ => {}
+            }
+        };
+    }
+    heights!(1 2 3 4 5 6 8 10 12 16 20 24);
     let mut changed = false;
     for (to, from) in to.chunks_exact_mut(padded).zip(from.chunks_exact(height.max(1))) {
         for (to, from) in to.iter_mut().zip(from) {

@@ -1,16 +1,6 @@
 //! The working set: the rows held at their bounds, their multipliers, and the factor of their Gram matrix.
 //!
-//! Shared by both solvers. Each entry carries its image `m`, signed so that the row reads `m'v ≤ b` whichever side is
-//! held, and stands in one of four duties:
-//!
-//! | duty | multiplier | equation |
-//! |---|---|---|
-//! | `Free`: both sides are equal | any | `m'v = b` |
-//! | `Hard` | `0 ≤ λ` | `m'v = b` |
-//! | `Tight`: soft, price not yet reached | `0 ≤ λ ≤ linear` | `m'v = b` |
-//! | `Open`: soft and given way | `linear ≤ λ` | `m'v = b + (λ - linear) / quadratic` |
-//!
-//! So the dual is `min ½ λ'Gλ + b'λ` in a box, with `1/quadratic` on the diagonal of open rows. [`Working::settle`] is a
+//! Shared by both solvers. What an entry may be is in [`entry`](super::entry). The dual is `min ½ λ'Gλ + b'λ` in a box, with `1/quadratic` on the diagonal of open rows. [`Working::settle`] is a
 //! primal active-set method on it: steps to the minimiser over the working set, shortened where a multiplier meets the
 //! end of its range; there the entry leaves or changes its duty.
 //!
@@ -19,9 +9,9 @@
 //! - The factor is that of the entries, in their order.
 #![allow(clippy::indexing_slicing, reason = "entries and slots have their counts fixed at construction")]
 
+use super::entry::{Duty, End, Entry};
 use super::factor::Factor;
 use super::lanes::{add_multiple, dot, padded};
-use crate::qp::Soft;
 
 /// A pivot below this part of the diagonal means that the row depends on those already in.
 const DEPENDENT: f64 = 1e-12;
@@ -29,112 +19,6 @@ const DEPENDENT: f64 = 1e-12;
 const DOUBTFUL: f64 = 1e-5;
 /// A multiplier that moves along a ray by less than this, against the fastest, is at rest.
 const RESTING: f64 = 1e-9;
-
-/// What holds an entry; see the module.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Duty {
-    Free,
-    Hard,
-    Tight(Soft),
-    Open(Soft),
-}
-
-impl Duty {
-    /// How a row with these prices starts.
-    pub(super) fn of(soft: Option<Soft>, pinned: bool) -> Self {
-        match soft {
-            Some(soft) if soft.linear > 0.0 => Self::Tight(soft),
-            Some(soft) => Self::Open(soft),
-            None if pinned => Self::Free,
-            None => Self::Hard,
-        }
-    }
-
-    fn least(self) -> f64 {
-        match self {
-            Self::Free => f64::NEG_INFINITY,
-            Self::Hard | Self::Tight(_) => 0.0,
-            Self::Open(soft) => soft.linear,
-        }
-    }
-
-    fn most(self) -> f64 {
-        match self {
-            Self::Tight(soft) => soft.linear,
-            Self::Free | Self::Hard | Self::Open(_) => f64::INFINITY,
-        }
-    }
-
-    /// What is added to the diagonal.
-    fn give(self) -> f64 {
-        if let Self::Open(soft) = self { 1.0 / soft.quadratic } else { 0.0 }
-    }
-
-    /// The prices in units of a row that is divided by `length`.
-    fn divided(self, length: f64) -> Self {
-        let divide = |soft: Soft| Soft { linear: soft.linear * length, quadratic: soft.quadratic * length * length };
-        match self {
-            Self::Tight(soft) => Self::Tight(divide(soft)),
-            Self::Open(soft) => Self::Open(divide(soft)),
-            hard => hard,
-        }
-    }
-
-    /// The duty on the other side of the end that the multiplier reached; `None` where the entry leaves.
-    fn beyond(self, end: End) -> Option<Self> {
-        match (self, end) {
-            (Self::Tight(soft), End::Most) => Some(Self::Open(soft)),
-            (Self::Open(soft), End::Least) if soft.linear > 0.0 => Some(Self::Tight(soft)),
-            _ => None,
-        }
-    }
-}
-
-/// An end of a multiplier's range.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum End {
-    Least,
-    Most,
-}
-
-/// A row in the working set, divided by the length of its image.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    pub(super) row: usize,
-    /// Which side is held; false for the lower, whose image and bound are negated.
-    pub(super) upper: bool,
-    pub(super) duty: Duty,
-    /// `b`, signed as the image is.
-    bound: f64,
-    lambda: f64,
-    /// The length of the image before it was divided.
-    length: f64,
-    slot: usize,
-}
-
-impl Entry {
-    /// `duty` and `bound` as of the row itself, `length` that of its image.
-    pub(super) fn new(row: usize, upper: bool, duty: Duty, (bound, length): (f64, f64)) -> Self {
-        let duty = duty.divided(length);
-        let lambda = if let Duty::Open(soft) = duty { soft.linear } else { 0.0 };
-        Self { row, upper, duty, bound: bound / length, lambda, length, slot: 0 }
-    }
-
-    /// The multiplier of the row itself, negative at the lower side.
-    pub(super) fn signed(&self) -> f64 {
-        if self.upper { self.lambda / self.length } else { -self.lambda / self.length }
-    }
-
-    /// How far an open row has given way.
-    pub(super) fn slack(&self) -> f64 {
-        if let Duty::Open(soft) = self.duty { (self.lambda - soft.linear) / soft.quadratic * self.length } else { 0.0 }
-    }
-
-    /// The right side of the entry's equation `m'v - give · λ = …`.
-    fn target(&self) -> f64 {
-        if let Duty::Open(soft) = self.duty { self.bound - soft.linear / soft.quadratic } else { self.bound }
-    }
-}
 
 /// How a call to [`Working::settle`] or [`Working::push`] left the working set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +38,7 @@ pub(super) enum Settled {
 #[derive(Debug)]
 pub(super) struct Working {
     width: usize,
+    capacity: usize,
     entries: Vec<Entry>,
     /// One image per slot, each padded to `width`.
     images: Vec<f64>,
@@ -177,6 +62,7 @@ impl Working {
         let width = padded(width);
         Self {
             width,
+            capacity,
             entries: Vec::with_capacity(capacity),
             images: vec![0.0; (capacity + 1) * width],
             unused: (0..=capacity).rev().collect(),
@@ -233,14 +119,20 @@ impl Working {
         entry.lambda >= entry.duty.least()
     }
 
-    /// Forms images and factor anew: `image` writes the signed image of a row into zeros. Entries that depend on others
-    /// leave.
-    pub(super) fn renew(&mut self, mut image: impl FnMut(&Entry, &mut [f64])) {
-        for entry in &mut self.entries {
-            let slot = &mut self.images[entry.slot * self.width..(entry.slot + 1) * self.width];
-            slot.fill(0.0);
-            image(entry, slot);
-            let length = normalise(slot);
+    /// Forms images and factor anew: `write` is given one image after the other, in the order of the entries, to write as
+    /// for upper sides. Entries that depend on others leave.
+    pub(super) fn renew(&mut self, write: impl FnOnce(&mut [f64])) {
+        let count = self.entries.len();
+        write(&mut self.images[..count * self.width]);
+        self.unused.clear();
+        self.unused.extend((count..=self.capacity).rev());
+        for (slot, (entry, image)) in self.entries.iter_mut().zip(self.images.chunks_exact_mut(self.width)).enumerate()
+        {
+            entry.slot = slot;
+            if !entry.upper {
+                image.iter_mut().for_each(|m| *m = -*m);
+            }
+            let length = normalise(image);
             let ratio = length / entry.length;
             entry.duty = entry.duty.divided(ratio);
             (entry.lambda, entry.length) = (entry.lambda * ratio, length);

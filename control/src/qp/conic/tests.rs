@@ -55,7 +55,7 @@ fn ours_and_clarabel_agree_on_random_programmes() {
 
 /// `cargo test --release -p control --lib -- --ignored ours_and_clarabel_agree_on_ten_thousand`
 #[test]
-#[ignore = "about a minute in the release profile"]
+#[ignore = "several seconds in the release profile"]
 fn ours_and_clarabel_agree_on_ten_thousand() {
     agree(12, 10_000);
 }

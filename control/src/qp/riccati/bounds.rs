@@ -2,7 +2,7 @@
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
 
 use super::hard::{Aim, Hard, Pins, Place, Reach};
-use super::lq::Layout;
+use super::layout::Layout;
 use super::soft::SoftSides;
 use crate::qp::{OcpDims, OcpQp, OcpSolution};
 
@@ -62,8 +62,9 @@ impl BoundLists {
                 self.spoilt |= lo.is_nan() || hi.is_nan();
                 let sides = [(1.0, lo), (-1.0, hi)].map(|(sign, bound)| Place { at, slot, sign, bound });
                 let present = sides.iter().filter(|side| side.sign * side.bound > -ABSENT);
+                let range = range(lo, hi);
                 match dims.soft[i] {
-                    Some(price) => present.for_each(|side| self.soft.push(*side, price)),
+                    Some(price) => present.for_each(|side| self.soft.push(*side, price, range)),
                     None => {
                         // The smaller one: an absent side must not widen it.
                         let size = PINNED * lo.abs().min(hi.abs()).clamp(1.0, ABSENT);
@@ -72,7 +73,7 @@ impl BoundLists {
                             let place = Place { at, slot, sign: 0.0, bound: 0.5 * (lo + hi) };
                             self.pins.push(place, norm(qp, k, i));
                         } else {
-                            present.for_each(|side| self.hard.push(*side));
+                            present.for_each(|side| self.hard.push(*side, range));
                         }
                     }
                 }
@@ -105,11 +106,28 @@ impl BoundLists {
         self.hard.len() + self.soft.len()
     }
 
+    /// Starting values of distances and multipliers, pins included.
     pub(super) fn start(&mut self, z: &[f64], floor_and_mu: (f64, f64), warm: Option<&OcpSolution>) {
+        self.start_sides(z, floor_and_mu, warm);
+        self.pins.start(warm.map(|warm| (&warm.lambda_lo[..], &warm.lambda_hi[..])));
+    }
+
+    /// As [`Self::start`], of the sides alone.
+    pub(super) fn start_sides(&mut self, z: &[f64], floor_and_mu: (f64, f64), warm: Option<&OcpSolution>) {
         let warm = warm.map(|warm| (&warm.lambda_lo[..], &warm.lambda_hi[..]));
         self.hard.start(z, floor_and_mu, warm);
         self.soft.start(z, floor_and_mu, warm);
-        self.pins.start(warm);
+    }
+
+    /// Takes the bounds out of sight: multipliers `lambda`, distances of one, or those at `z`. Returns the least
+    /// distance in rooms.
+    pub(super) fn relax(&mut self, lambda: f64, z: Option<&[f64]>) -> f64 {
+        self.hard.relax(lambda, z).min(self.soft.relax(lambda, z))
+    }
+
+    /// Goes all the way along the direction, with the pins alone.
+    pub(super) fn settle_pins(&mut self) {
+        self.pins.advance(1.0);
     }
 
     pub(super) fn refresh(&mut self, z: &[f64]) -> BoundResidual {
@@ -187,12 +205,23 @@ impl BoundLists {
         self.pins.push_into(gradient);
     }
 
+    /// The largest multiplier of a side.
+    pub(super) fn largest_multiplier(&self) -> f64 {
+        self.hard.multipliers().chain(self.soft.multipliers()).fold(0.0, |a: f64, (_, lambda)| a.max(lambda))
+    }
+
     /// For a certificate: the hard multipliers times their bounds, `Σ ±λ b - Σ y b`.
     pub(super) fn certify(&self) -> f64 {
         let sides: f64 = self.hard.multipliers().map(|(place, lambda)| place.sign * lambda * place.bound).sum();
         let pins: f64 = self.pins.multipliers().map(|(place, y)| y * place.bound).sum();
         sides - pins
     }
+}
+
+/// The room between two sides; where one is absent, a share of the size of the other.
+fn range(lo: f64, hi: f64) -> f64 {
+    let room = (hi - lo).abs();
+    if room < ABSENT { room } else { 0.1 * lo.abs().min(hi.abs()).clamp(1.0, ABSENT) }
 }
 
 /// The length of the row by which bound `i` of stage `k` sees states and inputs.

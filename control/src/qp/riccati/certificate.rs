@@ -16,7 +16,7 @@ use super::{RiccatiIpm, kernel, largest};
 use crate::qp::Initial;
 
 /// How far beyond the present point a feasible one is looked for, relative to the present point.
-const RADIUS: f64 = 1e6;
+const RADIUS: f64 = 1e4;
 
 impl RiccatiIpm {
     /// Whether the present multipliers prove infeasibility.

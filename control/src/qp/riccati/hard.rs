@@ -59,6 +59,8 @@ pub(super) struct Hard {
     count: usize,
     at: Vec<[u32; LANES]>,
     slot: Vec<u32>,
+    /// How far it is to the other side, or how large the bound is.
+    range: Vec<f64>,
     sign: Vec<Lane>,
     bound: Vec<Lane>,
     t: Vec<Lane>,
@@ -78,6 +80,7 @@ impl Hard {
             count: 0,
             at: Vec::with_capacity(lanes),
             slot: Vec::with_capacity(lanes * LANES),
+            range: Vec::with_capacity(lanes * LANES),
             sign: lane(),
             bound: lane(),
             t: lane(),
@@ -94,6 +97,7 @@ impl Hard {
         self.count = 0;
         self.at.clear();
         self.slot.clear();
+        self.range.clear();
         for lanes in [&mut self.sign, &mut self.bound, &mut self.t, &mut self.lambda, &mut self.gap] {
             lanes.clear();
         }
@@ -102,7 +106,8 @@ impl Hard {
         }
     }
 
-    pub(super) fn push(&mut self, place: Place) {
+    pub(super) fn push(&mut self, place: Place, range: f64) {
+        self.range.push(range);
         let (lane, e) = (self.count / LANES, self.count % LANES);
         if e == 0 {
             self.at.push([place.at; LANES]);
@@ -125,20 +130,33 @@ impl Hard {
         self.count
     }
 
-    /// Distances not below `floor`, multipliers for complementarity `mu`; warm ones not below it.
+    /// Distances of at least `floor` ranges, multipliers for complementarity `mu`; warm ones not below a tenth of it.
     pub(super) fn start(&mut self, z: &[f64], (floor, mu): (f64, f64), warm: Option<(&[f64], &[f64])>) {
         for side in 0..self.count {
             let (lane, e) = (side / LANES, side % LANES);
             let sign = self.sign[lane][e];
             let distance = sign * (z[self.at[lane][e] as usize] - self.bound[lane][e]);
-            let t = distance.max(floor);
+            let t = distance.max(floor * self.range[side]);
             self.t[lane][e] = t;
             self.lambda[lane][e] = warm.map_or(mu / t, |(lo, hi)| {
                 let lambda = if sign > 0.0 { lo } else { hi }[self.slot[side] as usize];
-                // The product between μ/10 and 10μ: neither side of the pair may lie at its bound.
-                lambda.clamp(0.1 * mu / t, 1e10)
+                lambda.max(0.1 * mu / t)
             });
         }
+    }
+
+    /// Sets every multiplier to `lambda`, and the distances to one or to those at `z`; the least of these, in rooms.
+    pub(super) fn relax(&mut self, lambda: f64, z: Option<&[f64]>) -> f64 {
+        let mut least = f64::INFINITY;
+        for side in 0..self.count {
+            let (lane, e) = (side / LANES, side % LANES);
+            self.lambda[lane][e] = lambda;
+            let distance = |z: &[f64]| self.sign[lane][e] * (z[self.at[lane][e] as usize] - self.bound[lane][e]);
+            let t = z.map_or(1.0, distance);
+            self.t[lane][e] = t;
+            least = least.min(t / self.range[side]);
+        }
+        least
     }
 
     /// Computes the gaps; the largest, NaN as infinite.
@@ -199,7 +217,9 @@ impl Hard {
                 Aim::Affine => std::array::from_fn(|e| lambda[e] * t[e]),
                 Aim::Centre(target, second) => {
                     let (dt, dlambda) = (&self.dt[lane], &self.dlambda[lane]);
-                    std::array::from_fn(|e| dt[e].mul_add(dlambda[e], lambda[e] * t[e]) - target * sign[e] * sign[e])
+                    std::array::from_fn(|e| {
+                        (second * dt[e]).mul_add(dlambda[e], lambda[e] * t[e]) - target * sign[e] * sign[e]
+                    })
                 }
             };
             self.rho[lane] = rho;

@@ -80,48 +80,34 @@ fn columns(x: &[f64], nx: usize) -> impl Iterator<Item = &[Lane]> {
 /// R vectors by C columns of a product, in registers.
 type Tile<const R: usize, const C: usize> = [[Lane; R]; C];
 
-/// `tile += X[i, :] · [coef_0 … coef_C]`, with `i` the R vectors from `row`.
+/// `tile += X[i, :] · Y[j, :]'`, with `i` the R vectors from `row` and `j` the C rows from `at`; X is `nx` high, Y `ny`.
 #[inline(always)]
-fn tile_columns<const R: usize, const C: usize>(
+fn tile_product<const R: usize, const C: usize>(
     tile: &mut Tile<R, C>,
     (x, nx, row): (&[f64], usize, usize),
-    coef: [&[f64]; C],
+    (y, ny, at): (&[f64], usize, usize),
 ) {
-    let depth = x.len() / nx;
-    let coef = coef.map(|c| &c[..depth]);
-    for (l, column) in columns(x, nx).enumerate() {
-        let lanes = &column[row..row + R];
+    let mut sum = *tile;
+    for (column, y) in x.chunks_exact(nx).zip(y.chunks_exact(ny)) {
+        let lanes = column.as_chunks::<LANES>().0[row..].first_chunk::<R>();
+        let (Some(lanes), Some(y)) = (lanes, y[at..].first_chunk::<C>()) else { return };
         for c in 0..C {
             for r in 0..R {
-                madd(&mut tile[c][r], &lanes[r], coef[c][l]);
+                madd(&mut sum[c][r], &lanes[r], y[c]);
             }
         }
     }
-}
-
-/// `tile += X[i, :] · Y[j, :]'`, with `i` the R vectors from `row` and `j` the C rows from `at`.
-#[inline(always)]
-fn tile_rows<const R: usize, const C: usize>(
-    tile: &mut Tile<R, C>,
-    (x, nx, row): (&[f64], usize, usize),
-    (y, at): (&[f64], usize),
-) {
-    for (column, y) in columns(x, nx).zip(y.chunks_exact(nx)) {
-        let (lanes, y) = (&column[row..row + R], &y[at..at + C]);
-        for c in 0..C {
-            for r in 0..R {
-                madd(&mut tile[c][r], &lanes[r], y[c]);
-            }
-        }
-    }
+    *tile = sum;
 }
 
 #[inline(always)]
 fn load<const R: usize, const C: usize>(from: &[f64], nx: usize, row: usize, column: usize) -> Tile<R, C> {
     let mut tile = [[[0.0; LANES]; R]; C];
     for c in 0..C {
-        let lanes = from[(column + c) * nx..(column + c + 1) * nx].as_chunks::<LANES>().0;
-        tile[c].copy_from_slice(&lanes[row..row + R]);
+        let lanes = from[(column + c) * nx..][..nx].as_chunks::<LANES>().0;
+        if let Some(lanes) = lanes[row..].first_chunk::<R>() {
+            tile[c] = *lanes;
+        }
     }
     tile
 }
@@ -129,8 +115,10 @@ fn load<const R: usize, const C: usize>(from: &[f64], nx: usize, row: usize, col
 #[inline(always)]
 fn store<const R: usize, const C: usize>(tile: &Tile<R, C>, to: &mut [f64], nx: usize, row: usize, column: usize) {
     for c in 0..C {
-        let lanes = to[(column + c) * nx..(column + c + 1) * nx].as_chunks_mut::<LANES>().0;
-        lanes[row..row + R].copy_from_slice(&tile[c]);
+        let lanes = to[(column + c) * nx..][..nx].as_chunks_mut::<LANES>().0;
+        if let Some(lanes) = lanes[row..].first_chunk_mut::<R>() {
+            *lanes = tile[c];
+        }
     }
 }
 
@@ -160,38 +148,38 @@ macro_rules! in_groups {
     }};
 }
 
-/// `out = start + X M`; X is NX × K, M is K × J, `start` and `out` are NX × J.
+/// `out = start + X Y'`; X is NX × K, Y is J × K, `start` and `out` are NX × J.
 #[inline(always)]
-pub(crate) fn multiply(nx: usize, x: &[f64], m: &[f64], start: Option<&[f64]>, out: &mut [f64]) {
-    let (depth, wide) = (x.len() / nx, out.len() / nx);
+pub(crate) fn multiply(nx: usize, x: &[f64], y: &[f64], start: Option<&[f64]>, out: &mut [f64]) {
+    let wide = out.len() / nx;
     let mut column = 0;
     while column + 4 <= wide {
-        multiply_columns::<4>((nx, depth), (x, m), start, out, column);
+        multiply_columns::<4>(nx, (x, y), start, out, column);
         column += 4;
     }
     match wide - column {
-        3 => multiply_columns::<3>((nx, depth), (x, m), start, out, column),
-        2 => multiply_columns::<2>((nx, depth), (x, m), start, out, column),
-        1 => multiply_columns::<1>((nx, depth), (x, m), start, out, column),
+        3 => multiply_columns::<3>(nx, (x, y), start, out, column),
+        2 => multiply_columns::<2>(nx, (x, y), start, out, column),
+        1 => multiply_columns::<1>(nx, (x, y), start, out, column),
         _ => {}
     }
 }
 
 #[inline(always)]
 fn multiply_columns<const C: usize>(
-    (nx, depth): (usize, usize),
-    (x, m): (&[f64], &[f64]),
+    nx: usize,
+    (x, y): (&[f64], &[f64]),
     start: Option<&[f64]>,
     out: &mut [f64],
     column: usize,
 ) {
-    let mut coef: [&[f64]; C] = [&[]; C];
-    for c in 0..C {
-        coef[c] = &m[(column + c) * depth..(column + c + 1) * depth];
-    }
+    let wide = out.len() / nx;
     in_groups!(0, nx / LANES, |row, R| {
-        let mut tile = start.map_or([[[0.0; LANES]; R]; C], |start| load::<R, C>(start, nx, row, column));
-        tile_columns(&mut tile, (x, nx, row), coef);
+        let mut tile = match start {
+            Some(start) => load::<R, C>(start, nx, row, column),
+            None => [[[0.0; LANES]; R]; C],
+        };
+        tile_product(&mut tile, (x, nx, row), (y, wide, column));
         store(&tile, out, nx, row, column);
     });
 }
@@ -201,13 +189,11 @@ fn multiply_columns<const C: usize>(
 pub(crate) struct Terms<'a> {
     /// NX × NX, symmetric.
     pub(crate) start: &'a [f64],
-    /// NX × NX each: the product is added, and has to be symmetric.
-    pub(crate) product: Option<(&'a [f64], &'a [f64])>,
     /// NX × K each: `Y Z'` is added, and has to be symmetric.
-    pub(crate) outer: [(&'a [f64], &'a [f64]); 2],
+    pub(crate) outer: [(&'a [f64], &'a [f64]); 3],
 }
 
-/// `out = start + X M + Σ Y Z'`, all NX × NX; the lower triangle, mirrored.
+/// `out = start + Σ Y Z'`, NX × NX; the lower triangle, mirrored.
 #[inline(always)]
 pub(crate) fn symmetric(nx: usize, terms: &Terms<'_>, out: &mut [f64]) {
     let blocks = nx / LANES;
@@ -215,12 +201,8 @@ pub(crate) fn symmetric(nx: usize, terms: &Terms<'_>, out: &mut [f64]) {
         let at = block * LANES;
         in_groups!(block, blocks, |row, R| {
             let mut tile: Tile<R, LANES> = load(terms.start, nx, row, at);
-            if let Some((x, m)) = terms.product {
-                let coef = [0, 1, 2, 3].map(|c| &m[(at + c) * nx..(at + c + 1) * nx]);
-                tile_columns(&mut tile, (x, nx, row), coef);
-            }
             for (y, z) in terms.outer {
-                tile_rows(&mut tile, (y, nx, row), (z, at));
+                tile_product(&mut tile, (y, nx, row), (z, nx, at));
             }
             store_mirrored(&mut tile, out, nx, row, at);
         });

@@ -26,48 +26,9 @@
 use std::fmt::Debug;
 
 use super::kernel::{self, Dynamic, Fixed, LANES, Shape, Terms};
+use super::layout::Layout;
 use super::pack::Packed;
 use crate::qp::{Initial, OcpDims, OcpQp};
-
-/// Where the parts of a stage lie in a flat vector: states (padded), inputs (padded), rows; stage by stage.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Layout {
-    pub(crate) nx: usize,
-    pub(crate) nu: usize,
-    pub(crate) rows: usize,
-    pub(crate) horizon: usize,
-}
-
-impl Layout {
-    /// Numbers of one stage.
-    pub(crate) fn stride(&self) -> usize {
-        self.nx + self.nu + self.rows
-    }
-
-    /// Numbers of all stages, N + 1 of them.
-    pub(crate) fn len(&self) -> usize {
-        (self.horizon + 1) * self.stride()
-    }
-
-    /// One stage of a flat vector: states, inputs, rows.
-    #[inline(always)]
-    pub(crate) fn stage<'a>(&self, v: &'a [f64], k: usize) -> (&'a [f64], &'a [f64], &'a [f64]) {
-        let stage = &v[k * self.stride()..(k + 1) * self.stride()];
-        let (x, rest) = stage.split_at(self.nx);
-        let (u, rows) = rest.split_at(self.nu);
-        (x, u, rows)
-    }
-
-    /// The same, to be written.
-    #[inline(always)]
-    pub(crate) fn stage_mut<'a>(&self, v: &'a mut [f64], k: usize) -> (&'a mut [f64], &'a mut [f64], &'a mut [f64]) {
-        let stride = self.stride();
-        let stage = &mut v[k * stride..(k + 1) * stride];
-        let (x, rest) = stage.split_at_mut(self.nx);
-        let (u, rows) = rest.split_at_mut(self.nu);
-        (x, u, rows)
-    }
-}
 
 /// The linear-quadratic problem of one programme. Vectors are in its [`Layout`]; costates and defects are (N + 1) · NX,
 /// padded, the first block unused.
@@ -110,7 +71,7 @@ pub(crate) struct Riccati<S: Shape> {
     p: Vec<f64>,
     w: Vec<f64>,
     pd: Vec<f64>,
-    pa: Vec<f64>,
+    ap: Vec<f64>,
     minus_y: Vec<f64>,
     weighted_g: Vec<f64>,
     h: Vec<f64>,
@@ -132,7 +93,7 @@ impl<S: Shape> Riccati<S> {
             p: vec![0.0; states],
             w: vec![0.0; n * nu],
             pd: vec![0.0; states],
-            pa: vec![0.0; nx * nx],
+            ap: vec![0.0; nx * nx],
             minus_y: vec![0.0; nx * nu],
             weighted_g: vec![0.0; nx * dims.rows],
             h: vec![0.0; nx],
@@ -143,7 +104,7 @@ impl<S: Shape> Riccati<S> {
         self.data.initial == Initial::Fixed
     }
 
-    /// P of stage `k` from the product PA, Y and the weights; at the last stage from the weights alone.
+    /// P of stage `k` from the product A'P, Y and the weights; at the last stage from the weights alone.
     #[inline(always)]
     fn close_stage(&mut self, k: usize, weights: &[f64]) {
         let (nx, nu, rows) = (self.shape.nx(), self.shape.nu(), self.data.rows);
@@ -153,12 +114,15 @@ impl<S: Shape> Riccati<S> {
             out.iter_mut().zip(g).for_each(|(out, g)| *out = g * w);
         }
         let inner = k < self.data.horizon;
-        let y: (&[f64], &[f64]) =
-            if inner { (&self.y[k * nx * nu..(k + 1) * nx * nu], &self.minus_y) } else { (&[], &[]) };
-        let product: Option<(&[f64], &[f64])> =
-            inner.then(|| (&self.data.at[k * nx * nx..(k + 1) * nx * nx], &self.pa[..nx * nx]));
+        let nothing: (&[f64], &[f64]) = (&[], &[]);
+        let (ap_a, y) = if inner {
+            let at = &self.data.at[k * nx * nx..(k + 1) * nx * nx];
+            ((&self.ap[..], at), (&self.y[k * nx * nu..(k + 1) * nx * nu], &self.minus_y[..]))
+        } else {
+            (nothing, nothing)
+        };
         let start = &self.data.q_mat[k * nx * nx..(k + 1) * nx * nx];
-        let terms = Terms { start, product, outer: [y, (g, &self.weighted_g)] };
+        let terms = Terms { start, outer: [ap_a, y, (g, &self.weighted_g)] };
         let out = &mut self.p_mat[k * nx * nx..(k + 1) * nx * nx];
         kernel::symmetric(nx, &terms, out);
         for j in 0..nx {
@@ -166,15 +130,16 @@ impl<S: Shape> Riccati<S> {
         }
     }
 
-    /// L, Y and PA of stage `k`, from P of the next. At a fixed first stage only L is needed.
+    /// L, Y and A'P of stage `k`, from P of the next. At a fixed first stage only L is needed.
     #[inline(always)]
     fn open_stage(&mut self, k: usize, weights: &[f64]) -> bool {
         let (nx, nu, fixed) = (self.shape.nx(), self.shape.nu(), self.fixed());
         let (_, w_u, _) = self.data.layout().stage(weights, k);
         let p_next = &self.p_mat[(k + 1) * nx * nx..(k + 2) * nx * nx];
         let b = &self.data.b[k * nx * nu..(k + 1) * nx * nu];
+        let bt = &self.data.bt[k * nx * nu..(k + 1) * nx * nu];
         // `minus_y` serves as the place of P B first.
-        kernel::multiply(nx, p_next, b, None, &mut self.minus_y[..nx * nu]);
+        kernel::multiply(nx, p_next, bt, None, &mut self.minus_y[..nx * nu]);
         let l = &mut self.l[k * nu * nu..(k + 1) * nu * nu];
         let r = &self.data.r_mat[k * nu * nu..(k + 1) * nu * nu];
         for j in 0..nu {
@@ -191,11 +156,11 @@ impl<S: Shape> Riccati<S> {
             return true;
         }
         let (at, st) = (&self.data.at[k * nx * nx..(k + 1) * nx * nx], &self.data.st[k * nx * nu..(k + 1) * nx * nu]);
+        kernel::multiply(nx, at, p_next, None, &mut self.ap[..nx * nx]);
         let y = &mut self.y[k * nx * nu..(k + 1) * nx * nu];
-        kernel::multiply(nx, at, &self.minus_y[..nx * nu], Some(st), y);
+        kernel::multiply(nx, &self.ap[..nx * nx], bt, Some(st), y);
         kernel::solve_right(nx, nu, l, y);
         self.minus_y.iter_mut().zip(&*y).for_each(|(minus, y)| *minus = -y);
-        kernel::multiply(nx, p_next, &self.data.a[k * nx * nx..(k + 1) * nx * nx], None, &mut self.pa[..nx * nx]);
         true
     }
 

@@ -20,9 +20,11 @@ mod bounds;
 mod certificate;
 mod hard;
 pub(crate) mod kernel;
+pub(crate) mod layout;
 pub(crate) mod lq;
 mod pack;
 mod soft;
+mod start;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -31,14 +33,19 @@ use signals::SolveStatus;
 use self::bounds::BoundLists;
 use self::hard::{Aim, Reach};
 use self::kernel::LANES;
-use self::lq::{Layout, Lq, lq};
+use self::layout::Layout;
+use self::lq::{Lq, lq};
 use super::{Ending, Initial, OcpDims, OcpQp, OcpSolution, OcpSolver};
 
 /// The most iterations that a warm start may take before the solve starts cold.
-const WARM_ITERATIONS: u32 = 12;
+const WARM_ITERATIONS: u32 = 6;
 /// The share of the way to the nearest bound that a step may go.
 const TO_BOUNDARY: f64 = 0.995;
 
+/// Multipliers below this many tolerances are those of bounds that do not matter.
+const FREE: f64 = 100.0;
+/// A shorter step is none.
+const STEP_MIN: f64 = 1e-9;
 /// Both factors of a degenerate pair are the root of its product; they are not asked to be smaller than this.
 const PAIR_TOLERANCE_MIN: f64 = 1e-6;
 /// No step aims at a complementarity below this share of the square of that tolerance: beyond is only ill conditioning.
@@ -83,6 +90,8 @@ pub struct RiccatiIpm {
     is_warm: bool,
     real: (usize, usize),
     last_sum: f64,
+    /// No bound mattered in the last solve: the next one tries that first.
+    was_free: bool,
 }
 
 /// Largest residuals of the linear conditions when last computed afresh, and what they are measured by.
@@ -120,32 +129,9 @@ impl RiccatiIpm {
             is_warm: false,
             real: (dims.nx, dims.nu),
             last_sum: 0.0,
+            was_free: false,
             lq,
         }
-    }
-
-    /// Sets the starting point: the remembered one, or one that knows only `x0`.
-    fn start(&mut self, qp: &OcpQp, warm: bool) {
-        let (nx, nu) = self.real;
-        self.z.fill(0.0);
-        self.pi.fill(0.0);
-        let remembered = self.warm.as_ref().filter(|_| warm);
-        for k in 0..=self.layout.horizon {
-            let (x, u, _) = self.layout.stage_mut(&mut self.z, k);
-            if let Some(warm) = remembered {
-                x[..nx].copy_from_slice(&warm.x[k * nx..(k + 1) * nx]);
-                self.pi[k * self.layout.nx..][..nx].copy_from_slice(&warm.pi[k * nx..(k + 1) * nx]);
-                if k < self.layout.horizon {
-                    u[..nu].copy_from_slice(&warm.u[k * nu..(k + 1) * nu]);
-                }
-            }
-            if k == 0 && self.initial == Initial::Fixed {
-                x[..nx].copy_from_slice(&qp.x0);
-            }
-        }
-        self.lq.rows(&mut self.z);
-        let floor_and_mu = if warm { (1e-3, 1e-4) } else { (0.1, 1.0) };
-        self.bounds.start(&self.z, floor_and_mu, remembered);
     }
 
     /// Computes the linear residuals of the present point afresh.
@@ -190,13 +176,14 @@ impl RiccatiIpm {
                 return SolveStatus::IterationLimit;
             }
             *iterations += 1;
-            let Some(alpha) = self.step(share) else { return SolveStatus::Numerical };
+            let alpha = self.step(share).unwrap_or(0.0);
             share *= 1.0 - alpha;
             slow = if alpha < 0.5 { slow + 1 } else { 0 };
-            if slow > 2 && self.is_certificate() {
+            let stuck = alpha < STEP_MIN;
+            if (stuck || slow > 2) && self.is_certificate() {
                 return SolveStatus::Infeasible;
             }
-            if alpha < 1e-9 {
+            if stuck {
                 return SolveStatus::Numerical;
             }
         }
@@ -288,13 +275,16 @@ impl OcpSolver for RiccatiIpm {
             return Ending { status: SolveStatus::Infeasible, iterations };
         }
         let mut status = SolveStatus::NotRun;
-        if self.is_warm {
-            self.start(qp, true);
+        if self.is_warm && !self.was_free {
+            self.start_warm(qp);
             status = self.iterate(WARM_ITERATIONS, &mut iterations, late);
+            self.was_free =
+                self.bounds.largest_multiplier() <= FREE * self.options.tolerance * self.residual.dual_scale;
         }
         if !matches!(status, SolveStatus::Solved | SolveStatus::TimeLimit) {
-            self.start(qp, false);
-            status = self.iterate(u32::MAX, &mut iterations, late);
+            iterations += 1;
+            self.was_free = self.start_cold(qp);
+            status = if self.was_free { SolveStatus::Solved } else { self.iterate(u32::MAX, &mut iterations, late) };
         }
         self.export(status);
         Ending { status, iterations }
@@ -349,7 +339,13 @@ impl RiccatiIpm {
         }
         self.bounds.export(&mut self.solution.lambda_lo, &mut self.solution.lambda_hi);
         if let Some(warm) = &mut self.warm {
-            warm.clone_from(&self.solution);
+            // Field by field: a derived `clone_from` allocates.
+            let OcpSolution { x, u, pi, lambda_lo, lambda_hi } = &self.solution;
+            warm.x.copy_from_slice(x);
+            warm.u.copy_from_slice(u);
+            warm.pi.copy_from_slice(pi);
+            warm.lambda_lo.copy_from_slice(lambda_lo);
+            warm.lambda_hi.copy_from_slice(lambda_hi);
         }
         self.is_warm = self.warm.is_some() && status == SolveStatus::Solved;
     }

@@ -5,7 +5,7 @@
 //! columns of height NX.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
 
-use super::lq::Layout;
+use super::layout::Layout;
 use crate::qp::{Initial, OcpDims, OcpQp};
 
 /// The padded programme; bounds and `x0` are not in it.
@@ -24,6 +24,8 @@ pub(crate) struct Packed {
     pub(crate) at: Vec<f64>,
     /// B, NX × NU.
     pub(crate) b: Vec<f64>,
+    /// B', NU × NX.
+    pub(crate) bt: Vec<f64>,
     /// c, NX.
     pub(crate) c: Vec<f64>,
     /// Q, NX × NX.
@@ -60,6 +62,7 @@ impl Packed {
             a: vec![0.0; n * nx * nx],
             at: vec![0.0; n * nx * nx],
             b: vec![0.0; n * nx * nu],
+            bt: vec![0.0; n * nx * nu],
             c: vec![0.0; n * nx],
             q_mat: vec![0.0; (n + 1) * nx * nx],
             st: vec![0.0; n * nx * nu],
@@ -86,6 +89,7 @@ impl Packed {
                 copy(qp.a(k), real.0, &mut self.a[k * nx * nx..(k + 1) * nx * nx], nx);
                 transpose(qp.a(k), real.0, &mut self.at[k * nx * nx..(k + 1) * nx * nx], nx);
                 copy(qp.b(k), real.0, &mut self.b[k * nx * nu..(k + 1) * nx * nu], nx);
+                transpose(qp.b(k), real.0, &mut self.bt[k * nx * nu..(k + 1) * nx * nu], nu);
                 copy(qp.c(k), real.0, &mut self.c[k * nx..(k + 1) * nx], nx);
                 transpose(qp.s_mat(k), real.1, &mut self.st[k * nx * nu..(k + 1) * nx * nu], nx);
                 copy(qp.r_mat(k), real.1, &mut self.r_mat[k * nu * nu..(k + 1) * nu * nu], nu);
@@ -98,6 +102,10 @@ impl Packed {
 /// Columns of height `height` into columns of height `padded`.
 fn copy(from: &[f64], height: usize, to: &mut [f64], padded: usize) {
     if height == 0 {
+        return;
+    }
+    if height == padded {
+        to[..from.len()].copy_from_slice(from);
         return;
     }
     for (to, from) in to.chunks_exact_mut(padded).zip(from.chunks_exact(height)) {

@@ -18,6 +18,7 @@ use crate::qp::Soft;
 struct Side {
     place: Place,
     price: Soft,
+    range: f64,
     t: f64,
     lambda: f64,
     s: f64,
@@ -49,8 +50,9 @@ impl SoftSides {
         self.sides.clear();
     }
 
-    pub(super) fn push(&mut self, place: Place, price: Soft) {
+    pub(super) fn push(&mut self, place: Place, price: Soft, range: f64) {
         self.sides.push(Side {
+            range,
             place,
             price,
             t: 1.0,
@@ -76,12 +78,13 @@ impl SoftSides {
         2 * self.sides.len()
     }
 
-    /// Slacks that make the distances at least `floor`, multipliers for complementarity `mu`; warm ones from λ.
+    /// Slacks that make the distances at least `floor` ranges, multipliers for complementarity `mu`; warm ones from λ.
     pub(super) fn start(&mut self, z: &[f64], (floor, mu): (f64, f64), warm: Option<(&[f64], &[f64])>) {
         for side in &mut self.sides {
             let Place { at, slot, sign, bound } = side.place;
             let distance = sign * (z[at as usize] - bound);
             let Soft { linear, quadratic } = side.price;
+            let floor = floor * side.range;
             let warm = warm.map(|(lo, hi)| if sign > 0.0 { lo } else { hi }[slot as usize]);
             let slack = warm.map_or(0.0, |lambda| (lambda - linear) / quadratic);
             side.s = floor.max(floor - distance).max(slack);
@@ -89,6 +92,17 @@ impl SoftSides {
             side.lambda = warm.map_or(mu / side.t, |lambda| lambda.max(0.1 * mu / side.t));
             side.nu = (linear + quadratic * side.s - side.lambda).max(0.1 * mu / side.s);
         }
+    }
+
+    /// As for the hard sides; no slack, and the slack's multiplier for that.
+    pub(super) fn relax(&mut self, lambda: f64, z: Option<&[f64]>) -> f64 {
+        let mut least = f64::INFINITY;
+        for side in &mut self.sides {
+            side.t = z.map_or(1.0, |z| side.place.sign * (z[side.place.at as usize] - side.place.bound));
+            (side.lambda, side.s, side.nu) = (lambda, if z.is_some() { 0.0 } else { 1.0 }, side.price.linear - lambda);
+            least = least.min(side.t / side.range);
+        }
+        least
     }
 
     /// Computes the gaps and the slacks' stationarity; the largest of each, NaN as infinite.
