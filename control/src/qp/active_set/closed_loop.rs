@@ -30,8 +30,8 @@
 use std::fmt::Debug;
 use std::ops::Range;
 
-use super::packed::Packed;
 use crate::qp::riccati::kernel::{self, Dynamic, Fixed, LANES, Shape, Terms};
+use crate::qp::riccati::pack::Packed;
 use crate::qp::{Initial, OcpDims, OcpQp};
 
 /// What a row bounds.
@@ -152,8 +152,8 @@ impl<S: Shape> Feedback<S> {
         let data = &self.data;
         let (p, p_next) = self.p_mat[k * nx * nx..].split_at_mut(nx * nx);
         let p_next = &p_next[..nx * nx];
-        let b = &data.b[xu.clone()];
-        kernel::multiply(nx, p_next, b, None, &mut self.pb);
+        let (b, bt) = (&data.b[xu.clone()], &data.bt[xu.clone()]);
+        kernel::multiply(nx, p_next, bt, None, &mut self.pb);
         let l = &mut self.l[uu.clone()];
         for j in 0..nu {
             for i in j..nu {
@@ -167,14 +167,14 @@ impl<S: Shape> Feedback<S> {
         let (y, e) = (&mut self.y[xu.clone()], &mut self.e[xu.clone()]);
         e.copy_from_slice(b);
         kernel::solve_right(nx, nu, l, e);
-        kernel::multiply(nx, &data.at[xx.clone()], &self.pb, Some(&data.st[xu]), y);
+        let at = &data.at[xx.clone()];
+        kernel::multiply(nx, at, p_next, None, &mut self.ap);
+        kernel::multiply(nx, &self.ap, bt, Some(&data.st[xu]), y);
         kernel::solve_right(nx, nu, l, y);
         if k == 0 && data.initial == Initial::Fixed {
             return true;
         }
         self.pb.iter_mut().zip(&*y).for_each(|(minus, y)| *minus = -y);
-        let at = &data.at[xx.clone()];
-        kernel::multiply(nx, at, p_next, None, &mut self.ap);
         let outer: [(&[f64], &[f64]); 3] = [(&self.ap, at), (y, &self.pb), (&[], &[])];
         kernel::symmetric(nx, &Terms { start: &data.q_mat[xx], outer }, p);
         true

@@ -35,7 +35,6 @@ mod entry;
 mod factor;
 mod lanes;
 mod ocp;
-mod packed;
 mod rows;
 mod step_response;
 mod working;

@@ -22,7 +22,7 @@ mod hard;
 pub(crate) mod kernel;
 pub(crate) mod layout;
 pub(crate) mod lq;
-mod pack;
+pub(crate) mod pack;
 mod soft;
 mod start;
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! A programme's numbers in the padded storage of the kernels.
+//! A programme's numbers in the padded storage of the kernels, and whether its matrices are those of the last one.
 //!
 //! NX is padded to whole vectors, NU to a compiled size. The padding is zeros, but for ones on the diagonal of R, so that
-//! the padded variables stay at zero exactly. A' and the rows of G are kept transposed: every product then runs along
-//! columns of height NX.
+//! the padded variables stay at zero exactly. A', B' and the rows of G are kept transposed: every product then runs along
+//! columns of height NX. For a linear model the matrices do not change from cycle to cycle, and nothing that was made of
+//! them has to be made again.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
 
 use super::layout::Layout;
@@ -77,50 +78,88 @@ impl Packed {
         Layout { nx: self.nx, nu: self.nu, rows: self.rows, horizon: self.horizon }
     }
 
-    /// Takes the numbers of `qp`, of the shape given at construction.
-    pub(crate) fn fill(&mut self, qp: &OcpQp) {
+    /// Takes the numbers of `qp`, of the shape given at construction. True if a matrix is not the one of before.
+    pub(crate) fn fill(&mut self, qp: &OcpQp) -> bool {
         let (nx, nu, rows) = (self.nx, self.nu, self.rows);
-        let real = (self.nx_real, self.nu_real);
+        let (real_x, real_u) = (self.nx_real, self.nu_real);
+        let mut changed = false;
         for k in 0..=self.horizon {
-            copy(qp.q_mat(k), real.0, &mut self.q_mat[k * nx * nx..(k + 1) * nx * nx], nx);
-            copy(qp.q(k), real.0, &mut self.q[k * nx..(k + 1) * nx], nx);
-            transpose(qp.g(k), rows, &mut self.g[k * nx * rows..(k + 1) * nx * rows], nx);
+            let xx = k * nx * nx..(k + 1) * nx * nx;
+            changed |= copy(qp.q_mat(k), real_x, &mut self.q_mat[xx.clone()], nx);
+            changed |= transpose(qp.g(k), rows, &mut self.g[k * nx * rows..(k + 1) * nx * rows], nx);
+            copy(qp.q(k), real_x, &mut self.q[k * nx..(k + 1) * nx], nx);
             if k < self.horizon {
-                copy(qp.a(k), real.0, &mut self.a[k * nx * nx..(k + 1) * nx * nx], nx);
-                transpose(qp.a(k), real.0, &mut self.at[k * nx * nx..(k + 1) * nx * nx], nx);
-                copy(qp.b(k), real.0, &mut self.b[k * nx * nu..(k + 1) * nx * nu], nx);
-                transpose(qp.b(k), real.0, &mut self.bt[k * nx * nu..(k + 1) * nx * nu], nu);
-                copy(qp.c(k), real.0, &mut self.c[k * nx..(k + 1) * nx], nx);
-                transpose(qp.s_mat(k), real.1, &mut self.st[k * nx * nu..(k + 1) * nx * nu], nx);
-                copy(qp.r_mat(k), real.1, &mut self.r_mat[k * nu * nu..(k + 1) * nu * nu], nu);
-                copy(qp.r(k), real.1, &mut self.r[k * nu..(k + 1) * nu], nu);
+                let xu = k * nx * nu..(k + 1) * nx * nu;
+                if copy(qp.a(k), real_x, &mut self.a[xx.clone()], nx) {
+                    transpose(qp.a(k), real_x, &mut self.at[xx], nx);
+                    changed = true;
+                }
+                if copy(qp.b(k), real_x, &mut self.b[xu.clone()], nx) {
+                    transpose(qp.b(k), real_x, &mut self.bt[xu.clone()], nu);
+                    changed = true;
+                }
+                changed |= transpose(qp.s_mat(k), real_u, &mut self.st[xu], nx);
+                changed |= copy(qp.r_mat(k), real_u, &mut self.r_mat[k * nu * nu..(k + 1) * nu * nu], nu);
+                copy(qp.c(k), real_x, &mut self.c[k * nx..(k + 1) * nx], nx);
+                copy(qp.r(k), real_u, &mut self.r[k * nu..(k + 1) * nu], nu);
             }
         }
+        changed
     }
-}
 
-/// Columns of height `height` into columns of height `padded`.
-fn copy(from: &[f64], height: usize, to: &mut [f64], padded: usize) {
-    if height == 0 {
-        return;
-    }
-    if height == padded {
-        to[..from.len()].copy_from_slice(from);
-        return;
-    }
-    for (to, from) in to.chunks_exact_mut(padded).zip(from.chunks_exact(height)) {
-        to[..height].copy_from_slice(from);
-    }
-}
-
-/// The matrix with `height` rows, transposed: its rows become columns of height `padded`.
-fn transpose(from: &[f64], height: usize, to: &mut [f64], padded: usize) {
-    if height == 0 {
-        return;
-    }
-    for (j, column) in from.chunks_exact(height).enumerate() {
-        for (to, value) in to[j..].iter_mut().step_by(padded).zip(column) {
-            *to = *value;
+    /// Adds what the multipliers `pushes` of the boxed states, then of the rows of G, push at stage `k`.
+    #[inline(always)]
+    pub(crate) fn push_states(&self, k: usize, (boxed, pushes): (&[usize], &[f64]), to: &mut [f64]) {
+        let (own, general) = pushes.split_at(boxed.len());
+        boxed.iter().zip(own).for_each(|(state, push)| to[*state] += push);
+        let g = &self.g[k * self.nx * self.rows..(k + 1) * self.nx * self.rows];
+        for (g, push) in g.chunks_exact(self.nx).zip(general) {
+            to.iter_mut().zip(g).for_each(|(to, g)| *to = g.mul_add(*push, *to));
         }
     }
+}
+
+/// Columns of height `height` into columns of height `padded`. True if a number is another one than before.
+fn copy(from: &[f64], height: usize, to: &mut [f64], padded: usize) -> bool {
+    /// The same for a height that the compiler knows.
+    fn fixed<const HEIGHT: usize>(from: &[f64], to: &mut [f64], padded: usize) -> bool {
+        let mut difference = 0;
+        for (to, from) in to.chunks_exact_mut(padded).zip(from.as_chunks::<HEIGHT>().0) {
+            let Some(to) = to.first_chunk_mut::<HEIGHT>() else { break };
+            for i in 0..HEIGHT {
+                difference |= to[i].to_bits() ^ from[i].to_bits();
+            }
+            *to = *from;
+        }
+        difference != 0
+    }
+    macro_rules! heights {
+        ($($height:literal)*) => {
+            match height {
+                $($height => return fixed::<$height>(from, to, padded),)*
+                _ => {}
+            }
+        };
+    }
+    heights!(1 2 3 4 5 6 8 10 12 16 20 24);
+    let mut changed = false;
+    for (to, from) in to.chunks_exact_mut(padded).zip(from.chunks_exact(height.max(1))) {
+        for (to, from) in to.iter_mut().zip(from) {
+            changed |= to.to_bits() != from.to_bits();
+            *to = *from;
+        }
+    }
+    changed
+}
+
+/// The matrix with `height` rows, transposed: its rows become columns of height `padded`. True as for [`copy`].
+fn transpose(from: &[f64], height: usize, to: &mut [f64], padded: usize) -> bool {
+    let mut changed = false;
+    for (j, column) in from.chunks_exact(height.max(1)).enumerate() {
+        for (to, from) in to[j..].iter_mut().step_by(padded).zip(column) {
+            changed |= to.to_bits() != from.to_bits();
+            *to = *from;
+        }
+    }
+    changed
 }
