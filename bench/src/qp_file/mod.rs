@@ -38,20 +38,20 @@ pub enum Sequence {
 #[derive(Debug, thiserror::Error)]
 pub enum QpFileError {
     /// The file cannot be read.
-    #[error("{path}: {source}")]
+    #[error("{path} cannot be read: {reason}")]
     Read {
         /// The file.
         path: String,
         /// Of the operating system.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// Not JSON.
-    #[error("{path}: not JSON: {source}")]
+    #[error("{path}: not JSON: {reason}")]
     Json {
         /// The file.
         path: String,
         /// With line and column.
-        source: serde_json::Error,
+        reason: serde_json::Error,
     },
     /// A key is missing or holds something else.
     #[error("{path}: key `{key}` is {got}, expected {expected}")]
@@ -124,7 +124,7 @@ struct Raw {
 /// [`QpFileError`]: the file, the key or entry, what is there and what was expected.
 pub fn read(path: &Path) -> Result<Sequence, QpFileError> {
     let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|source| QpFileError::Read { path: shown.clone(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|reason| QpFileError::Read { path: shown.clone(), reason })?;
     parse(&shown, &text)
 }
 
@@ -134,7 +134,7 @@ pub fn read(path: &Path) -> Result<Sequence, QpFileError> {
 /// As [`read`].
 pub fn parse(path: &str, text: &str) -> Result<Sequence, QpFileError> {
     let whole: Value =
-        serde_json::from_str(text).map_err(|source| QpFileError::Json { path: path.to_owned(), source })?;
+        serde_json::from_str(text).map_err(|reason| QpFileError::Json { path: path.to_owned(), reason })?;
     let raw = Reader { path }.raw(&whole)?;
     match raw.kind.as_str() {
         "ocp" | "rti" => ocp::stages(&raw).map(Sequence::Ocp),
