@@ -12,7 +12,9 @@
 //! # Invariants
 //! - A scenario is deterministic: each repetition does the same work, so that the least time of a step is its time.
 //! - Only [`meter`] reads a clock.
-//! - A solver is never judged by itself: a step fails when its objective is off that of a reference solve.
+//! - A step fails when its objective is above that of a reference solve, whose optimality conditions were checked. Of the
+//!   step-response sequences the reference is the dual active-set method itself: there the judge is a test, which holds its
+//!   objectives to those of another solver.
 
 pub mod cases;
 pub mod estimation;
