@@ -5,7 +5,7 @@ use std::fmt;
 use nalgebra::DMatrix;
 use signals::Unit;
 
-use crate::{Held, Method, Sensitivities};
+use crate::interval::{Held, Method, Sensitivities};
 
 /// The most states of one model.
 pub const MAX_STATES: usize = 16;

@@ -4,7 +4,7 @@
 
 use nalgebra::DMatrix;
 
-use crate::Equations;
+use crate::model::Equations;
 
 /// The `N` numbers of `values`, or NaNs when there are not exactly `N`.
 pub(crate) fn numbers<const N: usize>(values: &[f64]) -> [f64; N] {

@@ -180,6 +180,7 @@ impl Nmpc {
             return Err(MpcError::Model { model: card.name });
         }
         let programme = Programme::new(&config, card.states.len());
+        let (cvs, mvs, blocks) = (config.cv.len(), config.mv.len(), config.blocks.len());
         Ok(Self {
             inputs: card.inputs.len(),
             states: card.states.len(),
@@ -191,7 +192,8 @@ impl Nmpc {
             trajectory,
             programme,
             anchored: None,
-            prepared: Prepared::default(),
+            // Per CV: set-point, disturbance, limits; per MV: target, rate; per block: the box.
+            prepared: Prepared::with_room(card.disturbances.len(), 4 * cvs + 2 * mvs + 2 * mvs * blocks),
         })
     }
 

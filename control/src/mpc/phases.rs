@@ -26,7 +26,7 @@ pub(super) enum Start {
 }
 
 /// Everything that the prepared programme was made of, but for the state.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) valid: bool,
     /// The model's disturbances, and all other numbers, as they were.
@@ -35,6 +35,11 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// Room for what one cycle brings: NP disturbances, and so many other numbers.
+    pub(super) fn with_room(disturbances: usize, others: usize) -> Self {
+        Self { valid: false, p: Vec::with_capacity(disturbances), others: Vec::with_capacity(others) }
+    }
+
     /// Remembers what the programme was just prepared for.
     pub(super) fn take(&mut self, input: &MpcInput<'_>, reach: &Reach) {
         self.valid = true;

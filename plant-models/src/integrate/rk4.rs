@@ -1,7 +1,7 @@
 //! The classic Runge-Kutta method: `k_s = f(x + c_s h k_{s-1})`, `x⁺ = x + h/6 (k_1 + 2 k_2 + 2 k_3 + k_4)`.
 
 use super::{Carried, Span, plus, times_plus};
-use crate::Equations;
+use crate::model::Equations;
 
 /// Stage nodes c and weights b.
 const STAGES: [(f64, f64); 4] = [(0.0, 1.0 / 6.0), (0.5, 1.0 / 3.0), (0.5, 1.0 / 3.0), (1.0, 1.0 / 6.0)];

@@ -16,7 +16,7 @@ use std::array::from_fn;
 
 use super::linear::Lu;
 use super::{Carried, Span, plus, times_plus};
-use crate::{Equations, Linearised};
+use crate::model::{Equations, Linearised};
 
 /// The root of `γ³ - 3γ² + 3γ/2 - 1/6` in (1/6, 1/2).
 const GAMMA: f64 = 0.435_866_521_508_459;
