@@ -105,7 +105,7 @@ fn check(qp: &OcpQp, solver: &dyn OcpSolver, ending: Ending) -> Checked {
     }
     let residual = qp.kkt_residual(solver.solution()).largest() / (1.0 + qp.gradient_size());
     let status = match residual {
-        r if r <= RESIDUAL_SOLVED => ending.status,
+        r if r <= RESIDUAL_SOLVED => SolveStatus::Solved,
         r if r <= RESIDUAL_USABLE => SolveStatus::IterationLimit,
         _ => SolveStatus::Numerical,
     };

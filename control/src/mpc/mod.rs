@@ -64,7 +64,7 @@ use signals::{Fixed, MAX_CVS, MAX_MVS, SolveStatus, Stamp, Values};
 pub use config::{CvTuning, HORIZON_MAX, MpcConfig, MpcError, MvTuning, SQP_ITERATIONS_MAX, Solver};
 
 use chain::Chain;
-use phases::{Done, Merit, Prepared, Start};
+use phases::{Done, Merit, Prepared, SHORT_SIGHT, Start};
 use programme::{Point, Programme};
 use reach::{InputLimits, Reach};
 use steady_target::SteadyTarget;
@@ -161,6 +161,8 @@ pub struct Nmpc {
     anchored: Option<u64>,
     /// What the solver stands prepared for.
     prepared: Prepared,
+    /// The periods that count in the programme now.
+    sight: usize,
 }
 
 impl Nmpc {
@@ -188,6 +190,7 @@ impl Nmpc {
             reach: Reach::new(config.blocks.len(), card.inputs.len()),
             chain: Chain::new(programme.qp.dims(), config.solver),
             target: config.wants_steady_target().then(|| SteadyTarget::new(model, &config)),
+            sight: config.horizon,
             config,
             trajectory,
             programme,
@@ -217,6 +220,7 @@ impl Nmpc {
         }
         let limits = InputLimits { u_prev: &self.trajectory.u_before, ..next.limits() };
         self.reach.update(&limits);
+        self.sight = self.config.horizon;
         self.aim(next, &|| false);
         if self.trajectory.linearise(next.p) {
             self.fill(next);
@@ -235,14 +239,15 @@ impl Nmpc {
     /// | `Numerical`, `Infeasible` | no | a simulation |
     ///
     /// A breakdown is answered within the same call: what failed from the last plan is tried from a simulation with the
-    /// inputs held, and what failed from there (a plant that runs away by itself) from the state standing still.
+    /// inputs held, what failed from there (a plant that runs away by itself) from the state standing still, and what failed
+    /// even so over a few periods only.
     pub fn solve(&mut self, input: &MpcInput<'_>, late: &dyn Fn() -> bool) -> MpcOutcome {
         let mut outcome =
             MpcOutcome { status: SolveStatus::BadInput, plan: None, iterations: 0, kkt_residual: f64::INFINITY };
         if !self.accepts(input) {
             return outcome;
         }
-        for start in [Start::Shifted, Start::Simulated, Start::Standing] {
+        for start in [Start::Shifted, Start::Simulated, Start::Standing, Start::ShortSighted] {
             let warm = start == Start::Shifted;
             if warm && !self.shift_to(input.cycle, input.p) {
                 continue;
@@ -251,6 +256,7 @@ impl Nmpc {
                 self.start(input, start);
             }
             self.reach.update(&input.limits());
+            self.sight = if start == Start::ShortSighted { SHORT_SIGHT } else { HORIZON_MAX }.min(self.config.horizon);
             let done = self.prepared.stands_for(input, &self.reach);
             if done != Done::Prepared {
                 self.aim(input, late);
@@ -340,7 +346,7 @@ impl Nmpc {
 
     fn fill(&mut self, input: &MpcInput<'_>) {
         let input = aimed(self.target.as_ref(), input);
-        let point = Point { trajectory: &self.trajectory, input: &input, reach: &self.reach };
+        let point = Point { trajectory: &self.trajectory, input: &input, reach: &self.reach, sight: self.sight };
         self.programme.fill(point, self.target.as_ref().filter(|target| target.found));
     }
 

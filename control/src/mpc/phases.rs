@@ -14,6 +14,9 @@ pub(super) enum Done {
     Prepared,
 }
 
+/// The periods that count when nothing further ahead can be solved for.
+pub(super) const SHORT_SIGHT: usize = 8;
+
 /// Where a solve starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
@@ -23,6 +26,9 @@ pub(super) enum Start {
     Simulated,
     /// The measured state, standing still.
     Standing,
+    /// The same, looking only [`SHORT_SIGHT`] periods ahead: about a steep place of an unstable plant, a long horizon's
+    /// linear prediction grows beyond all numbers.
+    ShortSighted,
 }
 
 /// Everything that the prepared programme was made of, but for the state.

@@ -56,6 +56,8 @@ pub(super) struct Point<'a> {
     pub(super) trajectory: &'a Trajectory,
     pub(super) input: &'a MpcInput<'a>,
     pub(super) reach: &'a Reach,
+    /// The periods that count; behind them the inputs are held and nothing costs anything.
+    pub(super) sight: usize,
 }
 
 impl Programme {
@@ -93,20 +95,44 @@ impl Programme {
         let horizon = point.trajectory.horizon();
         for k in 0..=horizon {
             let mut stage = self.qp.stage_mut(k);
+            if k > point.sight {
+                held(&mut stage, self.nx);
+                continue;
+            }
             let writer = Writer { nx: self.nx, cv: &self.cv, mv: &self.mv, limited: &self.limited, point };
-            if k < horizon {
+            if k < point.sight {
                 writer.dynamics(k, &mut stage);
                 writer.moves(k, &mut stage);
+            } else {
+                held(&mut stage, self.nx);
             }
             if k > 0 {
                 writer.costs(k - 1, &mut stage);
                 writer.limits(k - 1, &mut stage);
             }
         }
-        if let (Some(terminal), Some(target)) = (&mut self.terminal, target) {
+        if let (Some(terminal), Some(target)) = (&mut self.terminal, target.filter(|_| point.sight == horizon)) {
             terminal.apply(&mut self.qp, &point, target);
         }
     }
+}
+
+/// A stage that costs nothing and leads on to the same inputs: the state's deviation is forgotten, moves are free of
+/// effect. At the last stage there is nothing to lead on to.
+fn held(stage: &mut StageMut<'_>, nx: usize) {
+    let nz = stage.q.len();
+    for part in [&mut *stage.a, &mut *stage.b, &mut *stage.c, &mut *stage.q_mat, &mut *stage.r_mat, &mut *stage.q] {
+        part.fill(0.0);
+    }
+    stage.r.fill(0.0);
+    stage.g.fill(0.0);
+    stage.lo.fill(f64::NEG_INFINITY);
+    stage.hi.fill(f64::INFINITY);
+    if !stage.a.is_empty() {
+        (nx..nz).for_each(|i| stage.a[i * (nz + 1)] = 1.0);
+    }
+    let nu = stage.r.len();
+    (0..nu).for_each(|i| stage.r_mat[i * (nu + 1)] = 1.0);
 }
 
 /// Writes one stage.
@@ -172,7 +198,7 @@ impl Writer<'_> {
     fn costs(&self, period: usize, stage: &mut StageMut<'_>) {
         let (nx, nu, ncv, input) = (self.nx, self.mv.len(), self.cv.len(), self.point.input);
         let nz = nx + nu;
-        let at_end = period + 1 == self.point.trajectory.horizon();
+        let at_end = period + 1 == self.point.sight;
         let Stage { c, y, .. } = self.point.trajectory.stage(period);
         stage.q_mat.fill(0.0);
         stage.q.fill(0.0);

@@ -244,7 +244,7 @@ fn seeded_start(seed: u64) -> Scene {
     scene
 }
 
-/// Steps without a solved plan, over so many seeded ignitions of 50 periods.
+/// Steps without a plan, over so many seeded ignitions of 50 periods.
 fn ignition_failures(horizon: usize, seeds: std::ops::Range<u64>) -> usize {
     let plant = Integrator::rk4(model("cstr2"));
     let mut controller = Nmpc::new(model("cstr2"), cstr2_config(horizon)).unwrap();
@@ -254,7 +254,13 @@ fn ignition_failures(horizon: usize, seeds: std::ops::Range<u64>) -> usize {
         let mut scene = seeded_start(seed);
         for _ in 0..50 {
             let outcome = controller.solve(&scene.input(), &in_time);
-            failures += usize::from(outcome.status != SolveStatus::Solved);
+            if outcome.plan.is_none() {
+                println!(
+                    "N={horizon}, seed {seed}, step {}: {:?}, residual {:e}",
+                    scene.cycle, outcome.status, outcome.kkt_residual
+                );
+                failures += 1;
+            }
             let u = outcome.plan.map_or_else(|| scene.u_prev.clone(), |plan| plan.u[0].to_vec());
             scene.advance(&plant, &u, 6.0);
         }
