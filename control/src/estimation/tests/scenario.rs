@@ -27,15 +27,15 @@ pub(in crate::estimation) fn input(k: usize) -> [f64; 1] {
 }
 
 pub(in crate::estimation) fn scenario(seed: u64) -> Scenario {
-    let mut noise = Normals { state: seed, spare: None };
+    let mut noise = Random::new(seed);
     let mut plant = Plant::new(cstr2(), &[0.877, 324.503_685_79]);
     let (mut x, mut y) = (vec![], vec![]);
     for k in 0..200 {
         plant.step(&input(k), 10);
-        plant.x[0] += 1e-5_f64.sqrt() * noise.next();
-        plant.x[1] += 0.1 * noise.next();
+        plant.x[0] += 1e-5_f64.sqrt() * noise.normal();
+        plant.x[1] += 0.1 * noise.normal();
         x.push([plant.x[0], plant.x[1]]);
-        y.push(plant.x[1] + 0.5 * noise.next());
+        y.push(plant.x[1] + 0.5 * noise.normal());
     }
     Scenario { x, y }
 }
