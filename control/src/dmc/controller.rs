@@ -176,20 +176,20 @@ impl DmcController {
         let elapsed = elapsed.unwrap_or(1);
         // Of several cycles without a step, all moves are taken to have been made in the first.
         for (j, u) in input.u_prev.iter().enumerate() {
-            self.prediction.told(&self.model, j, *u);
+            self.prediction.feed(&self.model, j, *u);
             self.scratch.u[j] = self.prediction.input(j);
         }
         self.prediction.advance(&self.model, elapsed);
         for (j, dv) in input.dv.iter().enumerate() {
             if self.services.dv[j] {
-                self.prediction.told(&self.model, mvs + j, *dv);
+                self.prediction.feed(&self.model, mvs + j, *dv);
             } else {
-                self.prediction.retold(mvs + j, *dv);
+                self.prediction.remember(mvs + j, *dv);
             }
         }
         if elapsed > 0 {
             for (cv, y) in input.y.iter().enumerate() {
-                self.prediction.measured(cv, *y, &self.config.cv[cv]);
+                self.prediction.correct(cv, *y, &self.config.cv[cv]);
             }
         }
         self.cycle = Some(input.cycle);

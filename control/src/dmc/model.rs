@@ -85,7 +85,7 @@ impl StepResponseModel {
         Ok(model)
     }
 
-    /// The step responses of a linear model, its inputs in the order MVs, DVs.
+    /// The step responses of a linear model whose sample time is in seconds, its inputs in the order MVs, DVs.
     ///
     /// # Errors
     /// [`DmcError::Shape`] when names or sampling do not fit the model, and the errors of [`Self::new`].
