@@ -1,8 +1,8 @@
 //! Clarabel as a solver of optimal-control programmes.
 //!
-//! The independent cross-check of the Riccati method, and its fallback. It shares no code with it, and its own elimination
-//! order, storage and scaling. The sparse form is made from the first programme and kept while the same sides of bounds
-//! are present and pinned; otherwise it is made anew.
+//! The independent cross-check of our own methods, and what stands behind them. It shares no code with them: elimination
+//! order, storage and scaling are its own. The sparse form is made from the first programme and kept while the same
+//! sides of bounds are present and pinned; otherwise it is made anew.
 //!
 //! # Invariants
 //! - It starts cold always: [`OcpSolver::shift`] and [`OcpSolver::reset`] do nothing.

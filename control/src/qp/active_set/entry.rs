@@ -1,7 +1,7 @@
 //! A row in the working set, and what holds it there.
 //!
-//! Each entry carries its image `m`, signed so that the row reads `m'v ≤ b` whichever side is
-//! held, and stands in one of four duties:
+//! Each entry carries its image `m`, signed so that the row reads `m'v ≤ b` whichever side is held, and stands in one of
+//! four duties:
 //!
 //! | duty | multiplier | equation |
 //! |---|---|---|

@@ -1,8 +1,9 @@
 //! The working set: the rows held at their bounds, their multipliers, and the factor of their Gram matrix.
 //!
-//! Shared by both solvers. What an entry may be is in [`entry`](super::entry). The dual is `min ½ λ'Gλ + b'λ` in a box, with `1/quadratic` on the diagonal of open rows. [`Working::settle`] is a
-//! primal active-set method on it: steps to the minimiser over the working set, shortened where a multiplier meets the
-//! end of its range; there the entry leaves or changes its duty.
+//! Shared by both solvers. What an entry may be is in [`entry`](super::entry). The dual is `min ½ λ'Gλ + b'λ` in a box,
+//! with `1/quadratic` on the diagonal of open rows. [`Working::settle`] is a primal active-set method on it: steps to
+//! the minimiser over the working set, shortened where a multiplier meets the end of its range; there the entry leaves or
+//! changes its duty.
 //!
 //! # Invariants
 //! - Multipliers are in their ranges between calls, whatever the bounds do: so any earlier working set is a start.

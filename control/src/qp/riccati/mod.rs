@@ -1,6 +1,6 @@
 //! A primal-dual interior-point method on the stages of an optimal-control problem.
 //!
-//! Under nonlinear MPC, linear MPC and moving-horizon estimation. Mehrotra's predictor and corrector share one Riccati
+//! Under nonlinear MPC and moving-horizon estimation. Mehrotra's predictor and corrector share one Riccati
 //! factorisation ([`lq`]); bounds and slacks are eliminated as scalars ([`hard`], [`soft`]) and leave diagonal weights.
 //! Primal and dual variables take a common step α, so that all linear residuals shrink by exactly 1-α: they are computed
 //! at the start and once more before a solution is believed, and in between only their share is carried along.
