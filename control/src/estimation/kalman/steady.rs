@@ -158,7 +158,8 @@ impl SteadyKalman {
     }
 
     /// One period: predicts under `u` (NU), corrects with `y` (NY; not finite: missing). A wrong length or an input
-    /// that is not finite changes nothing; a state that is not finite any more begins anew at `x0`. The normalised innovation squared is reported when every row is there.
+    /// that is not finite changes nothing; a state that is not finite any more begins anew at `x0`. The normalised
+    /// innovation squared is reported when every row is there.
     pub fn step(&mut self, u: &[f64], y: &[f64]) -> Correction {
         let fits = u.len() == self.nu && y.len() == self.c.len();
         if !fits || u.iter().any(|u| !u.is_finite()) {
