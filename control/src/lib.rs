@@ -19,8 +19,8 @@
 //! # Invariants
 //! - Pure: no clock, no I/O, no randomness; equal inputs give bit-equal outputs.
 //! - What leaves a stage is `Copy`, of fixed size, and made only by that stage.
-//! - A `step` does not panic, whatever the numbers, and does not allocate. Excepted are the start of the estimator and of
-//!   the optimisation, and Clarabel, the last of its solvers.
+//! - A `step` does not panic, whatever the numbers, and does not allocate. Excepted are the start of the estimator and
+//!   of the optimisation, and Clarabel, the last of its solvers.
 //! - Nothing here may write to a plant: a [`signals::ProposedMove`] is a wish, and the interlock decides.
 
 pub mod accuracy;

@@ -86,8 +86,8 @@ impl DmcController {
         &self.services
     }
 
-    /// Puts variables in and out of service. Where a CV with a weight changes, the Hessian is formed and factored anew, which
-    /// allocates and takes milliseconds; the prediction is untouched in any case.
+    /// Puts variables in and out of service. Where a CV with a weight changes, the Hessian is formed and factored anew,
+    /// which allocates and takes milliseconds; the prediction is untouched in any case.
     ///
     /// # Errors
     /// [`DmcError::Shape`] when a list has not the model's length; nothing has changed then.

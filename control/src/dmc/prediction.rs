@@ -9,9 +9,9 @@
 //! measurement                           y(k+t) += (bias + slope · t) (y_measured - y(k))
 //! ```
 //!
-//! So the whole past is in n+1 numbers per CV, a manual move of an MV is fed forward like a measured disturbance, and
-//! a constant disturbance leaves no offset. The first good measurement of a CV is believed entirely. Numbers so large that
-//! they would drown the prediction's digits are refused, or, if they come from the inputs, end in a new start.
+//! So the whole past is in n+1 numbers per CV, a manual move of an MV is fed forward like a measured disturbance, and a
+//! constant disturbance leaves no offset. The first good measurement of a CV is believed entirely. Numbers so large
+//! that they would drown the prediction's digits are refused, or, if they come from the inputs, end in a new start.
 //!
 //! Source: Lee, Morari and García, *State-space interpretation of model predictive control*, Automatica 30(4) 1994.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: shapes are those of the model")]

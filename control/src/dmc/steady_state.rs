@@ -20,7 +20,8 @@
 //! ```
 //!
 //! and the intervals, widened by the s found, join the settled ones. The linear price makes a wish that can be met
-//! exact; a wish with s > 0 is *given up*, and told. What freedom is left goes to the money and the ideal resting values:
+//! exact; a wish with s > 0 is *given up*, and told. What freedom is left goes to the money and the ideal resting
+//! values:
 //!
 //! ```text
 //! min  Σ_j c_j u_j + w_j (u_j - ideal_j)² + Σ_i c_i y_i + ε |Δu|²

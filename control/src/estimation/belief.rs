@@ -1,7 +1,7 @@
 //! The arithmetic of the filter: a mean and a covariance, moved by the model and corrected by one scalar at a time.
 //!
-//! The state is `z = [x; θ; d]` of [`super::system`], NZ numbers. The covariance P is kept symmetric bit for bit: its lower
-//! triangle is computed and mirrored. Only the used part of the fixed storage is ever touched.
+//! The state is `z = [x; θ; d]` of [`super::system`], NZ numbers. The covariance P is kept symmetric bit for bit: its
+//! lower triangle is computed and mirrored. Only the used part of the fixed storage is ever touched.
 //!
 //! Sources: R. S. Bucy and P. D. Joseph, *Filtering for Stochastic Processes*, 1968 (the stabilised update);
 //! G. J. Bierman, *Factorization Methods for Discrete Sequential Estimation*, 1977 (scalar updates).
@@ -34,8 +34,8 @@ pub(super) struct Belief {
 }
 
 impl Belief {
-    /// `z`, whose first `nx` elements the model moves, with independent standard deviations `sd`. Its caller has checked
-    /// the capacity.
+    /// `z`, whose first `nx` elements the model moves, with independent standard deviations `sd`. Its caller has
+    /// checked the capacity.
     pub(super) fn new(nx: usize, z: &[f64], sd: &[f64]) -> Self {
         let mut belief = Self { nx, n: sd.len(), mean: [0.0; MAX_Z], p: [[0.0; MAX_Z]; MAX_Z] };
         belief.mean[..z.len()].copy_from_slice(z);

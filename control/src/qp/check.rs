@@ -70,7 +70,8 @@ impl OcpQp {
         if self.is_read(k, i) { z.lambda_hi[at] - z.lambda_lo[at] } else { 0.0 }
     }
 
-    /// Derivative of the Lagrangian by element `j` of `x_k`. With π the costates, `L = f + Σ π_{k+1}'(A x + B u + c - x⁺)`.
+    /// Derivative of the Lagrangian by element `j` of `x_k`. With π the costates,
+    /// `L = f + Σ π_{k+1}'(A x + B u + c - x⁺)`.
     fn gradient_x(&self, z: &OcpSolution, k: usize, j: usize) -> f64 {
         let (nx, nu, nb, n) = (self.dims().nx, self.dims().nu, self.dims().boxed.len(), self.dims().horizon);
         let x = &z.x[k * nx..(k + 1) * nx];

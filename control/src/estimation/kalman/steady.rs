@@ -10,9 +10,9 @@
 //! recursion give from nothing; it converges quadratically to the stabilising solution if (A, C) is detectable and
 //! (A, Q) has no mode on the unit circle out of the noise's reach.
 //!
-//! Sources: B. D. O. Anderson, Second-order convergent algorithms for the steady-state Riccati equation, Int. J. Control
-//! 28 (1978) 295; E. K.-W. Chu et al., A structure-preserving doubling algorithm for periodic discrete-time algebraic
-//! Riccati equations, Int. J. Control 77 (2004) 767.
+//! Sources: B. D. O. Anderson, Second-order convergent algorithms for the steady-state Riccati equation, Int. J.
+//! Control 28 (1978) 295; E. K.-W. Chu et al., A structure-preserving doubling algorithm for periodic discrete-time
+//! algebraic Riccati equations, Int. J. Control 77 (2004) 767.
 
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every length is checked at construction")]
 

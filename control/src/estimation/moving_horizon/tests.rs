@@ -103,8 +103,8 @@ fn the_sweep_satisfies_the_conditions_of_the_programme() {
     }
 }
 
-/// The largest residual of the smoothed trajectory, with noises from the dynamics and costates from the noises, relative
-/// to the costates.
+/// The largest residual of the smoothed trajectory, with noises from the dynamics and costates from the noises,
+/// relative to the costates.
 fn residual(bounded: &Bounded, window: &Window, scale: &[f64]) -> f64 {
     let (qp, _) = bounded.programme();
     let n = scale.len();

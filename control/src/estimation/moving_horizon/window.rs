@@ -1,6 +1,7 @@
 //! The window of a moving-horizon estimator, and the sweep that solves it when no bound is active.
 //!
-//! Linearised at the trajectory `z̄_0 … z̄_N`, with `F_k` the Jacobian of the period k → k+1 and `H_k` that of the rows:
+//! Linearised at the trajectory `z̄_0 … z̄_N`, with `F_k` the Jacobian of the period k → k+1 and `H_k` that of the
+//! rows:
 //!
 //! ```text
 //! forward:   m⁻ = Φ(z̄_k) + F_k (m - z̄_k),  P⁻ = F_k P F_kᵀ + Q;   row i: ν = y_i - h_i(z̄) - H_i (m - z̄),

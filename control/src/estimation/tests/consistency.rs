@@ -39,8 +39,8 @@ fn shares(scale: f64, memory: f64) -> impl Fn(Verdict) -> f64 {
 fn white_innovations_of_the_right_size_are_rarely_called_otherwise() {
     let share = shares(1.0, 0.0);
     let (size, colour) = (share(Verdict::Overconfident) + share(Verdict::Underconfident), share(Verdict::Coloured));
-    // Each test errs with 1 %; a share over 2000 windows has a standard deviation of 0.2 %. Ljung and Box's statistic has
-    // a heavier tail than χ² at 100 samples.
+    // Each test errs with 1 %; a share over 2000 windows has a standard deviation of 0.2 %. Ljung and Box's statistic
+    // has a heavier tail than χ² at 100 samples.
     assert!((0.004..0.018).contains(&size), "{size}");
     assert!((0.004..0.03).contains(&colour), "{colour}");
 }

@@ -1,8 +1,9 @@
 //! The benchmark `est_cstr`, number for number, and what every estimator makes of it.
 //!
-//! 200 periods of 0.1 min, `TC(k) = 300 + 3 sin(0.15 k)`, T measured with a variance of 0.25 K², process noise of variance
-//! (1e-5, 1e-2) per period, the filters begun at (0.7, 330) with variances (0.04, 25). The reference numbers are those
-//! of the peers' script: its own EKF, filterpy's UKF, and a moving-horizon estimator solved by CasADi and IPOPT.
+//! 200 periods of 0.1 min, `TC(k) = 300 + 3 sin(0.15 k)`, T measured with a variance of 0.25 K², process noise of
+//! variance (1e-5, 1e-2) per period, the filters begun at (0.7, 330) with variances (0.04, 25). The reference numbers
+//! are those of the peers' script: its own EKF, filterpy's UKF, and a moving-horizon estimator solved by CasADi and
+//! IPOPT.
 
 use super::*;
 use crate::estimation::{
