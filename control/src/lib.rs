@@ -10,7 +10,7 @@
 //!
 //! | beside the loop | what |
 //! |---|---|
-//! | [`qp`] | under `mpc`, `dmc` and the moving-horizon estimator: quadratic programmes, their solvers and their check |
+//! | [`qp`] | under `mpc`, `dmc` and the moving-horizon estimator: quadratic programmes, solvers, the check |
 //! | [`dmc`] | linear MPC on step responses: ends in the same outcome as `mpc`, and is in no loop yet |
 //! | [`identification`] | models from recorded data, off the loop |
 //! | [`targets`] | what the operator asks, made fit for the optimiser |

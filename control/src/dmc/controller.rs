@@ -127,9 +127,9 @@ impl DmcController {
     /// | ending | plan | meaning |
     /// |---|---|---|
     /// | `Solved` | yes | |
-    /// | `BadInput` | no | a length, a NaN, contradictory limits: nothing was taken in; or a CV in service was never measured |
+    /// | `BadInput` | no | a length, a NaN, crossed limits: nothing was taken in; or a CV in service was never measured |
     /// | `TimeLimit`, `IterationLimit`, `Infeasible` | no | of the targets or the moves; the prediction is up to date |
-    /// | `Numerical` | no | of the targets; or of the moves or the prediction: then the next step starts anew, at rest |
+    /// | `Numerical` | no | of the targets; or of moves or prediction: then the next step starts anew, at rest |
     pub fn step(&mut self, input: &DmcInput<'_>, late: &dyn Fn() -> bool) -> DmcOutcome {
         let mpc = MpcOutcome { status: SolveStatus::BadInput, plan: None, iterations: 0, kkt_residual: f64::INFINITY };
         let mut outcome = DmcOutcome { mpc, steady_state: SteadyState::default(), cv: Fixed::new() };

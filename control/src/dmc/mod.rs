@@ -1,6 +1,6 @@
 //! Dynamic matrix control: linear MPC on step responses, for the loops where a model is a table and not an equation.
 //!
-//! It stands where the nonlinear controller stands, and hands the selector the same plan:
+//! Made to stand where the nonlinear controller stands, and to hand the selector the same plan (no loop has it yet):
 //!
 //! ```text
 //!            y, dv, u in force ──> prediction ──> targets ──> moves ──> DmcOutcome { MpcOutcome, SteadyState, … }

@@ -4,8 +4,8 @@
 //!
 //! | shape | from | solvers |
 //! |---|---|---|
-//! | [`OcpQp`]: one stage per period | nonlinear MPC, moving-horizon estimation | [`riccati`], [`active_set`], [`conic`] |
-//! | dense, with a constant Hessian: moves only | linear MPC ([`crate::dmc`]) | [`active_set::DualActiveSet`] |
+//! | [`OcpQp`]: one stage per period | `mpc`, moving-horizon estimation | [`riccati`], [`active_set`], [`conic`] |
+//! | dense, with a constant Hessian: moves only | `dmc` | [`active_set::DualActiveSet`] |
 //!
 //! Every solver of the first shape is an [`OcpSolver`]. Nonlinear MPC believes a solution only after
 //! [`OcpQp::kkt_residual`], which shares no code with the solvers, has looked at it.

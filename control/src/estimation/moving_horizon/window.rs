@@ -21,7 +21,7 @@
     reason = "a numeric kernel: every length is set at construction, or checked by admit"
 )]
 
-use crate::estimation::belief::{Belief, MAX_Z, Row, Square};
+use crate::estimation::belief::{Belief, MAX_Z, Row, Square, dot};
 use crate::estimation::filter::{Correction, Outcome, Period};
 use crate::estimation::system::System;
 
@@ -248,8 +248,4 @@ fn predict_mean(belief: &mut Belief, from: &Row, stage: &Stage) {
     for (column, off) in stage.upper.chunks_exact(nx).zip(&off) {
         mean[..nx].iter_mut().zip(column).for_each(|(mean, f)| *mean += f * off);
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
