@@ -4,14 +4,23 @@
 //! Sample -> Screen -> Screened -> Frame -> Ekf -> Estimate -> Nmpc -> MpcOutcome -> Selector -> ProposedMove
 //! ```
 //!
-//! Every stage is a plain value with a `step`: it is given the time and its inputs, and returns its output. The same
-//! `step` serves the live loop, replay and proof. The actors around it only carry values from slot to slot.
+//! Every stage is a plain value with a `step` ([`mpc::Nmpc::solve`] for the optimisation): it is given the time and its
+//! inputs, and returns its output. The same `step` serves the live loop, replay and proof. The actors around it only
+//! carry values from slot to slot.
+//!
+//! | beside the loop | what |
+//! |---|---|
+//! | [`qp`] | under `mpc`, `dmc` and the moving-horizon estimator: quadratic programmes, solvers, the check |
+//! | [`dmc`] | linear MPC on step responses: ends in the same outcome as `mpc`, and is in no loop yet |
+//! | [`identification`] | models from recorded data, off the loop |
+//! | [`targets`] | what the operator asks, made fit for the optimiser |
+//! | [`accuracy`] | how well the model, run open loop, foretells the plant |
 //!
 //! # Invariants
 //! - Pure: no clock, no I/O, no randomness; equal inputs give bit-equal outputs.
 //! - What leaves a stage is `Copy`, of fixed size, and made only by that stage.
-//! - A `step` of screening, estimation and selection does not allocate (the estimator's start excepted) and does
-//!   not panic, whatever the numbers.
+//! - A `step` does not panic, whatever the numbers, and does not allocate. Excepted are the start of the estimator and
+//!   of the optimisation, and Clarabel, the last of its solvers.
 //! - Nothing here may write to a plant: a [`signals::ProposedMove`] is a wish, and the interlock decides.
 
 pub mod accuracy;
@@ -24,6 +33,9 @@ pub mod qp;
 pub mod screening;
 pub mod selector;
 pub mod targets;
+
+#[cfg(test)]
+mod test_support;
 
 /// Compiles only if what crosses a slot between two threads is a plain value.
 const _: () = {

@@ -1,8 +1,8 @@
 //! What the operator asks of the controller, made fit for the optimiser: set-points, limits and which MVs are free.
 //!
-//! Stands between the DCS image and the MPC. The rules are those of `docs/dcs-interface.md`: an operator's value that is
-//! bad or crossed does not count and the last good one holds; an MV that is not handed over is not moved; a wound-up MV
-//! moves only back.
+//! Stands between the DCS image and the MPC. The rules are those of `docs/dcs-interface.md`: an operator's value that
+//! is bad or crossed does not count and the last good one holds; an MV that is not handed over is not moved; a wound-up
+//! MV moves only back.
 
 use std::time::Duration;
 

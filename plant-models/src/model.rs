@@ -98,8 +98,8 @@ pub trait PlantModel: Send + Sync + fmt::Debug {
     )]
     fn rhs_jacobians(&self, x: &[f64], u: &[f64], p: &[f64], a: &mut DMatrix<f64>, b: &mut DMatrix<f64>);
 
-    /// Moves `x` (NX, or several states one after the other) over an interval, and of a single state gives the derivatives of its end where asked. Called through
-    /// [`Integrator`](crate::Integrator).
+    /// Moves `x` (NX, or several states one after the other) over an interval, and of a single state gives the
+    /// derivatives of its end where asked. Called through [`Integrator`](crate::Integrator).
     #[allow(clippy::too_many_arguments, reason = "one door for both methods, with and without derivatives")]
     fn integrate(&self, method: Method, x: &mut [f64], held: &Held<'_>, sensitivities: Option<Sensitivities<'_>>);
 

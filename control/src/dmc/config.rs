@@ -55,8 +55,8 @@ impl Feedback {
     /// The classical correction: the whole innovation at once, no slope.
     pub const BIAS: Self = Self { bias: 1.0, slope: 0.0 };
 
-    /// Bias `f` with the slope `f² / (2 - f)` that goes with it for a ramp: the gains of the steady-state Kalman filter of
-    /// a double integrator (Lee, Morari and Garcia, *Automatica* 30(4) 1994).
+    /// Bias `f` with the slope `f² / (2 - f)` that goes with it for a ramp: the gains of the steady-state Kalman filter
+    /// of a double integrator (Lee, Morari and García, *Automatica* 30(4) 1994).
     #[must_use]
     pub fn ramp(bias: f64) -> Self {
         Self { bias, slope: bias * bias / (2.0 - bias) }

@@ -86,8 +86,8 @@ impl DmcController {
         &self.services
     }
 
-    /// Puts variables in and out of service. Where a CV with a weight changes, the Hessian is formed and factored anew, which
-    /// allocates and takes milliseconds; the prediction is untouched in any case.
+    /// Puts variables in and out of service. Where a CV with a weight changes, the Hessian is formed and factored anew,
+    /// which allocates and takes milliseconds; the prediction is untouched in any case.
     ///
     /// # Errors
     /// [`DmcError::Shape`] when a list has not the model's length; nothing has changed then.
@@ -127,9 +127,9 @@ impl DmcController {
     /// | ending | plan | meaning |
     /// |---|---|---|
     /// | `Solved` | yes | |
-    /// | `BadInput` | no | a length, a NaN, contradictory limits: nothing was taken in; or a CV in service was never measured |
+    /// | `BadInput` | no | a length, a NaN, crossed limits: nothing was taken in; or a CV in service was never measured |
     /// | `TimeLimit`, `IterationLimit`, `Infeasible` | no | of the targets or the moves; the prediction is up to date |
-    /// | `Numerical` | no | of the targets; or of the moves or the prediction: then the next step starts anew, at rest |
+    /// | `Numerical` | no | of the targets; or of moves or prediction: then the next step starts anew, at rest |
     pub fn step(&mut self, input: &DmcInput<'_>, late: &dyn Fn() -> bool) -> DmcOutcome {
         let mpc = MpcOutcome { status: SolveStatus::BadInput, plan: None, iterations: 0, kkt_residual: f64::INFINITY };
         let mut outcome = DmcOutcome { mpc, steady_state: SteadyState::default(), cv: Fixed::new() };
@@ -176,20 +176,20 @@ impl DmcController {
         let elapsed = elapsed.unwrap_or(1);
         // Of several cycles without a step, all moves are taken to have been made in the first.
         for (j, u) in input.u_prev.iter().enumerate() {
-            self.prediction.told(&self.model, j, *u);
+            self.prediction.feed(&self.model, j, *u);
             self.scratch.u[j] = self.prediction.input(j);
         }
         self.prediction.advance(&self.model, elapsed);
         for (j, dv) in input.dv.iter().enumerate() {
             if self.services.dv[j] {
-                self.prediction.told(&self.model, mvs + j, *dv);
+                self.prediction.feed(&self.model, mvs + j, *dv);
             } else {
-                self.prediction.retold(mvs + j, *dv);
+                self.prediction.remember(mvs + j, *dv);
             }
         }
         if elapsed > 0 {
             for (cv, y) in input.y.iter().enumerate() {
-                self.prediction.measured(cv, *y, &self.config.cv[cv]);
+                self.prediction.correct(cv, *y, &self.config.cv[cv]);
             }
         }
         self.cycle = Some(input.cycle);

@@ -1,6 +1,6 @@
 //! Dynamic matrix control: linear MPC on step responses, for the loops where a model is a table and not an equation.
 //!
-//! It stands where the nonlinear controller stands, and hands the selector the same plan:
+//! Made to stand where the nonlinear controller stands, and to hand the selector the same plan (no loop has it yet):
 //!
 //! ```text
 //!            y, dv, u in force ──> prediction ──> targets ──> moves ──> DmcOutcome { MpcOutcome, SteadyState, … }
@@ -8,8 +8,8 @@
 //! ```
 //!
 //! In each cycle the prediction takes in what the MVs and DVs have done and what the CVs show; the targets say where
-//! the plant shall come to rest, given limits with ranks, set-points and money; the moves lead there at least cost. Each of
-//! the three files has its equations at its top.
+//! the plant shall come to rest, given limits with ranks, set-points and money; the moves lead there at least cost.
+//! Each of the three files has its equations at its top.
 //!
 //! # Services
 //! Every variable can be taken out of service and put back ([`DmcController::set_services`]):
@@ -69,8 +69,8 @@
 //! ```
 //!
 //! # Invariants
-//! - [`DmcController::step`] never fails, never panics, never allocates: every ending is a [`SolveStatus`]. Without a plan
-//!   the selector plays the last one or holds.
+//! - [`DmcController::step`] never fails, never panics, never allocates: every ending is a [`signals::SolveStatus`].
+//!   Without a plan the selector plays the last one or holds.
 //! - A plan keeps every hard bound and every rate to the last bit; outside its limits an MV returns at full rate.
 //! - A constant disturbance and a wrong gain leave no offset on a CV that its MVs can bring to its target.
 //! - No clock: the caller's closure says when a solve is late. Equal inputs after equal histories give bit-equal plans.

@@ -55,12 +55,12 @@ pub struct StepResponseModel {
 }
 
 impl StepResponseModel {
-    /// A model of `samples` samples of `period_s` from the dynamics of its pairs; a pair not named does nothing. A CV with
-    /// a pair that ends in a ramp is integrating.
+    /// A model of `samples` samples of `period_s` from the dynamics of its pairs; a pair not named does nothing. A CV
+    /// with a pair that ends in a ramp is integrating.
     ///
     /// # Errors
-    /// [`DmcError::Grid`], [`DmcError::Pair`] for an index that points at nothing or a pair named twice, and the errors of
-    /// [`Transfer::sampled`].
+    /// [`DmcError::Grid`], [`DmcError::Pair`] for an index that points at nothing or a pair named twice, and the errors
+    /// of [`Transfer::sampled`].
     pub fn new(names: Names, (period_s, samples): (f64, usize), pairs: &[Pair]) -> Result<Self, DmcError> {
         if !(period_s > 0.0 && period_s.is_finite() && (2..=SAMPLES_MAX).contains(&samples)) {
             return Err(DmcError::Grid { period_s, samples });
@@ -85,7 +85,7 @@ impl StepResponseModel {
         Ok(model)
     }
 
-    /// The step responses of a linear model, its inputs in the order MVs, DVs.
+    /// The step responses of a linear model whose sample time is in seconds, its inputs in the order MVs, DVs.
     ///
     /// # Errors
     /// [`DmcError::Shape`] when names or sampling do not fit the model, and the errors of [`Self::new`].
@@ -170,8 +170,8 @@ impl StepResponseModel {
         if self.integrating[cv] { last - response[self.samples - 2] } else { last }
     }
 
-    /// How far the response is from its end: the change over the last sample, relative to the largest coefficient. Of an
-    /// integrating CV, the change of slope. More than about a percent says that `samples` is too short.
+    /// How far the response is from its end: the change over the last sample, relative to the largest coefficient. Of
+    /// an integrating CV, the change of slope. More than about a percent says that `samples` is too short.
     #[must_use]
     pub fn unsettled(&self, cv: usize, input: usize) -> f64 {
         let response = self.response(cv, input);

@@ -9,11 +9,11 @@
 //! measurement                           y(k+t) += (bias + slope · t) (y_measured - y(k))
 //! ```
 //!
-//! So the whole past is in n+1 numbers per CV, a manual move of an MV is fed forward like a measured disturbance, and
-//! a constant disturbance leaves no offset. The first good measurement of a CV is believed entirely. Numbers so large that
-//! they would drown the prediction's digits are refused, or, if they come from the inputs, end in a new start.
+//! So the whole past is in n+1 numbers per CV, a manual move of an MV is fed forward like a measured disturbance, and a
+//! constant disturbance leaves no offset. The first good measurement of a CV is believed entirely. Numbers so large
+//! that they would drown the prediction's digits are refused, or, if they come from the inputs, end in a new start.
 //!
-//! Source: Lee, Morari and Garcia, *State-space interpretation of model predictive control*, Automatica 30(4) 1994.
+//! Source: Lee, Morari and García, *State-space interpretation of model predictive control*, Automatica 30(4) 1994.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: shapes are those of the model")]
 
 use super::{CvTuning, StepResponseModel};
@@ -78,9 +78,9 @@ impl Prediction {
         self.inputs[input]
     }
 
-    /// Feeds what `input` has moved to since it was last told; a first value or one that is no number moves nothing.
-    pub(super) fn told(&mut self, model: &StepResponseModel, input: usize, value: f64) {
-        let delta = self.retold(input, value);
+    /// Feeds what `input` has moved to since it was last fed; a first value or one that is no number moves nothing.
+    pub(super) fn feed(&mut self, model: &StepResponseModel, input: usize, value: f64) {
+        let delta = self.remember(input, value);
         if delta.abs() > 0.0 {
             let width = self.samples + 1;
             for cv in 0..self.cvs.len() {
@@ -92,8 +92,8 @@ impl Prediction {
         }
     }
 
-    /// Remembers `value` without feeding the difference, which is returned; 0 when there is none.
-    pub(super) fn retold(&mut self, input: usize, value: f64) -> f64 {
+    /// Remembers `value` and returns the difference, which is not fed; 0 when there is none.
+    pub(super) fn remember(&mut self, input: usize, value: f64) -> f64 {
         if !value.is_finite() {
             return 0.0;
         }
@@ -126,7 +126,7 @@ impl Prediction {
     }
 
     /// Corrects the prediction of `cv` by its measurement; one that is no number, or absurd, carries it on.
-    pub(super) fn measured(&mut self, cv: usize, y: f64, tuning: &CvTuning) {
+    pub(super) fn correct(&mut self, cv: usize, y: f64, tuning: &CvTuning) {
         let width = self.samples + 1;
         let free = &mut self.free[cv * width..(cv + 1) * width];
         let innovation = y - free[0];

@@ -20,7 +20,8 @@
 //! ```
 //!
 //! and the intervals, widened by the s found, join the settled ones. The linear price makes a wish that can be met
-//! exact; a wish with s > 0 is *given up*, and told. What freedom is left goes to the money and the ideal resting values:
+//! exact; a wish with s > 0 is *given up*, and told. What freedom is left goes to the money and the ideal resting
+//! values:
 //!
 //! ```text
 //! min  Σ_j c_j u_j + w_j (u_j - ideal_j)² + Σ_i c_i y_i + ε |Δu|²
@@ -29,8 +30,10 @@
 //! With ε small this is the linear programme's solution nearest to the present inputs; repeated each cycle it is the
 //! proximal point method, whose limit is exact whatever ε.
 //!
-//! Everything is counted in spans, and solved in units of the farthest wish. Sources: Qin and Badgwell, *Control Eng. Practice* 11(7) 2003, §4 (targets, ranks);
-//! Mangasarian and Meyer, *SIAM J. Control Optim.* 17(6) 1979 (exact regularisation of linear programmes).
+//! Everything is counted in spans, and solved in units of the farthest wish.
+//!
+//! Sources: Qin and Badgwell, *Control Eng. Practice* 11(7) 2003, §4 (targets, ranks); Mangasarian and Meyer, *SIAM J.
+//! Control Optim.* 17(6) 1979 (exact regularisation of linear programmes).
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: shapes are those of model and configuration")]
 
 use nalgebra::{DMatrix, DVector};
@@ -116,14 +119,11 @@ impl Stage {
             _ => 0.0,
         });
         let all = mvs + slacks + rows.nrows();
-        let mut hi = vec![f64::INFINITY; all];
+        let hi = vec![f64::INFINITY; all];
         let mut lo = vec![f64::NEG_INFINITY; all];
         lo[mvs..mvs + slacks].fill(0.0);
-        hi[mvs..mvs + slacks].fill(f64::INFINITY);
         let solver = DualActiveSet::new(&hessian, DenseRows::new(&rows))?;
-        let mut f = vec![0.0; mvs + slacks];
-        f[mvs..].fill(1.0);
-        Ok(Self { members, solver, f, lo, hi })
+        Ok(Self { members, solver, f: vec![0.0; mvs + slacks], lo, hi })
     }
 }
 

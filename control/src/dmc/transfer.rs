@@ -75,8 +75,8 @@ impl Transfer {
     /// The response at the samples 1 … `samples` of `period_s`.
     ///
     /// # Errors
-    /// [`DmcError::Transfer`] for a number that is not finite or out of its range, [`DmcError::Coefficients`] for a list
-    /// of another length.
+    /// [`DmcError::Transfer`] for a number that is not finite or out of its range, [`DmcError::Coefficients`] for a
+    /// list of another length.
     pub fn sampled(&self, period_s: f64, samples: usize) -> Result<Vec<f64>, DmcError> {
         self.check(samples)?;
         let times = (1..=samples).map(|sample| sample as f64 * period_s);

@@ -1,7 +1,7 @@
 //! The arithmetic of the filter: a mean and a covariance, moved by the model and corrected by one scalar at a time.
 //!
-//! The state is `z = [x; θ; d]` of [`super::system`], NZ numbers. The covariance P is kept symmetric bit for bit: its lower
-//! triangle is computed and mirrored. Only the used part of the fixed storage is ever touched.
+//! The state is `z = [x; θ; d]` of [`super::system`], NZ numbers. The covariance P is kept symmetric bit for bit: its
+//! lower triangle is computed and mirrored. Only the used part of the fixed storage is ever touched.
 //!
 //! Sources: R. S. Bucy and P. D. Joseph, *Filtering for Stochastic Processes*, 1968 (the stabilised update);
 //! G. J. Bierman, *Factorization Methods for Discrete Sequential Estimation*, 1977 (scalar updates).
@@ -34,8 +34,8 @@ pub(super) struct Belief {
 }
 
 impl Belief {
-    /// `z`, whose first `nx` elements the model moves, with independent standard deviations `sd`. Its caller has checked
-    /// the capacity.
+    /// `z`, whose first `nx` elements the model moves, with independent standard deviations `sd`. Its caller has
+    /// checked the capacity.
     pub(super) fn new(nx: usize, z: &[f64], sd: &[f64]) -> Self {
         let mut belief = Self { nx, n: sd.len(), mean: [0.0; MAX_Z], p: [[0.0; MAX_Z]; MAX_Z] };
         belief.mean[..z.len()].copy_from_slice(z);
@@ -133,7 +133,7 @@ impl Belief {
     pub(super) fn correct(&mut self, h: &Row, innovation: f64, r: f64) -> Option<f64> {
         let n = self.n;
         let ph = self.direction(h);
-        let hph = dot(h, &ph, n);
+        let hph = dot(&h[..n], &ph);
         let s = hph + r;
         if !(s.is_finite() && s > 0.0) {
             return None;
@@ -163,7 +163,7 @@ impl Belief {
         }
         for j in 0..n {
             let variance = self.p[j][j];
-            let pivot = variance - dot(&l[j], &l[j], j);
+            let pivot = variance - dot(&l[j][..j], &l[j]);
             if variance < 0.0 || pivot < -PIVOT_ROUNDING * variance {
                 return false;
             }
@@ -171,7 +171,7 @@ impl Belief {
             let own = if pivot > PIVOT_ROUNDING * variance { pivot.sqrt() } else { 0.0 };
             l[j][j] = own;
             for i in j + 1..n {
-                let rest = self.p[i][j] - dot(&l[i], &l[j], j);
+                let rest = self.p[i][j] - dot(&l[i][..j], &l[j]);
                 l[i][j] = if own > 0.0 { rest / own } else { 0.0 };
             }
         }
@@ -206,9 +206,9 @@ impl Belief {
     }
 }
 
-/// The first `n` products, summed in order.
-fn dot(a: &Row, b: &Row, n: usize) -> f64 {
-    a[..n].iter().zip(&b[..n]).map(|(a, b)| a * b).sum()
+/// `aᵀb` over the shorter of the two, summed in order.
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]

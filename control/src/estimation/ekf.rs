@@ -10,10 +10,10 @@
 //! y  = h(x, p) + d + v,  v ~ N(0, diag(measurement_sd²))      the measured CVs
 //! ```
 //!
-//! The arithmetic is [`Extended`]'s; this is its shell for the loop: it starts the filter, counts what is missing, holds
-//! the measured disturbances, and bridges gaps in the cycles. In steady state the
-//! innovations are zero on average whatever the model's error: that is what lets the controller meet its set-points.
-//! The pair is detectable if the model is and has no eigenvalue 1 (no integrating mode) with the disturbances on.
+//! The arithmetic is [`Extended`]'s; this is its shell for the loop: it starts the filter, counts what is missing,
+//! holds the measured disturbances, and bridges gaps in the cycles. In steady state the innovations are zero on average
+//! whatever the model's error: that is what lets the controller meet its set-points. The pair is detectable if the
+//! model is and has no eigenvalue 1 (no integrating mode) with the disturbances on.
 //!
 //! # Invariants
 //! - [`Estimate`] is made only here. Equal frames and set-points give bit-equal estimates.
@@ -147,9 +147,9 @@ impl Ekf {
         estimate
     }
 
-    /// Fuses a sample of CV `cv` that was taken at `taken` and arrives only now: a laboratory's. The cycles since are run
-    /// again with it, exactly; [`Self::last`] then is the newest cycle's estimate anew. The sample counts for the period
-    /// that ended nearest to `taken`. Needs [`Self::remembering`].
+    /// Fuses a sample of CV `cv` that was taken at `taken` and arrives only now: a laboratory's. The cycles since are
+    /// run again with it, exactly; [`Self::last`] then is the newest cycle's estimate anew. The sample counts for the
+    /// period that ended nearest to `taken`. Needs [`Self::remembering`].
     pub fn fuse_late(&mut self, taken: Stamp, cv: usize, value: f64) -> LateOutcome {
         let Some(last) = self.memory.last.filter(|_| self.running) else {
             return LateOutcome::TooOld { remembered: 0 };

@@ -1,7 +1,7 @@
 //! State estimation: what the plant is doing, from what is measured, when it is measured.
 //!
-//! Between screening and the controllers. In the loop stands [`Ekf`]: a [`Frame`](crate::frame::Frame) and the set-points
-//! in use go in, an [`Estimate`] comes out. Beneath it, and for studies beside it:
+//! Between screening and the controllers. In the loop stands [`Ekf`]: a [`Frame`](crate::frame::Frame) and the
+//! set-points in use go in, an [`Estimate`] comes out. Beneath it, and for studies beside it:
 //!
 //! | module | what |
 //! |---|---|

@@ -6,12 +6,12 @@
 //!   measured in each. Above the upper quantile the filter is too sure of itself, below the lower one it is not sure
 //!   enough.
 //! - The whitened innovations of one row, ν/√s, are independent with variance 1. With their sample autocorrelations
-//!   `ρ_l`, the statistic of Ljung and Box, `W (W + 2) Σ_{l=1..L} ρ_l² / (W - l)`, is χ² with L degrees of freedom. Above its
-//!   quantile they are coloured: the model, not a noise, is wrong.
+//!   `ρ_l`, the statistic of Ljung and Box, `W (W + 2) Σ_{l=1..L} ρ_l² / (W - l)`, is χ² with L degrees of freedom.
+//!   Above its quantile they are coloured: the model, not a noise, is wrong.
 //!
-//! Both quantiles are Wilson's and Hilferty's approximation, `k (1 - 2/9k + z √(2/9k))³`, good to 2 % from k = 10 on, and
-//! better the larger k is.
-//! With R rows and significance α each row is tested at α/R (Bonferroni), so that the whole test errs with α.
+//! Both quantiles are Wilson's and Hilferty's approximation, `k (1 - 2/9k + z √(2/9k))³`, good to 2 % from k = 10 on,
+//! and better the larger k is. With R rows and significance α each row is tested at α/R (Bonferroni), so that the whole
+//! test errs with α.
 //!
 //! # Invariants
 //! - A push and a verdict do not allocate. A number that is not finite counts as not measured.

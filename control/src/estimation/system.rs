@@ -350,6 +350,6 @@ impl System {
     }
 }
 
-/// A state that is, or whose standard deviation is, more spans than this from its nominal value is lost. It leaves room for
-/// a gap of [`super::GAP_MAX`] periods at an unstable steady state.
+/// A state that is, or whose standard deviation is, more spans than this from its nominal value is lost. It leaves room
+/// for a gap of [`super::GAP_MAX`] periods at an unstable steady state.
 pub const SPREAD_MAX: f64 = 1e6;

@@ -1,6 +1,6 @@
 //! How the filter begins, bridges gaps, loses its belief, and is restored.
 //!
-//! Also the plant and the noise that `accuracy` shares.
+//! Also the plant that `accuracy` shares.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use super::start::{Measured, initial_state};
 use super::*;
 use crate::frame::Frame;
 use crate::frame::tests::frame_of;
+use crate::test_support::Random;
 
 mod accuracy;
 mod consistency;
@@ -68,31 +69,6 @@ impl Plant {
 
     fn step(&mut self, u: &[f64], substeps: usize) {
         self.rk4.step(&mut self.x, &Held { u, p: &self.p, dt_s: PERIOD_S, substeps });
-    }
-}
-
-/// The noise of the benchmark: splitmix64 to uniform numbers, Box-Muller pairs, cosine first.
-struct Normals {
-    state: u64,
-    spare: Option<f64>,
-}
-
-impl Normals {
-    fn uniform(&mut self) -> f64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.state ^ (self.state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / 9_007_199_254_740_992.0
-    }
-
-    fn next(&mut self) -> f64 {
-        if let Some(spare) = self.spare.take() {
-            return spare;
-        }
-        let (radius, angle) = (self.uniform().max(1e-300), std::f64::consts::TAU * self.uniform());
-        let radius = (-2.0 * radius.ln()).sqrt();
-        self.spare = Some(radius * angle.sin());
-        radius * angle.cos()
     }
 }
 

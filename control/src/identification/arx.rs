@@ -40,7 +40,7 @@ pub struct Arx {
     pub b: Vec<Vec<f64>>,
     /// Variance of e, residuals over degrees of freedom.
     pub noise_variance: f64,
-    /// Sample time.
+    /// Sample time, in the data set's unit of time.
     pub period: f64,
 }
 

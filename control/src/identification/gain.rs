@@ -6,8 +6,8 @@
 //! x(t+1) = A x + B u + K e,   e = y - C x - D u,   S_ij(t+1) = (A - K C) S_ij + E_ij e,   ∂e/∂K_ij = -C S_ij
 //! ```
 //!
-//! A step that makes A - K C unstable or the error larger is halved. On data of a linear system the gain hardly moves; on
-//! a plant that the model fits badly, the gain of the residuals' covariances can be worse than none one step ahead.
+//! A step that makes A - K C unstable or the error larger is halved. On data of a linear system the gain hardly moves;
+//! on a plant that the model fits badly, the gain of the residuals' covariances can be worse than none one step ahead.
 //!
 //! Source: Ljung, *System Identification*, 2nd ed., §7.2 and §10.2.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: shapes are those of the model")]
@@ -23,8 +23,8 @@ const WORTHWHILE: f64 = 1e-7;
 /// Squared errors below this fraction of the squared outputs are no noise that a gain could follow.
 const SILENT: f64 = 1e-18;
 
-/// Replaces the gain of `model` by the one with the least one-step prediction error on `data`, searched from the present
-/// one. A gain under which the observer is unstable is replaced by 0 first.
+/// Replaces the gain of `model` by the one with the least one-step prediction error on `data`, searched from the
+/// present one. A gain under which the observer is unstable is replaced by 0 first.
 pub(super) fn polish(model: &mut StateSpace, data: &DataSet) {
     if linear::spectral_radius(&observer(model)) >= 1.0 {
         model.k.fill(0.0);

@@ -1,8 +1,8 @@
 //! How well a model foretells data that it has not seen.
 //!
 //! The score is the normalised root mean square error of each output, in percent of the trivial model that always says
-//! the mean: `100 (1 - |y - ŷ| / |y - mean(y)|)`; 100 is perfect, 0 as good as the mean, below 0 worse. It is the number
-//! that MATLAB's `compare` shows, and like there the initial state is fitted to the data.
+//! the mean: `100 (1 - |y - ŷ| / |y - mean(y)|)`; 100 is perfect, 0 as good as the mean, below 0 worse. It is the
+//! number that MATLAB's `compare` shows, and like there the initial state is fitted to the data.
 
 use nalgebra::DMatrix;
 

@@ -25,7 +25,7 @@ pub struct StateSpace {
     pub d: DMatrix<f64>,
     /// NX × NY.
     pub k: DMatrix<f64>,
-    /// Sample time.
+    /// Sample time, in the data set's unit of time; s where it is to go to [`crate::dmc`].
     pub period: f64,
 }
 

@@ -58,8 +58,8 @@ pub struct SubspaceOrders {
 pub enum Gain {
     /// The Riccati equation of the residuals' covariances.
     Covariance,
-    /// The same, then searched on for the least one-step prediction error. Where the model fits badly this foretells the
-    /// next sample much better, and later ones often worse.
+    /// The same, then searched on for the least one-step prediction error. Where the model fits badly this foretells
+    /// the next sample much better, and later ones often worse.
     PredictionError,
 }
 

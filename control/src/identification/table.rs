@@ -43,7 +43,8 @@ impl Table {
     /// Reads `text`; `source_name` is how errors call it.
     ///
     /// # Errors
-    /// [`IdentificationError::Cell`], [`IdentificationError::Width`] or [`IdentificationError::Empty`]: the first fault.
+    /// [`IdentificationError::Cell`], [`IdentificationError::Width`] or [`IdentificationError::Empty`]: the first
+    /// fault.
     pub fn parse(source_name: &str, text: &str) -> Result<Self, IdentificationError> {
         let source_name = source_name.to_owned();
         let mut lines = text

@@ -81,6 +81,7 @@ const STEP_SMALL: f64 = 1e-6;
 const HALVINGS: usize = 4;
 /// A merit that grows by less than this share has not grown.
 const MERIT_ROUNDING: f64 = 1e-9;
+
 /// What one solve starts from. Model units throughout.
 #[derive(Clone, Copy, Debug)]
 pub struct MpcInput<'a> {

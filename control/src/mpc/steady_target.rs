@@ -20,9 +20,9 @@
 //! `G = C f_x⁻¹ (-f_u)`. A plant that integrates has no such gain; then there is no target.
 //!
 //! # Sources
-//! Nocedal and Wright, *Numerical Optimization*, 2nd ed., 18.3 (damped BFGS); Muske and Rawlings, Model predictive control with linear models, *AIChE J.* 39 (1993) 262 (target calculation);
-//! Qin and Badgwell, A survey of industrial model predictive control technology, *Control Eng. Practice* 11 (2003) 733
-//! (ranked relaxation).
+//! Nocedal and Wright, *Numerical Optimization*, 2nd ed., 18.3 (damped BFGS); Muske and Rawlings, Model predictive control
+//! with linear models, *AIChE J.* 39 (1993) 262 (target calculation); Qin and Badgwell, A survey of industrial model
+//! predictive control technology, *Control Eng. Practice* 11 (2003) 733 (ranked relaxation).
 //!
 //! # Invariants
 //! - No allocation after construction.

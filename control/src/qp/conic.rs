@@ -1,18 +1,18 @@
 //! Clarabel as a solver of optimal-control programmes.
 //!
-//! The independent cross-check of the Riccati method, and its fallback. It shares no code with it, and its own elimination
-//! order, storage and scaling. The sparse form is made from the first programme and kept while the same sides of bounds
-//! are present and pinned; otherwise it is made anew.
+//! The independent cross-check of our own methods, and what stands behind them. It shares no code with them:
+//! elimination order, storage and scaling are its own. The sparse form is made from the first programme and kept while
+//! the same sides of bounds are present and pinned; otherwise it is made anew.
 //!
 //! # Invariants
 //! - It starts cold always: [`OcpSolver::shift`] and [`OcpSolver::reset`] do nothing.
-//! - The caller's `late` cannot be asked within Clarabel: its callback must outlive the borrow. `late` is asked before and
-//!   after, iterations are capped, and [`Conic::set_deadline`] takes a closure that may be asked in each iteration.
+//! - The caller's `late` cannot be asked within Clarabel: its callback must outlive the borrow. `late` is asked before
+//!   and after, iterations are capped, and [`Conic::set_deadline`] takes a closure that may be asked in each iteration.
 //! - It allocates: once per solve, and for a new form.
 //!
-//! Source: Goulart and Chen, *Clarabel: An interior-point solver for conic programs with quadratic objectives* (2024), and
-//! the solver's source, version 0.11: presolve and dropped zeros forbid updates; infinity in an updated `b` is an error;
-//! refinement costs about as much as the iterations.
+//! Source: Goulart and Chen, *Clarabel: An interior-point solver for conic programs with quadratic objectives* (2024),
+//! and the solver's source, version 0.11: presolve and dropped zeros forbid updates; infinity in an updated `b` is an
+//! error; refinement costs about as much as the iterations.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
 
 mod sparse;

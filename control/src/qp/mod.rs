@@ -4,11 +4,11 @@
 //!
 //! | shape | from | solvers |
 //! |---|---|---|
-//! | [`OcpQp`]: one stage per period, sparse by nature | nonlinear MPC, linear MPC, moving-horizon estimation | `riccati`, `active_set`, `conic` |
-//! | `active_set::DenseQp`: inputs only, states eliminated | DMC | `active_set` |
+//! | [`OcpQp`]: one stage per period | `mpc`, moving-horizon estimation | [`riccati`], [`active_set`], [`conic`] |
+//! | dense, with a constant Hessian: moves only | `dmc` | [`active_set::DualActiveSet`] |
 //!
-//! Every solver of the first shape is an [`OcpSolver`]. A solution is believed only after [`OcpQp::kkt_residual`], which
-//! shares no code with the solvers, has looked at it.
+//! Every solver of the first shape is an [`OcpSolver`]. Nonlinear MPC believes a solution only after
+//! [`OcpQp::kkt_residual`], which shares no code with the solvers, has looked at it.
 //!
 //! # Invariants
 //! - After construction nothing allocates, `conic` excepted (Clarabel allocates once per solve).
@@ -16,11 +16,13 @@
 //! - Equal programmes after equal histories give bit-equal solutions.
 
 pub mod active_set;
+mod check;
 pub mod conic;
 mod ocp;
 pub mod riccati;
 
-pub use ocp::{Bounds, Initial, KktResidual, OcpDims, OcpQp, OcpSolution, Soft, StageMut};
+pub use check::KktResidual;
+pub use ocp::{Bounds, Initial, OcpDims, OcpQp, OcpSolution, Soft, StageMut};
 
 use signals::SolveStatus;
 

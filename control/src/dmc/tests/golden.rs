@@ -1,6 +1,6 @@
-//! The benchmark's scenarios in closed loop: the first move and the cost (objective with its constant) of every cycle, as
-//! DAQP 0.11 found them to 1e-11 on matrices that other code built. The benchmark's own sequence was made with PIQP to
-//! 1e-9 of the objective, which leaves 1e-5 in a move and adds up over the run, so it is too coarse to compare with.
+//! The benchmark's scenarios in closed loop: the first move and the cost (objective with its constant) of every cycle,
+//! as DAQP 0.11 found them to 1e-11 on matrices that other code built. The benchmark's own sequence was made with PIQP
+//! to 1e-9 of the objective, which leaves 1e-5 in a move and adds up over the run, so it is too coarse to compare with.
 
 use super::*;
 

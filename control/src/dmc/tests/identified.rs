@@ -5,15 +5,15 @@ use nalgebra::DMatrix;
 use super::*;
 use crate::identification::subspace::{Gain, Order, SubspaceOrders, Weighting, fit};
 use crate::identification::{DataSet, Scaling, Trend};
+use crate::test_support::Random;
 
 /// A seeded random telegraph signal that holds each level for so many samples at least.
 fn telegraph(seed: u64, samples: usize, hold: usize) -> Vec<f64> {
-    let mut state = seed;
+    let mut random = Random::new(seed);
     let mut level = 1.0;
     (0..samples)
         .map(|t| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            if t % hold == 0 && state >> 63 == 1 {
+            if t % hold == 0 && random.chance(0.5) {
                 level = -level;
             }
             level

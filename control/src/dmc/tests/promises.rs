@@ -1,3 +1,5 @@
+//! What the controller promises: no offset, hard limits to the last bit, outcomes instead of errors, no allocation.
+
 use std::cell::Cell;
 
 use super::*;

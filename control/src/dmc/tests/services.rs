@@ -1,3 +1,5 @@
+//! Variables that leave service and return.
+
 use super::*;
 
 fn at_rest() -> Loop {

@@ -1,3 +1,5 @@
+//! Models as text, and every fault of one told.
+
 use super::*;
 
 const HEADER: &str = "cv,input,role,form,gain,tau_s,zeta,lead_s,delay_s,coefficients";

@@ -1,3 +1,5 @@
+//! Where the plant is told to rest: ranks, money, ideal values, and wishes that contradict each other.
+
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 

@@ -10,9 +10,9 @@
 //! recursion give from nothing; it converges quadratically to the stabilising solution if (A, C) is detectable and
 //! (A, Q) has no mode on the unit circle out of the noise's reach.
 //!
-//! Sources: B. D. O. Anderson, Second-order convergent algorithms for the steady-state Riccati equation, Int. J. Control
-//! 28 (1978) 295; E. K.-W. Chu et al., A structure-preserving doubling algorithm for periodic discrete-time algebraic
-//! Riccati equations, Int. J. Control 77 (2004) 767.
+//! Sources: B. D. O. Anderson, Second-order convergent algorithms for the steady-state Riccati equation, Int. J.
+//! Control 28 (1978) 295; E. K.-W. Chu et al., A structure-preserving doubling algorithm for periodic discrete-time
+//! algebraic Riccati equations, Int. J. Control 77 (2004) 767.
 
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every length is checked at construction")]
 
@@ -158,7 +158,8 @@ impl SteadyKalman {
     }
 
     /// One period: predicts under `u` (NU), corrects with `y` (NY; not finite: missing). A wrong length or an input
-    /// that is not finite changes nothing; a state that is not finite any more begins anew at `x0`. The normalised innovation squared is reported when every row is there.
+    /// that is not finite changes nothing; a state that is not finite any more begins anew at `x0`. The normalised
+    /// innovation squared is reported when every row is there.
     pub fn step(&mut self, u: &[f64], y: &[f64]) -> Correction {
         let fits = u.len() == self.nu && y.len() == self.c.len();
         if !fits || u.iter().any(|u| !u.is_finite()) {

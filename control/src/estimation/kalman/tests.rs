@@ -2,6 +2,7 @@
 
 use super::steady::RESIDUAL_MAX;
 use super::*;
+use crate::test_support::Random;
 
 /// A chain of `masses` unit masses between walls, springs 1, dampers 0.1, sampled at 0.5, one force; the first half of
 /// the states measured: the timing problem of the benchmark.
@@ -28,18 +29,8 @@ pub(crate) fn masses(masses: usize) -> LinearModel {
     }
 }
 
-/// Repeatable numbers in (-1, 1).
-pub(crate) struct Numbers(pub(crate) u64);
-
-impl Numbers {
-    pub(crate) fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
-    }
-}
-
-fn random_model(nx: usize, ny: usize, numbers: &mut Numbers) -> LinearModel {
-    let mut matrix = |rows, columns| DMatrix::from_fn(rows, columns, |_, _| numbers.next());
+fn random_model(nx: usize, ny: usize, random: &mut Random) -> LinearModel {
+    let mut matrix = |rows, columns| DMatrix::from_fn(rows, columns, |_, _| random.signed());
     let (a, b, c, root) = (matrix(nx, nx), matrix(nx, 2), matrix(ny, nx), matrix(nx, nx));
     let a = a.scale(0.95 / a.norm().max(1.0));
     LinearModel { a, b, c, q: &root * root.transpose(), r: (0..ny).map(|i| 0.3 + i as f64).collect() }
@@ -72,17 +63,17 @@ impl Textbook {
 
 #[test]
 fn every_size_equals_the_textbook_with_rows_missing() {
-    let mut numbers = Numbers(5);
+    let mut random = Random::new(5);
     for nx in 1..=27 {
         let ny = 1 + nx * 2 / 3;
-        let model = random_model(nx, ny, &mut numbers);
-        let x0: Vec<f64> = (0..nx).map(|_| numbers.next()).collect();
+        let model = random_model(nx, ny, &mut random);
+        let x0: Vec<f64> = (0..nx).map(|_| random.signed()).collect();
         let p0 = DMatrix::from_diagonal_element(nx, nx, 2.0);
         let mut filter = Kalman::new(&model, &x0, &p0).unwrap();
         let mut textbook = Textbook { x: DMatrix::from_column_slice(nx, 1, &x0), p: p0 };
         for k in 0..30 {
-            let u = [numbers.next(), numbers.next()];
-            let y: Vec<f64> = (0..ny).map(|i| if (k + i) % 4 == 3 { f64::NAN } else { numbers.next() }).collect();
+            let u = [random.signed(), random.signed()];
+            let y: Vec<f64> = (0..ny).map(|i| if (k + i) % 4 == 3 { f64::NAN } else { random.signed() }).collect();
             let got = filter.step(&u, &y);
             let want = textbook.step(&model, &u, &y);
             let there = y.iter().filter(|y| y.is_finite()).count();
@@ -153,7 +144,7 @@ fn what_nothing_observes_and_grows_is_lost_and_begun_anew() {
 }
 
 #[test]
-fn an_input_beyond_numbers_is_an_outcome() {
+fn an_input_beyond_random_is_an_outcome() {
     let mut model = masses(2);
     model.b *= 100.0;
     let mut filter = Kalman::new(&model, &[0.0; 4], &DMatrix::identity(4, 4)).unwrap();
@@ -170,11 +161,11 @@ fn the_steady_gain_is_where_the_filter_settles() {
         let nx = 2 * m;
         let mut filter = Kalman::new(&model, &vec![0.0; nx], &DMatrix::identity(nx, nx)).unwrap();
         let mut steady = SteadyKalman::new(&model, &vec![0.0; nx]).unwrap();
-        let mut numbers = Numbers(3);
+        let mut random = Random::new(3);
         let mut last = (0.0, 0.0);
         for _ in 0..600 {
-            let u = [numbers.next()];
-            let y: Vec<f64> = (0..model.c.nrows()).map(|_| numbers.next()).collect();
+            let u = [random.signed()];
+            let y: Vec<f64> = (0..model.c.nrows()).map(|_| random.signed()).collect();
             last = (filter.step(&u, &y).nis, steady.step(&u, &y).nis);
         }
         let pc = &solution.p * model.c.transpose();

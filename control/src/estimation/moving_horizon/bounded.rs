@@ -109,7 +109,6 @@ impl Bounded {
 
     /// Writes the programme of the window.
     pub(super) fn write(&mut self, window: &Window, system: &System) {
-        let n = self.scale.len();
         let horizon = self.qp.dims().horizon;
         for k in 0..=horizon {
             self.write_cost(k, window.stage(k.min(window.len)), k <= window.len, system);
@@ -119,7 +118,6 @@ impl Bounded {
             }
         }
         self.write_arrival(window.stage(0));
-        debug_assert_eq!(self.qp.q_mat(0).len(), n * n);
     }
 
     /// Bounds and rows of stage k; none if it is padding.

@@ -5,10 +5,11 @@
 //! s.t. z_{k+1} = Φ(z_k, u_k) + w_k,   lo ≤ z_k ≤ hi
 //! ```
 //!
-//! with z of [`super::system`]: states, parameters, offsets. Gauss and Newton's method: linearised at the trajectory, the
-//! window is solved by one sweep forward and back (`window`), which is exact as long as no bound is active. Only when its
-//! trajectory passes a bound is the programme solved with bounds, by an [`OcpSolver`] (`bounded`). One iteration per period
-//! from the shifted trajectory is the real-time iteration; more follow while the trajectory still moves.
+//! with z of [`super::system`]: states, parameters, offsets. Gauss and Newton's method: linearised at the trajectory,
+//! the window is solved by one sweep forward and back (`window`), which is exact as long as no bound is active. Only
+//! when its trajectory passes a bound is the programme solved with bounds, by an [`OcpSolver`] (`bounded`). One
+//! iteration per period from the shifted trajectory is the real-time iteration; more follow while the trajectory still
+//! moves.
 //!
 //! The arrival cost (m_0, P_0) is what the forward sweep believed of the first stage given all measurements up to it.
 //! It is linearised at the smoothed trajectory of the time when the stage left the window, and knows no bounds.
@@ -21,9 +22,9 @@
 //!   [`Outcome::Lost`] and begins anew.
 //!
 //! # Sources
-//! C. V. Rao, J. B. Rawlings and D. Q. Mayne, Constrained state estimation for nonlinear discrete-time systems, IEEE Trans.
-//! Autom. Control 48 (2003) 246; P. Kühl, M. Diehl et al., A real-time algorithm for moving horizon state and parameter
-//! estimation, Comput. Chem. Eng. 35 (2011) 71.
+//! C. V. Rao, J. B. Rawlings and D. Q. Mayne, Constrained state estimation for nonlinear discrete-time systems, IEEE
+//! Trans. Autom. Control 48 (2003) 246; P. Kühl, M. Diehl et al., A real-time algorithm for moving horizon state and
+//! parameter estimation, Comput. Chem. Eng. 35 (2011) 71.
 
 #![allow(clippy::indexing_slicing, reason = "every length is set at construction, or checked by admit")]
 

@@ -9,6 +9,7 @@ use crate::estimation::tests::scenario::{P, SEED, Scenario, X_HAT_0, input, run,
 use crate::estimation::{CvNoise, ParameterNoise};
 use crate::qp::OcpSolution;
 use crate::qp::riccati::{IpmOptions, RiccatiIpm};
+use crate::test_support::in_time;
 
 fn ipm(dims: &OcpDims) -> Box<dyn OcpSolver> {
     Box::new(RiccatiIpm::new(dims, IpmOptions { tolerance: 1e-9, ..IpmOptions::default() }))
@@ -22,14 +23,10 @@ fn estimator(config: &MheConfig) -> MovingHorizon {
     MovingHorizon::new(by_name("cstr2").unwrap(), config, &X_HAT_0, &ipm).unwrap()
 }
 
-fn never() -> bool {
-    false
-}
-
 fn rmse(config: &MheConfig, scenario: &Scenario) -> [f64; 2] {
     let mut mhe = estimator(config);
     let step = |u: &[f64], y: f64| {
-        let found = mhe.step(u, &P, &[y], &never);
+        let found = mhe.step(u, &P, &[y], &in_time);
         assert_eq!(found.correction.outcome, Outcome::Corrected);
         [mhe.x()[0], mhe.x()[1]]
     };
@@ -53,7 +50,7 @@ fn the_last_estimate_is_that_of_the_peers() {
     let scenario = scenario(SEED);
     let mut mhe = estimator(&MheConfig { iterations: 20, tolerance: 1e-10, ..config(20) });
     for (k, y) in scenario.y.iter().enumerate() {
-        mhe.step(&input(k), &P, &[*y], &never);
+        mhe.step(&input(k), &P, &[*y], &in_time);
     }
     let peers = [0.868_715_662_331_673, 322.360_445_154_956_8];
     let (x, sd) = (mhe.x(), [mhe.covariance(0, 0).sqrt(), mhe.covariance(1, 1).sqrt()]);
@@ -106,8 +103,8 @@ fn the_sweep_satisfies_the_conditions_of_the_programme() {
     }
 }
 
-/// The largest residual of the smoothed trajectory, with noises from the dynamics and costates from the noises, relative
-/// to the costates.
+/// The largest residual of the smoothed trajectory, with noises from the dynamics and costates from the noises,
+/// relative to the costates.
 fn residual(bounded: &Bounded, window: &Window, scale: &[f64]) -> f64 {
     let (qp, _) = bounded.programme();
     let n = scale.len();
@@ -139,7 +136,7 @@ fn a_true_bound_is_kept_and_makes_the_estimate_better() {
     let mut mhe = estimator(&bounded);
     let mut paths = [0; 3];
     for (k, y) in scenario.y.iter().enumerate() {
-        let found = mhe.step(&input(k), &P, &[*y], &never);
+        let found = mhe.step(&input(k), &P, &[*y], &in_time);
         assert_eq!(found.correction.outcome, Outcome::Corrected);
         match found.path {
             Path::Sweep => paths[0] += 1,
@@ -186,7 +183,7 @@ fn a_solver_that_fails_leaves_a_clipped_estimate_and_says_so() {
     let scenario = scenario(SEED);
     let mut clipped = 0;
     for (k, y) in scenario.y.iter().enumerate() {
-        let found = mhe.step(&input(k), &P, &[*y], &never);
+        let found = mhe.step(&input(k), &P, &[*y], &in_time);
         clipped += u32::from(found.path == Path::Clipped(SolveStatus::TimeLimit));
         assert!(mhe.x()[0] >= 0.835 && mhe.x()[1].is_finite(), "period {k}");
     }
@@ -206,12 +203,12 @@ fn a_late_sample_gives_what_it_would_have_given_in_time() {
     let mut worst = 0.0_f64;
     for (k, y) in scenario.y.iter().enumerate().take(60) {
         let sample = (k % 10 == 5).then_some(scenario.x[k][0]);
-        late.step(&input(k), &P, &[f64::NAN, *y], &never);
-        never_told.step(&input(k), &P, &[f64::NAN, *y], &never);
-        timely.step(&input(k), &P, &[sample.unwrap_or(f64::NAN), *y], &never);
+        late.step(&input(k), &P, &[f64::NAN, *y], &in_time);
+        never_told.step(&input(k), &P, &[f64::NAN, *y], &in_time);
+        timely.step(&input(k), &P, &[sample.unwrap_or(f64::NAN), *y], &in_time);
         if k % 10 == 9 {
             let value = scenario.x[k - 4][0];
-            let outcome = late.fuse(&LateSample { age: 4, row: 0, value }, &never);
+            let outcome = late.fuse(&LateSample { age: 4, row: 0, value }, &in_time);
             assert!(matches!(outcome, LateOutcome::Fused { periods: 5, .. }), "{outcome:?}");
             // Once stages have left the window, the arrival cost was linearised before the sample was known.
             let most = if k < 20 { 1e-10 } else { 1e-6 };
@@ -224,35 +221,35 @@ fn a_late_sample_gives_what_it_would_have_given_in_time() {
     }
     assert!(worst > 1e-3, "negative control: the samples matter, {worst}");
     let sample = |age, row, value| LateSample { age, row, value };
-    assert_eq!(late.fuse(&sample(20, 0, 0.87), &never), LateOutcome::TooOld { remembered: 20 });
-    assert_eq!(late.fuse(&sample(0, 1, 324.0), &never), LateOutcome::AlreadyMeasured);
-    assert_eq!(late.fuse(&sample(0, 2, 0.87), &never), LateOutcome::Refused);
-    assert_eq!(late.fuse(&sample(0, 0, f64::NAN), &never), LateOutcome::Refused);
+    assert_eq!(late.fuse(&sample(20, 0, 0.87), &in_time), LateOutcome::TooOld { remembered: 20 });
+    assert_eq!(late.fuse(&sample(0, 1, 324.0), &in_time), LateOutcome::AlreadyMeasured);
+    assert_eq!(late.fuse(&sample(0, 2, 0.87), &in_time), LateOutcome::Refused);
+    assert_eq!(late.fuse(&sample(0, 0, f64::NAN), &in_time), LateOutcome::Refused);
 }
 
 #[test]
 fn what_cannot_be_used_changes_nothing_and_what_is_lost_begins_anew() {
     let mut mhe = estimator(&config(5));
     for k in 0..10 {
-        mhe.step(&input(k), &P, &[324.5], &never);
+        mhe.step(&input(k), &P, &[324.5], &in_time);
     }
     let before = mhe.x().to_vec();
     let (nan, u) = (f64::NAN, input(0));
     for (u, p, y) in
         [(&u[..], &P[..1], &[324.0][..]), (&[nan], &P, &[324.0]), (&u, &[1.0, nan], &[324.0]), (&u, &P, &[])]
     {
-        assert_eq!(mhe.step(u, p, y, &never).correction.outcome, Outcome::Refused);
+        assert_eq!(mhe.step(u, p, y, &in_time).correction.outcome, Outcome::Refused);
         assert_eq!(mhe.x(), before);
     }
     // A missing measurement is bridged.
-    let bridged = mhe.step(&input(10), &P, &[nan], &never);
+    let bridged = mhe.step(&input(10), &P, &[nan], &in_time);
     assert_eq!((bridged.correction.outcome, bridged.correction.measured), (Outcome::Predicted, 0));
     assert!((mhe.x()[1] - before[1]).abs() < 3.0);
     // Inputs far out of the envelope take the model to numbers that are not finite.
-    let lost = (0..20).find(|_| mhe.step(&[1e300], &P, &[324.5], &never).correction.outcome == Outcome::Lost);
+    let lost = (0..20).find(|_| mhe.step(&[1e300], &P, &[324.5], &in_time).correction.outcome == Outcome::Lost);
     assert!(lost.is_some());
     assert_eq!(mhe.x(), X_HAT_0);
-    assert_eq!(mhe.step(&input(0), &P, &[324.5], &never).correction.outcome, Outcome::Corrected);
+    assert_eq!(mhe.step(&input(0), &P, &[324.5], &in_time).correction.outcome, Outcome::Corrected);
 }
 
 #[test]
@@ -270,7 +267,7 @@ fn a_step_does_not_allocate() {
     let scenario = scenario(SEED);
     let counted = allocation_counter::measure(|| {
         for (k, y) in scenario.y.iter().enumerate() {
-            mhe.step(&input(k), &P, &[*y], &never);
+            mhe.step(&input(k), &P, &[*y], &in_time);
         }
     });
     assert_eq!(counted.count_total, 0);
@@ -289,7 +286,7 @@ fn timing() {
             let mut mhe = estimator(&config);
             for (k, best) in best.iter_mut().enumerate() {
                 let t = std::time::Instant::now();
-                std::hint::black_box(mhe.step(&input(k), &P, &[scenario.y[k]], &never));
+                std::hint::black_box(mhe.step(&input(k), &P, &[scenario.y[k]], &in_time));
                 *best = best.min(t.elapsed().as_secs_f64() * 1e6);
             }
         }

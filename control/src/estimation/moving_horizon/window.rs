@@ -1,6 +1,7 @@
 //! The window of a moving-horizon estimator, and the sweep that solves it when no bound is active.
 //!
-//! Linearised at the trajectory `z̄_0 … z̄_N`, with `F_k` the Jacobian of the period k → k+1 and `H_k` that of the rows:
+//! Linearised at the trajectory `z̄_0 … z̄_N`, with `F_k` the Jacobian of the period k → k+1 and `H_k` that of the
+//! rows:
 //!
 //! ```text
 //! forward:   m⁻ = Φ(z̄_k) + F_k (m - z̄_k),  P⁻ = F_k P F_kᵀ + Q;   row i: ν = y_i - h_i(z̄) - H_i (m - z̄),
@@ -20,7 +21,7 @@
     reason = "a numeric kernel: every length is set at construction, or checked by admit"
 )]
 
-use crate::estimation::belief::{Belief, MAX_Z, Row, Square};
+use crate::estimation::belief::{Belief, MAX_Z, Row, Square, dot};
 use crate::estimation::filter::{Correction, Outcome, Period};
 use crate::estimation::system::System;
 
@@ -247,8 +248,4 @@ fn predict_mean(belief: &mut Belief, from: &Row, stage: &Stage) {
     for (column, off) in stage.upper.chunks_exact(nx).zip(&off) {
         mean[..nx].iter_mut().zip(column).for_each(|(mean, f)| *mean += f * off);
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

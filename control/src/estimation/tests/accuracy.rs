@@ -16,7 +16,7 @@ struct Benchmark {
 /// process noise of variance (1e-5, 1e-2) per period, the filter begun at (0.7, 330) with variances (0.04, 25).
 fn benchmark(seed: u64) -> Benchmark {
     const STEPS: u32 = 200;
-    let mut noise = Normals { state: seed, spare: None };
+    let mut noise = Random::new(seed);
     let mut plant = Plant::new(cstr2(), &[0.877, 324.503_685_79]);
     let mut ekf = Ekf::new(cstr2(), config(&[cv(T, 0.5, 0.0)])).unwrap();
     assert!(ekf.begin_at(0, Stamp::ZERO, &[0.7, 330.0]));
@@ -24,9 +24,9 @@ fn benchmark(seed: u64) -> Benchmark {
     for k in 0..STEPS {
         let u = [300.0 + 3.0 * (0.15 * f64::from(k)).sin()];
         plant.step(&u, 10);
-        plant.x[0] += 1e-5_f64.sqrt() * noise.next();
-        plant.x[1] += 0.1 * noise.next();
-        let y = plant.x[1] + 0.5 * noise.next();
+        plant.x[0] += 1e-5_f64.sqrt() * noise.normal();
+        plant.x[1] += 0.1 * noise.normal();
+        let y = plant.x[1] + 0.5 * noise.normal();
         let estimate = ekf.step(&frame(u64::from(k) + 1, &[Some(y)]), &u);
         assert!(estimate.valid());
         result.last = [estimate.x()[0], estimate.x()[1]];
@@ -156,13 +156,13 @@ fn a_measured_disturbance_is_fed_forward() {
 fn the_covariance_stays_symmetric_and_definite_over_a_hundred_thousand_steps() {
     let noises = [cv(CA, 1e-4, 1e-3), cv(T, 0.5, 0.05)];
     let mut ekf = Ekf::new(cstr2(), EkfConfig { substeps: 2, ..config(&noises) }).unwrap();
-    let mut noise = Normals { state: 7, spare: None };
+    let mut noise = Random::new(7);
     let mut plant = Plant::new(cstr2(), &[0.877, 324.503_685_79]);
     for cycle in 0..100_000_u64 {
         let u = [300.0 + 3.0 * (0.15 * cycle as f64).sin()];
         plant.step(&u, 2);
-        let there = noise.uniform() < 0.9;
-        let y = [Some(plant.x[0] + 1e-4 * noise.next()), there.then_some(plant.x[1] + 0.5 * noise.next())];
+        let there = noise.chance(0.9);
+        let y = [Some(plant.x[0] + 1e-4 * noise.normal()), there.then_some(plant.x[1] + 0.5 * noise.normal())];
         assert!(ekf.step(&frame(cycle, &y), &u).valid(), "cycle {cycle}");
         if cycle % 500 == 0 {
             let belief = ekf.checkpoint().belief.unwrap();
@@ -177,10 +177,10 @@ fn the_covariance_stays_symmetric_and_definite_over_a_hundred_thousand_steps() {
 fn a_plant_in_motion_is_found() {
     let mut ekf = Ekf::new(cstr2(), config(&[cv(T, 0.5, 0.01)])).unwrap();
     let mut plant = Plant::new(cstr2(), &[0.6, 335.0]);
-    let mut noise = Normals { state: 3, spare: None };
+    let mut noise = Random::new(3);
     let mut errors = vec![];
     for cycle in 0..200 {
-        let estimate = ekf.step(&frame(cycle, &[Some(plant.x[1] + 0.5 * noise.next())]), &[298.0]);
+        let estimate = ekf.step(&frame(cycle, &[Some(plant.x[1] + 0.5 * noise.normal())]), &[298.0]);
         errors.push((estimate.x()[0] - plant.x[0]).abs());
         plant.step(&[298.0], 10);
     }

@@ -15,12 +15,12 @@ const CONFIG: MonitorConfig = MonitorConfig { window: 100, lags: 10, significanc
 /// The share of each verdict over 2000 windows of two rows of `scale · a`, with `a_k = memory · a_{k-1} + white` of
 /// variance 1.
 fn shares(scale: f64, memory: f64) -> impl Fn(Verdict) -> f64 {
-    let mut noise = Normals { state: SEED, spare: None };
+    let mut noise = Random::new(SEED);
     let mut monitor = Monitor::new(2, CONFIG).unwrap();
     let (mut a, mut verdicts) = ([0.0; 2], vec![]);
     for k in 0..200_000 {
         for a in &mut a {
-            *a = memory * *a + (1.0 - memory * memory).sqrt() * noise.next();
+            *a = memory * *a + (1.0 - memory * memory).sqrt() * noise.normal();
         }
         let whitened = a.map(|a| scale * a);
         let nis = whitened.iter().map(|a| a * a).sum();
@@ -39,8 +39,8 @@ fn shares(scale: f64, memory: f64) -> impl Fn(Verdict) -> f64 {
 fn white_innovations_of_the_right_size_are_rarely_called_otherwise() {
     let share = shares(1.0, 0.0);
     let (size, colour) = (share(Verdict::Overconfident) + share(Verdict::Underconfident), share(Verdict::Coloured));
-    // Each test errs with 1 %; a share over 2000 windows has a standard deviation of 0.2 %. Ljung and Box's statistic has
-    // a heavier tail than χ² at 100 samples.
+    // Each test errs with 1 %; a share over 2000 windows has a standard deviation of 0.2 %. Ljung and Box's statistic
+    // has a heavier tail than χ² at 100 samples.
     assert!((0.004..0.018).contains(&size), "{size}");
     assert!((0.004..0.03).contains(&colour), "{colour}");
 }
@@ -107,12 +107,12 @@ fn candidates() -> Vec<Extended> {
 fn a_filter_of_the_wrong_model_is_found_out() {
     let verdict = |filter: &mut Extended| {
         let mut monitor = Monitor::new(2, CONFIG).unwrap();
-        let mut noise = Normals { state: 8, spare: None };
+        let mut noise = Random::new(8);
         let (mut plant, p) = ([0.877, 324.5], P);
         for k in 0..300 {
             let u = [298.0 + 2.0 * (0.15 * f64::from(k)).sin()];
             Integrator::rk4(&KEEN).step(&mut plant, &Held { u: &u, p: &p, dt_s: PERIOD_S, substeps: 4 });
-            let y = [plant[0] + 0.01 * noise.next(), plant[1] + 0.3 * noise.next()];
+            let y = [plant[0] + 0.01 * noise.normal(), plant[1] + 0.3 * noise.normal()];
             let correction = filter.step(&u, &P, &y);
             assert_eq!(correction.outcome, Outcome::Corrected);
             monitor.push(&correction, filter.whitened());
@@ -129,7 +129,7 @@ fn a_filter_of_the_wrong_model_is_found_out() {
 /// probabilities at the end of each period.
 fn bank_beside_a_change(floor: f64) -> Vec<[f64; 3]> {
     let mut bank = ModelBank::new(candidates(), floor).unwrap();
-    let mut noise = Normals { state: 5, spare: None };
+    let mut noise = Random::new(5);
     let mut x = [0.877, 324.5];
     (0..200)
         .map(|k| {
@@ -137,7 +137,7 @@ fn bank_beside_a_change(floor: f64) -> Vec<[f64; 3]> {
             let u = input(k);
             let held = Held { u: &u, p: &P, dt_s: PERIOD_S, substeps: 4 };
             Integrator::new(model, Method::Rk4).step(&mut x, &held);
-            let y = [x[0] + 0.01 * noise.next(), if k % 7 == 3 { f64::NAN } else { x[1] + 0.3 * noise.next() }];
+            let y = [x[0] + 0.01 * noise.normal(), if k % 7 == 3 { f64::NAN } else { x[1] + 0.3 * noise.normal() }];
             assert_eq!(bank.advance(&Period { u: &u, acting: &P, now: &P, y: &y }), 0);
             let p = bank.probability();
             assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-12 && p.iter().all(|p| *p >= floor), "{p:?}");

@@ -14,16 +14,16 @@ fn with(parameters: Vec<ParameterNoise>) -> SystemConfig {
     SystemConfig { parameters, measured: vec![cv(T, 0.2, 0.0)], ..system(4) }
 }
 
-/// Runs `step` beside a plant whose feed has CAF = `feed` from period 50 on, T measured with noise, for 600 periods, and
-/// gives the true last state.
+/// Runs `step` beside a plant whose feed has CAF = `feed` from period 50 on, T measured with noise, for 600 periods,
+/// and gives the true last state.
 fn beside_a_changed_feed(feed: f64, mut step: impl FnMut(&[f64], &[f64])) -> [f64; 2] {
-    let mut noise = Normals { state: 11, spare: None };
+    let mut noise = Random::new(11);
     let mut plant = Plant::new(cstr2(), &[0.877, 324.503_685_79]);
     for k in 0..600 {
         plant.p[0] = if k < 50 { 1.0 } else { feed };
         let u = [300.0 + (0.1 * f64::from(k)).sin()];
         plant.step(&u, 4);
-        step(&u, &[plant.x[1] + 0.2 * noise.next()]);
+        step(&u, &[plant.x[1] + 0.2 * noise.normal()]);
     }
     [plant.x[0], plant.x[1]]
 }

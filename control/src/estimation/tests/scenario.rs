@@ -1,8 +1,9 @@
 //! The benchmark `est_cstr`, number for number, and what every estimator makes of it.
 //!
-//! 200 periods of 0.1 min, `TC(k) = 300 + 3 sin(0.15 k)`, T measured with a variance of 0.25 K², process noise of variance
-//! (1e-5, 1e-2) per period, the filters begun at (0.7, 330) with variances (0.04, 25). The reference numbers are those
-//! of the peers' script: its own EKF, filterpy's UKF, and a moving-horizon estimator solved by CasADi and IPOPT.
+//! 200 periods of 0.1 min, `TC(k) = 300 + 3 sin(0.15 k)`, T measured with a variance of 0.25 K², process noise of
+//! variance (1e-5, 1e-2) per period, the filters begun at (0.7, 330) with variances (0.04, 25). The reference numbers
+//! are those of the peers' script: its own EKF, filterpy's UKF, and a moving-horizon estimator solved by CasADi and
+//! IPOPT.
 
 use super::*;
 use crate::estimation::{
@@ -27,15 +28,15 @@ pub(in crate::estimation) fn input(k: usize) -> [f64; 1] {
 }
 
 pub(in crate::estimation) fn scenario(seed: u64) -> Scenario {
-    let mut noise = Normals { state: seed, spare: None };
+    let mut noise = Random::new(seed);
     let mut plant = Plant::new(cstr2(), &[0.877, 324.503_685_79]);
     let (mut x, mut y) = (vec![], vec![]);
     for k in 0..200 {
         plant.step(&input(k), 10);
-        plant.x[0] += 1e-5_f64.sqrt() * noise.next();
-        plant.x[1] += 0.1 * noise.next();
+        plant.x[0] += 1e-5_f64.sqrt() * noise.normal();
+        plant.x[1] += 0.1 * noise.normal();
         x.push([plant.x[0], plant.x[1]]);
-        y.push(plant.x[1] + 0.5 * noise.next());
+        y.push(plant.x[1] + 0.5 * noise.normal());
     }
     Scenario { x, y }
 }

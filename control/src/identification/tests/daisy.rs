@@ -20,9 +20,9 @@
 //! | ARX na = nb = 8 | 16.3 / 16.6 / 53.1 |
 //!
 //! The models agree on where linearity ends: about 84 and 92 % of the tank, whose gain varies with its state, and 44 %
-//! of the exchanger, whose gain varies with the flow and whose level drifts; nonlinear models are fitted to
-//! it for that reason (Bittanti and Piroddi, *J. Franklin Inst.* 334B(1) 1997). ARX, which minimises one step's error, is
-//! best at that and poor far ahead, as it must be where the noise is not white through 1/A (Ljung, §8.5).
+//! of the exchanger, whose gain varies with the flow and whose level drifts; nonlinear models are fitted to it for that
+//! reason (Bittanti and Piroddi, *J. Franklin Inst.* 334B(1) 1997). ARX, which minimises one step's error, is best at
+//! that and poor far ahead, as it must be where the noise is not white through 1/A (Ljung, §8.5).
 
 use std::fs;
 use std::path::Path;

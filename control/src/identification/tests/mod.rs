@@ -7,24 +7,7 @@ mod table;
 use nalgebra::{DMatrix, DVector};
 
 use super::*;
-
-/// Seeded standard normal numbers: splitmix64 and Box-Muller.
-pub(super) struct Normal(pub(super) u64);
-
-impl Normal {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    pub(super) fn next(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
-    }
-}
+use crate::test_support::Random;
 
 /// Three states, two inputs, two outputs, poles 0.9, 0.7 ± 0.2i.
 fn plant() -> StateSpace {
@@ -41,13 +24,13 @@ fn plant() -> StateSpace {
 /// `samples` of `model` under white inputs and innovations of standard deviation `noise`.
 fn experiment(model: &StateSpace, samples: usize, noise: f64) -> DataSet {
     let (nu, ny) = (model.b.ncols(), model.c.nrows());
-    let mut normal = Normal(7);
-    let u = DMatrix::from_fn(samples, nu, |_, _| normal.next());
+    let mut random = Random::new(7);
+    let u = DMatrix::from_fn(samples, nu, |_, _| random.normal());
     let mut y = DMatrix::zeros(samples, ny);
     let mut x = DVector::from_element(model.order(), 0.5);
     for t in 0..samples {
         let input = u.row(t).transpose();
-        let e = DVector::from_fn(ny, |_, _| noise * normal.next());
+        let e = DVector::from_fn(ny, |_, _| noise * random.normal());
         y.set_row(t, &(&model.c * &x + &model.d * &input + &e).transpose());
         x = &model.a * &x + &model.b * &input + &model.k * &e;
     }

@@ -1,3 +1,5 @@
+//! Systems that are known: what is found must be what was put in.
+
 use super::subspace::{Gain, Order, SubspaceOrders, Weighting};
 use super::*;
 
@@ -9,14 +11,14 @@ fn orders(weighting: Weighting) -> SubspaceOrders {
 
 /// y(t) = 1.5 y(t-1) - 0.7 y(t-2) + u1(t-1) + 0.5 u1(t-2) - 0.8 u2(t-3) + e(t)
 fn arx_data(samples: usize, noise: f64) -> DataSet {
-    let mut normal = Normal(3);
-    let u = DMatrix::from_fn(samples, 2, |_, _| normal.next());
+    let mut random = Random::new(3);
+    let u = DMatrix::from_fn(samples, 2, |_, _| random.normal());
     let mut y = DMatrix::zeros(samples, 1);
     let at = |m: &DMatrix<f64>, t: usize, back: usize, j: usize| if t >= back { m[(t - back, j)] } else { 0.0 };
     for t in 0..samples {
         y[t] = 1.5 * at(&y, t, 1, 0) - 0.7 * at(&y, t, 2, 0) + at(&u, t, 1, 0) + 0.5 * at(&u, t, 2, 0)
             - 0.8 * at(&u, t, 3, 1)
-            + noise * normal.next();
+            + noise * random.normal();
     }
     DataSet { period: 1.0, first: 0, input_names: vec![], output_names: vec![], u, y }
 }

@@ -1,3 +1,5 @@
+//! Tables out of text, and their faults.
+
 use super::*;
 
 #[test]

@@ -9,11 +9,7 @@ use plant_models::{Held, Integrator, Method, PlantModel};
 use signals::Stamp;
 
 use super::*;
-
-/// Never late.
-fn in_time() -> bool {
-    false
-}
+use crate::test_support::in_time;
 
 /// Everything that an input borrows, for tests to change one thing.
 #[derive(Clone, Debug)]

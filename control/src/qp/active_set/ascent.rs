@@ -1,8 +1,8 @@
 //! The outer loop of both solvers: settle the multipliers, look for violated rows, take them in, until there is none.
 //!
-//! The dual objective is a lower bound of the primal one, so it tells three things: that a step made progress; that there
-//! is no feasible point within a distance, when it has grown beyond the square of that; and, when it no longer rises,
-//! that the method may be cycling.
+//! The dual objective is a lower bound of the primal one, so it tells three things: that a step made progress; that
+//! there is no feasible point within a distance, when it has grown beyond the square of that; and, when it no longer
+//! rises, that the method may be cycling.
 
 use signals::SolveStatus;
 
@@ -67,8 +67,8 @@ pub(super) fn climb(solver: &mut impl Ascent, late: &dyn Fn() -> bool) -> SolveS
     }
 }
 
-/// Takes violated rows in, or accepts the point. Several at once are sound: the step that follows rises at least as far as
-/// with any one of them, and those that came in vain leave without cost to the dual objective.
+/// Takes violated rows in, or accepts the point. Several at once are sound: the step that follows rises at least as far
+/// as with any one of them, and those that came in vain leave without cost to the dual objective.
 fn step(solver: &mut impl Ascent) -> Settled {
     solver.pick();
     let count = solver.picks().len();

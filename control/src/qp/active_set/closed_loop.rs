@@ -15,9 +15,9 @@
 //! ψ_k = g,   image_j = E_j'ψ_{j+1},   ψ_j = A_j'ψ_{j+1} - Y_j image_j          j = k-1 … 0
 //! ```
 //!
-//! and one on `u_k[i]` starts with `image_k = L_k⁻¹e_i`, `ψ_k = -Y_k image_k`. Nothing is condensed: the sweeps run along
-//! the closed loop, so their numbers stay small for an unstable plant, whatever the horizon. A free first state is one
-//! more block of unknowns, `P_0 = L L'`, `x_0 = L'⁻¹(w - L⁻¹p_0)`; it stands before the others.
+//! and one on `u_k[i]` starts with `image_k = L_k⁻¹e_i`, `ψ_k = -Y_k image_k`. Nothing is condensed: the sweeps run
+//! along the closed loop, so their numbers stay small for an unstable plant, whatever the horizon. A free first state
+//! is one more block of unknowns, `P_0 = L L'`, `x_0 = L'⁻¹(w - L⁻¹p_0)`; it stands before the others.
 //!
 //! # Invariants
 //! - Padding (A, B, Q, S, G zero; R one) leaves its variables at zero, exactly.
@@ -42,8 +42,8 @@ pub(super) enum Bounded {
     Row(usize),
 }
 
-/// How far a point is from the optimality conditions that simulating it does not meet by itself, each against the size of
-/// its terms.
+/// How far a point is from the optimality conditions that simulating it does not meet by itself, each against the size
+/// of its terms.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mismatch {
     pub(super) dynamics: f64,

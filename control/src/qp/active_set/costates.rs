@@ -1,8 +1,8 @@
 //! The costates of a simulated point in closed-loop coordinates, and the check that it is optimal.
 //!
 //! Swept with A' alone, costates of an unstable plant grow without bound, and rounding with them. So only what the
-//! multipliers push is swept, along the closed loop, and added to the feedback's `P x + p`. The result is then held against
-//! the programme's own matrices, stage by stage: whatever is wrong in a factor shows there.
+//! multipliers push is swept, along the closed loop, and added to the feedback's `P x + p`. The result is then held
+//! against the programme's own matrices, stage by stage: whatever is wrong in a factor shows there.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
 
 use super::closed_loop::{Feedback, Mismatch, block, subtract_product};
@@ -30,8 +30,8 @@ impl<S: Shape> Feedback<S> {
         mismatch
     }
 
-    /// `π = P x + p + ψ`, where ψ is what the multipliers push, swept backwards along the closed loop: ψ of the next stage
-    /// is in `psi`, and is replaced by this one's.
+    /// `π = P x + p + ψ`, where ψ is what the multipliers push, swept backwards along the closed loop: ψ of the next
+    /// stage is in `psi`, and is replaced by this one's.
     #[inline(always)]
     fn costate(&mut self, k: usize, pushes: &[f64]) {
         let (nx, nu, real) = (self.shape.nx(), self.shape.nu(), self.data.nu_real);
@@ -61,8 +61,8 @@ impl<S: Shape> Feedback<S> {
         kernel::add_product(nx, &self.p_mat[block(k, nx * nx)], &self.x[block(k, nx)], pi);
     }
 
-    /// Errors of the dynamics and of the Lagrangian's gradient at stage `k`, by the programme's own matrices and against
-    /// the size of their terms.
+    /// Errors of the dynamics and of the Lagrangian's gradient at stage `k`, by the programme's own matrices and
+    /// against the size of their terms.
     #[inline(always)]
     fn check_stage(&mut self, k: usize, pushes: &[f64]) -> (f64, f64) {
         let (nx, nu, data) = (self.shape.nx(), self.shape.nu(), &self.data);

@@ -4,8 +4,8 @@
 //! min ½ x'Hx + f'x   s.t.  lo ≤ [x; A x] ≤ hi
 //! ```
 //!
-//! With `H = LL'` and `v = L'x + L⁻¹f` the objective is `½|v|²` and a row `a` becomes its image `m = L⁻¹a`. All images are
-//! formed at construction, so that a solve starts with the factor of the last working set as it stands: only the
+//! With `H = LL'` and `v = L'x + L⁻¹f` the objective is `½|v|²` and a row `a` becomes its image `m = L⁻¹a`. All images
+//! are formed at construction, so that a solve starts with the factor of the last working set as it stands: only the
 //! bounds moved.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: shapes are checked at construction and on entry")]
 
@@ -267,8 +267,8 @@ impl<R: Rows> DualActiveSet<R> {
         height
     }
 
-    /// Lists the most violated row of every block, measured by the distance in `v`, if no neighbour is more violated: in
-    /// the rows of a trajectory only the peaks are wanted. Far lesser ones than the worst are left for later.
+    /// Lists the most violated row of every block, measured by the distance in `v`, if no neighbour is more violated:
+    /// in the rows of a trajectory only the peaks are wanted. Far lesser ones than the worst are left for later.
     fn pick(&mut self, numbers: Numbers<'_>) {
         let values = &self.scratch.values;
         let excess = |i: usize| {

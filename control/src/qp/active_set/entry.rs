@@ -1,7 +1,7 @@
 //! A row in the working set, and what holds it there.
 //!
-//! Each entry carries its image `m`, signed so that the row reads `m'v ≤ b` whichever side is
-//! held, and stands in one of four duties:
+//! Each entry carries its image `m`, signed so that the row reads `m'v ≤ b` whichever side is held, and stands in one
+//! of four duties:
 //!
 //! | duty | multiplier | equation |
 //! |---|---|---|
@@ -11,7 +11,8 @@
 //! | `Open`: soft and given way | `linear ≤ λ` | `m'v = b + (λ - linear) / quadratic` |
 //!
 //! # Invariants
-//! - Rows are divided by the length of their image: multipliers, prices and bounds inside an entry are of the divided row.
+//! - Rows are divided by the length of their image: multipliers, prices and bounds inside an entry are of the divided
+//!   row.
 
 use crate::qp::Soft;
 

@@ -1,8 +1,8 @@
 //! The factor `G = L D L'` of the Gram matrix of the working set, grown and shrunk by one row at a time.
 //!
-//! `L` has a unit diagonal and is stored by columns with a fixed stride, so that every inner loop is contiguous. Appending
-//! costs one forward substitution, removing one rank-one update of what follows the removed row (method C1 of Gill,
-//! Golub, Murray and Saunders, *Methods for modifying matrix factorizations*, 1974).
+//! `L` has a unit diagonal and is stored by columns with a fixed stride, so that every inner loop is contiguous.
+//! Appending costs one forward substitution, removing one rank-one update of what follows the removed row (method C1 of
+//! Gill, Golub, Murray and Saunders, *Methods for modifying matrix factorizations*, 1974).
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
 
 use super::lanes::{add_multiple, dot};
@@ -55,8 +55,8 @@ impl Factor {
         self.size += 1;
     }
 
-    /// `z` with `G z = -gram` of the offered row: together with 1 for the row itself, the direction in which a dependent
-    /// row leaves `v` unmoved.
+    /// `z` with `G z = -gram` of the offered row: together with 1 for the row itself, the direction in which a
+    /// dependent row leaves `v` unmoved.
     pub(super) fn ray(&self, z: &mut [f64]) {
         for (z, offered) in z.iter_mut().zip(&self.offered[..self.size]) {
             *z = -offered;

@@ -1,20 +1,21 @@
 //! Dual active-set methods: the solvers whose work falls with the number of changes, not with the size.
 //!
 //! Both solve for a point `v` with identity Hessian, `min ½|v|²` subject to rows `m_i'v ≤ b_i`, after a change of
-//! variables that is made once (dense) or by a Riccati recursion (optimal control). In the dual, with the working set W:
+//! variables that is made once (dense) or by a Riccati recursion (optimal control). In the dual, with the working set
+//! W:
 //!
 //! ```text
 //! v = -Σ_W λ_i m_i,   M_W M_W' λ = -b_W,   λ ≥ 0
 //! ```
 //!
-//! The multipliers of the last solve are always feasible in the dual, so every warm start is a correct one, and the dual
-//! objective rises with every change. What each solve costs is a scan of all rows per added row; the two solvers differ
-//! in that scan, and share [`working`].
+//! The multipliers of the last solve are always feasible in the dual, so every warm start is a correct one, and the
+//! dual objective rises with every change. What each solve costs is a scan of all rows per added row; the two solvers
+//! differ in that scan, and share `working`.
 //!
 //! | solver | change of variables | scan |
 //! |---|---|---|
 //! | [`DualActiveSet`] | `v = L'x + L⁻¹f`, `H = LL'` | [`Rows::times`]: for DMC the Toeplitz product |
-//! | [`OcpActiveSet`] | deviations from the unbounded problem's feedback ([`closed_loop`]) | one simulation |
+//! | [`OcpActiveSet`] | deviations from the unbounded problem's feedback (`closed_loop`) | one simulation |
 //!
 //! # Invariants
 //! - No allocation after construction, no clock.

@@ -1,17 +1,18 @@
 //! The dual active-set method on an optimal-control problem, in its closed-loop coordinates.
 //!
-//! `prepare` does the recursion and the images of the (shifted) working set, `solve` what `x0` decides: a simulation without
-//! deviations for the values of the rows, the multipliers, a simulation with the deviations that they ask for, and changes
-//! only as far as that one violates a bound. If nothing changes a solve costs two simulations and a check, whatever the
-//! number of bounds that are held.
+//! `prepare` does the recursion and the images of the (shifted) working set, `solve` what `x0` decides: a simulation
+//! without deviations for the values of the rows, the multipliers, a simulation with the deviations that they ask for,
+//! and changes only as far as that one violates a bound. If nothing changes a solve costs two simulations and a check,
+//! whatever the number of bounds that are held.
 //!
-//! With a model that does not change from one programme to the next, `prepare` keeps the factors, and, unless the working
-//! set was shifted, the images.
+//! With a model that does not change from one programme to the next, `prepare` keeps the factors, and, unless the
+//! working set was shifted, the images.
 //!
 //! # Invariants
 //! - The cap on held rows and on changes bounds the time of a solve; beyond it the status is `IterationLimit`, and the
 //!   caller has the interior-point method.
-//! - The costates come from the recursion `π = ∂L/∂x` with the caller's matrices, so a wrong factor shows as a gradient.
+//! - The costates come from the recursion `π = ∂L/∂x` with the caller's matrices, so a wrong factor shows as a
+//!   gradient.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
 
 use signals::SolveStatus;
@@ -232,8 +233,8 @@ impl Ascent for OcpActiveSet {
         self.working.push(Entry::new(row, upper, duty, (bound - rest, length)))
     }
 
-    /// Of each bounded quantity the stage where it is violated most, measured by what the last input before can do about
-    /// it; of inputs all stages that are nearly as bad, because an input that saturates does so for a while.
+    /// Of each bounded quantity the stage where it is violated most, measured by what the last input before can do
+    /// about it; of inputs all stages that are nearly as bad, because an input that saturates does so for a while.
     fn pick(&mut self) {
         let nc = self.dims.bounds();
         self.picks.clear();
@@ -273,8 +274,8 @@ impl Ascent for OcpActiveSet {
         &self.picks
     }
 
-    /// What the simulation and the scan left open: stationarity and the dynamics with the caller's matrices, and that held
-    /// rows are at their bounds.
+    /// What the simulation and the scan left open: stationarity and the dynamics with the caller's matrices, and that
+    /// held rows are at their bounds.
     fn accept(&mut self) -> bool {
         self.pushes.fill(0.0);
         for entry in self.working.entries() {

@@ -1,6 +1,7 @@
 //! The rows of dynamic matrix control: predicted outputs and accumulated inputs, from step responses.
 //!
-//! With moves `du_j(m)`, `m = 0 … M-1`, and the response `s_ij(t)` of output i to a unit step of input j, `t = 0 … P-1`:
+//! With moves `du_j(m)`, `m = 0 … M-1`, and the response `s_ij(t)` of output i to a unit step of input j,
+//! `t = 0 … P-1`:
 //!
 //! ```text
 //! y_i(t) = Σ_j Σ_{m ≤ min(t, M-1)} s_ij(t - m) du_j(m)          c_j(m) = Σ_{l ≤ m} du_j(l)
@@ -58,8 +59,8 @@ pub struct StepResponseRows {
 }
 
 impl StepResponseRows {
-    /// Rows of `shape` from `coefficients`: `s_ij(t)` at `(i · NU + j) · P + t`; `s_ij(0)` is the response one sample after
-    /// the step.
+    /// Rows of `shape` from `coefficients`: `s_ij(t)` at `(i · NU + j) · P + t`; `s_ij(0)` is the response one sample
+    /// after the step.
     ///
     /// # Errors
     /// [`QpError::Shape`] if there are not NY · NU · P coefficients, or more moves than samples.

@@ -1,8 +1,9 @@
 //! The working set: the rows held at their bounds, their multipliers, and the factor of their Gram matrix.
 //!
-//! Shared by both solvers. What an entry may be is in [`entry`](super::entry). The dual is `min ½ λ'Gλ + b'λ` in a box, with `1/quadratic` on the diagonal of open rows. [`Working::settle`] is a
-//! primal active-set method on it: steps to the minimiser over the working set, shortened where a multiplier meets the
-//! end of its range; there the entry leaves or changes its duty.
+//! Shared by both solvers. What an entry may be is in [`entry`](super::entry). The dual is `min ½ λ'Gλ + b'λ` in a box,
+//! with `1/quadratic` on the diagonal of open rows. [`Working::settle`] is a primal active-set method on it: steps to
+//! the minimiser over the working set, shortened where a multiplier meets the end of its range; there the entry leaves
+//! or changes its duty.
 //!
 //! # Invariants
 //! - Multipliers are in their ranges between calls, whatever the bounds do: so any earlier working set is a start.
@@ -108,8 +109,8 @@ impl Working {
         }
     }
 
-    /// Gives entry `at` a new bound, as of the row itself; a hard one may become pinned and the other way round. False if
-    /// the entry cannot stay, because its multiplier has the wrong sign.
+    /// Gives entry `at` a new bound, as of the row itself; a hard one may become pinned and the other way round. False
+    /// if the entry cannot stay, because its multiplier has the wrong sign.
     pub(super) fn retarget(&mut self, at: usize, duty: Duty, bound: f64) -> bool {
         let entry = &mut self.entries[at];
         if matches!(entry.duty, Duty::Free | Duty::Hard) {
@@ -119,8 +120,8 @@ impl Working {
         entry.lambda >= entry.duty.least()
     }
 
-    /// Forms images and factor anew: `write` is given one image after the other, in the order of the entries, to write as
-    /// for upper sides. Entries that depend on others leave.
+    /// Forms images and factor anew: `write` is given one image after the other, in the order of the entries, to write
+    /// as for upper sides. Entries that depend on others leave.
     pub(super) fn renew(&mut self, write: impl FnOnce(&mut [f64])) {
         let count = self.entries.len();
         write(&mut self.images[..count * self.width]);
@@ -281,16 +282,16 @@ impl Working {
         self.factor.remove(at);
     }
 
-    /// Gives entry `at` another duty, with its multiplier where the two meet. An entry that was `Tight` and becomes `Open`
-    /// always goes in; the other way round the row may now depend on others.
+    /// Gives entry `at` another duty, with its multiplier where the two meet. An entry that was `Tight` and becomes
+    /// `Open` always goes in; the other way round the row may now depend on others.
     fn change_duty(&mut self, at: usize, duty: Duty) -> Settled {
         let entry = self.entries.remove(at);
         self.factor.remove(at);
         self.insert(Entry { duty, ..entry })
     }
 
-    /// Steps to the minimiser over the working set; entries whose multiplier meets the end of its range on the way leave
-    /// or change their duty.
+    /// Steps to the minimiser over the working set; entries whose multiplier meets the end of its range on the way
+    /// leave or change their duty.
     pub(super) fn settle(&mut self) -> Settled {
         loop {
             let size = self.entries.len();
@@ -353,8 +354,8 @@ impl Working {
         first
     }
 
-    /// Writes `v = -Σ λ_i m_i`, and returns the dual objective, a lower bound of the primal one whatever the multipliers:
-    /// `-½|v|² - b'λ - Σ_open ½ (λ - linear)² / quadratic`.
+    /// Writes `v = -Σ λ_i m_i`, and returns the dual objective, a lower bound of the primal one whatever the
+    /// multipliers: `-½|v|² - b'λ - Σ_open ½ (λ - linear)² / quadratic`.
     pub(super) fn point(&self, v: &mut [f64]) -> f64 {
         v.fill(0.0);
         let mut height = 0.0;

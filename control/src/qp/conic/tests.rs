@@ -5,9 +5,10 @@ use std::sync::Arc;
 use signals::SolveStatus;
 
 use super::{Conic, ConicOptions};
-use crate::qp::riccati::tests::draw::{Rng, feasible, infeasible};
+use crate::qp::riccati::tests::draw::{feasible, infeasible};
 use crate::qp::riccati::{IpmOptions, RiccatiIpm};
 use crate::qp::{Ending, OcpQp, OcpSolver};
+use crate::test_support::Random;
 
 fn conic(qp: &OcpQp) -> (Conic, Ending) {
     let mut conic = Conic::new(qp.dims(), ConicOptions::default());
@@ -25,17 +26,17 @@ fn riccati(qp: &OcpQp) -> (RiccatiIpm, Ending) {
 
 /// Draws feasible and, every tenth, infeasible programmes; both solvers have to agree.
 fn agree(seed: u64, cases: usize) {
-    let mut rng = Rng(seed);
+    let mut random = Random::new(seed);
     let (mut worst, mut objections) = (0.0_f64, Vec::new());
     for case in 0..cases {
         if case % 10 == 9 {
-            let qp = infeasible(&mut rng);
+            let qp = infeasible(&mut random);
             let statuses = [conic(&qp).1.status, riccati(&qp).1.status];
             if statuses != [SolveStatus::Infeasible; 2] {
                 objections.push(format!("case {case}: infeasible, {statuses:?}"));
             }
         }
-        let qp = feasible(&mut rng);
+        let qp = feasible(&mut random);
         let ((theirs, a), (ours, b)) = (conic(&qp), riccati(&qp));
         let (theirs, ours) = (qp.objective(theirs.solution()), qp.objective(ours.solution()));
         let difference = (theirs - ours).abs() / theirs.abs().max(1.0);
@@ -62,9 +63,9 @@ fn ours_and_clarabel_agree_on_ten_thousand() {
 
 #[test]
 fn the_kkt_check_accepts_clarabels_solutions_and_rejects_spoilt_ones() {
-    let mut rng = Rng(13);
+    let mut random = Random::new(13);
     for case in 0..50 {
-        let qp = feasible(&mut rng);
+        let qp = feasible(&mut random);
         let (solver, ending) = conic(&qp);
         assert_eq!(ending.status, SolveStatus::Solved, "case {case}");
         let mut z = solver.solution().clone();
@@ -80,8 +81,8 @@ fn the_kkt_check_accepts_clarabels_solutions_and_rejects_spoilt_ones() {
 
 #[test]
 fn one_solver_follows_changing_bounds_and_recovers_from_nan() {
-    let mut rng = Rng(14);
-    let mut qp = feasible(&mut rng);
+    let mut random = Random::new(14);
+    let mut qp = feasible(&mut random);
     let mut solver = conic(&qp).0;
     let before = qp.objective(solver.solution());
     let good = qp.clone();
@@ -99,7 +100,7 @@ fn one_solver_follows_changing_bounds_and_recovers_from_nan() {
 
 #[test]
 fn a_deadline_ends_the_solve() {
-    let qp = feasible(&mut Rng(15));
+    let qp = feasible(&mut Random::new(15));
     let mut solver = conic(&qp).0;
     solver.prepare(&qp);
     assert_eq!(solver.solve(&qp, &|| true).status, SolveStatus::TimeLimit);

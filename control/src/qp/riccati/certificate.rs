@@ -6,8 +6,8 @@
 //! 0 ≥ Σ π⁺'(A x + B u + c - x⁺) + Σ ∓λ (v - b) + Σ y (v - b) = value + r'z
 //! ```
 //!
-//! with `r` its gradient. So `value > |r|∞ · radius` proves that none lies within `|z|₁ ≤ radius`. The multipliers of an
-//! interior-point method grow along such a direction when a programme is infeasible.
+//! with `r` its gradient. So `value > |r|∞ · radius` proves that none lies within `|z|₁ ≤ radius`. The multipliers of
+//! an interior-point method grow along such a direction when a programme is infeasible.
 //!
 //! Source: Boyd and Vandenberghe, *Convex Optimization*, section 5.8 (theorems of alternatives).
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]

@@ -1,8 +1,8 @@
 //! Small dense matrices in fixed lanes: products, symmetric updates, Cholesky, triangular solves.
 //!
-//! Under the Riccati recursion. A matrix is stored column by column, and the height of every tall one is NX, a multiple of
-//! [`LANES`], so that a column is a whole number of vector registers; the padding rows and columns are zeros and stay
-//! zeros. Each kernel is written once over a [`Shape`]: with [`Fixed`] the compiler knows every trip count, with
+//! Under the Riccati recursion. A matrix is stored column by column, and the height of every tall one is NX, a multiple
+//! of [`LANES`], so that a column is a whole number of vector registers; the padding rows and columns are zeros and
+//! stay zeros. Each kernel is written once over a [`Shape`]: with [`Fixed`] the compiler knows every trip count, with
 //! [`Dynamic`] it does not.
 //!
 //! # Invariants
@@ -80,7 +80,8 @@ fn columns(x: &[f64], nx: usize) -> impl Iterator<Item = &[Lane]> {
 /// R vectors by C columns of a product, in registers.
 type Tile<const R: usize, const C: usize> = [[Lane; R]; C];
 
-/// `tile += X[i, :] · Y[j, :]'`, with `i` the R vectors from `row` and `j` the C rows from `at`; X is `nx` high, Y `ny`.
+/// `tile += X[i, :] · Y[j, :]'`, with `i` the R vectors from `row` and `j` the C rows from `at`; X is `nx` high, Y
+/// `ny`.
 #[inline(always)]
 fn tile_product<const R: usize, const C: usize>(
     tile: &mut Tile<R, C>,

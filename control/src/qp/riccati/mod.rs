@@ -1,19 +1,19 @@
 //! A primal-dual interior-point method on the stages of an optimal-control problem.
 //!
-//! Under nonlinear MPC, linear MPC and moving-horizon estimation. Mehrotra's predictor and corrector share one Riccati
-//! factorisation ([`lq`]); bounds and slacks are eliminated as scalars ([`hard`], [`soft`]) and leave diagonal weights.
-//! Primal and dual variables take a common step α, so that all linear residuals shrink by exactly 1-α: they are computed
-//! at the start and once more before a solution is believed, and in between only their share is carried along.
+//! Under nonlinear MPC and moving-horizon estimation. Mehrotra's predictor and corrector share one Riccati
+//! factorisation (`lq`); bounds and slacks are eliminated as scalars (`hard`, `soft`) and leave diagonal weights.
+//! Primal and dual variables take a common step α, so that all linear residuals shrink by exactly 1-α: they are
+//! computed at the start and once more before a solution is believed, and in between only their share is carried along.
 //!
 //! # Invariants
 //! - `prepare`, `solve` and `shift` do not allocate.
 //! - `Solved` is said only of residuals computed afresh, and of a duality gap within the tolerance.
-//! - A warm start that stalls costs [`WARM_ITERATIONS`] iterations; then the solve starts cold.
+//! - A warm start that stalls costs a few iterations (`WARM_ITERATIONS`); then the solve starts cold.
 //! - After `Numerical` or `Infeasible` the solution is that of the last solve that ended otherwise.
 //!
-//! Sources: Mehrotra, *On the implementation of a primal-dual interior point method*, SIAM J. Optim. 2 (1992); Rao, Wright
-//! and Rawlings, JOTA 99 (1998); Frison and Diehl, *HPIPM: a high-performance quadratic programming framework for model
-//! predictive control*, IFAC 2020.
+//! Sources: Mehrotra, *On the implementation of a primal-dual interior point method*, SIAM J. Optim. 2 (1992); Rao,
+//! Wright and Rawlings, JOTA 99 (1998); Frison and Diehl, *HPIPM: a high-performance quadratic programming framework
+//! for model predictive control*, IFAC 2020.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
 
 mod bounds;

@@ -1,9 +1,9 @@
 //! A programme's numbers in the padded storage of the kernels, and whether its matrices are those of the last one.
 //!
-//! NX is padded to whole vectors, NU to a compiled size. The padding is zeros, but for ones on the diagonal of R, so that
-//! the padded variables stay at zero exactly. A', B' and the rows of G are kept transposed: every product then runs along
-//! columns of height NX. For a linear model the matrices do not change from cycle to cycle, and nothing that was made of
-//! them has to be made again.
+//! NX is padded to whole vectors, NU to a compiled size. The padding is zeros, but for ones on the diagonal of R, so
+//! that the padded variables stay at zero exactly. A', B' and the rows of G are kept transposed: every product then
+//! runs along columns of height NX. For a linear model the matrices do not change from cycle to cycle, and nothing that
+//! was made of them has to be made again.
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
 
 use super::layout::Layout;

@@ -1,13 +1,13 @@
 //! Where the iterations start.
 //!
-//! Cold: the minimiser without the bounds, which costs one factorisation. It keeps the dynamics, has the size of the solution
-//! whatever the units, and if it keeps the bounds too it is the solution. Otherwise each distance is at least a share of
-//! the room between the two sides, and the multipliers make all products equal.
+//! Cold: the minimiser without the bounds, which costs one factorisation. It keeps the dynamics, has the size of the
+//! solution whatever the units, and if it keeps the bounds too it is the solution. Otherwise each distance is at least
+//! a share of the room between the two sides, and the multipliers make all products equal.
 //!
 //! Warm: the remembered point, moved off the bounds, with products near a small one.
 //!
-//! Sources: Mehrotra (1992), section 7, for the cold start; Yildirim and Wright, *Warm-start strategies in interior-point
-//! methods for linear programming*, SIAM J. Optim. 12 (2002).
+//! Sources: Mehrotra (1992), section 7, for the cold start; Yildirim and Wright, *Warm-start strategies in
+//! interior-point methods for linear programming*, SIAM J. Optim. 12 (2002).
 #![allow(clippy::indexing_slicing, reason = "a numeric kernel: every slice has a length set at construction")]
 
 use super::RiccatiIpm;

@@ -5,8 +5,8 @@ use clarabel::solver::{DefaultSettingsBuilder, DefaultSolver, IPSolver, SolverSt
 use nalgebra::{DMatrix, DVector};
 use signals::SolveStatus;
 
-use super::{Random, in_time};
 use crate::qp::active_set::{DenseRows, DualActiveSet, QpError};
+use crate::test_support::{Random, in_time};
 
 /// A programme with its numbers.
 struct Programme {
@@ -150,7 +150,7 @@ impl Programme {
 
 #[test]
 fn agrees_with_enumeration_on_small_programmes() {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     for case in 0..150 {
         let (n, m) = (1 + random.below(3), random.below(4));
         let programme = Programme::random(&mut random, n, m);
@@ -164,7 +164,7 @@ fn agrees_with_enumeration_on_small_programmes() {
 
 #[test]
 fn agrees_with_clarabel_cold_and_warm() {
-    let mut random = Random(2);
+    let mut random = Random::new(2);
     for case in 0..300 {
         let (n, m) = (2 + random.below(30), random.below(60));
         let mut programme = Programme::random(&mut random, n, m);
@@ -184,7 +184,7 @@ fn agrees_with_clarabel_cold_and_warm() {
 
 #[test]
 fn a_residual_sees_a_corrupted_solution() {
-    let programme = Programme::random(&mut Random(3), 6, 8);
+    let programme = Programme::random(&mut Random::new(3), 6, 8);
     let mut solver = programme.solver();
     programme.solve(&mut solver);
     let (mut x, mut multipliers) = (solver.x().to_vec(), solver.multipliers().to_vec());
@@ -197,7 +197,7 @@ fn a_residual_sees_a_corrupted_solution() {
 
 #[test]
 fn contradicting_rows_are_infeasible_for_us_and_for_clarabel() {
-    let mut random = Random(4);
+    let mut random = Random::new(4);
     for case in 0..60 {
         let n = 2 + random.below(10);
         let mut programme = Programme::random(&mut random, n, n + 3);
@@ -224,7 +224,7 @@ fn contradicting_rows_are_infeasible_for_us_and_for_clarabel() {
 
 #[test]
 fn repeated_rows_and_equal_sides_are_no_trouble() {
-    let mut random = Random(5);
+    let mut random = Random::new(5);
     for case in 0..100 {
         let n = 3 + random.below(8);
         let mut programme = Programme::random(&mut random, n, 3 * n);
@@ -273,11 +273,11 @@ fn crossed_bounds_are_infeasible() {
 
 #[test]
 fn nan_is_numerical_and_the_next_solve_is_not() {
-    let mut programme = Programme::random(&mut Random(6), 5, 5);
+    let mut programme = Programme::random(&mut Random::new(6), 5, 5);
     let mut solver = programme.solver();
     assert_eq!(programme.solve(&mut solver), SolveStatus::Solved);
-    let good = solver.x().to_vec();
     for spoil in 0..3 {
+        let good = solver.x().to_vec();
         let (f, lo, hi) = (programme.f.clone(), programme.lo.clone(), programme.hi.clone());
         match spoil {
             0 => programme.f[1] = f64::NAN,
@@ -294,7 +294,7 @@ fn nan_is_numerical_and_the_next_solve_is_not() {
 
 #[test]
 fn a_late_solve_stops_and_the_next_goes_on_from_there() {
-    let programme = Programme::random(&mut Random(7), 20, 40);
+    let programme = Programme::random(&mut Random::new(7), 20, 40);
     let mut solver = programme.solver();
     let asked = std::cell::Cell::new(0);
     let late = || {
@@ -323,7 +323,7 @@ fn a_late_solve_stops_and_the_next_goes_on_from_there() {
 
 #[test]
 fn a_solve_allocates_nothing() {
-    let mut random = Random(8);
+    let mut random = Random::new(8);
     let programmes: Vec<_> = (0..10)
         .map(|_| {
             let (f, lo) = (DVector::from_fn(20, |_, _| 9.0 * random.signed()), vec![-0.5; 50]);
@@ -344,7 +344,7 @@ fn a_solve_allocates_nothing() {
 
 #[test]
 fn a_warm_start_at_the_solution_changes_nothing() {
-    let programme = Programme::random(&mut Random(9), 20, 30);
+    let programme = Programme::random(&mut Random::new(9), 20, 30);
     let mut solver = programme.solver();
     let cold = solver.solve(programme.f.as_slice(), &programme.lo, &programme.hi, &in_time);
     let warm = solver.solve(programme.f.as_slice(), &programme.lo, &programme.hi, &in_time);

@@ -3,11 +3,11 @@
 use nalgebra::DMatrix;
 use signals::SolveStatus;
 
-use super::in_time;
 use crate::qp::active_set::{ActiveSetLimits, OcpActiveSet};
 use crate::qp::conic::{Conic, ConicOptions};
-use crate::qp::riccati::tests::draw::{Rng, feasible, infeasible};
+use crate::qp::riccati::tests::draw::{feasible, infeasible};
 use crate::qp::{Ending, Initial, OcpDims, OcpQp, OcpSolution, OcpSolver, Soft};
+use crate::test_support::{Random, in_time};
 
 fn solver(qp: &OcpQp) -> OcpActiveSet {
     OcpActiveSet::new(qp.dims(), ActiveSetLimits::default())
@@ -23,20 +23,20 @@ fn scale(z: &OcpSolution) -> f64 {
 }
 
 /// Every stage of `qp` changed a little: the next programme of a sequence.
-fn drift(rng: &mut Rng, qp: &mut OcpQp) {
-    qp.x0.iter_mut().for_each(|x| *x += 0.05 * rng.signed());
+fn drift(random: &mut Random, qp: &mut OcpQp) {
+    qp.x0.iter_mut().for_each(|x| *x += 0.05 * random.signed());
     for k in 0..=qp.dims().horizon {
         let stage = qp.stage_mut(k);
-        stage.q.iter_mut().chain(stage.r.iter_mut()).for_each(|v| *v += 0.3 * rng.signed());
-        stage.a.iter_mut().for_each(|v| *v *= 1.0 + 0.01 * rng.signed());
+        stage.q.iter_mut().chain(stage.r.iter_mut()).for_each(|v| *v += 0.3 * random.signed());
+        stage.a.iter_mut().for_each(|v| *v *= 1.0 + 0.01 * random.signed());
     }
 }
 
 #[test]
 fn random_programmes_are_solved_to_their_conditions() {
-    let mut rng = Rng(1);
+    let mut random = Random::new(1);
     for case in 0..500 {
-        let qp = feasible(&mut rng);
+        let qp = feasible(&mut random);
         let mut ours = solver(&qp);
         let ending = run(&mut ours, &qp);
         assert_eq!(ending.status, SolveStatus::Solved, "case {case}: {ending:?}");
@@ -47,9 +47,9 @@ fn random_programmes_are_solved_to_their_conditions() {
 
 #[test]
 fn agrees_with_clarabel() {
-    let mut rng = Rng(2);
+    let mut random = Random::new(2);
     for case in 0..200 {
-        let qp = feasible(&mut rng);
+        let qp = feasible(&mut random);
         let (mut ours, mut theirs) = (solver(&qp), Conic::new(qp.dims(), ConicOptions::default()));
         assert_eq!(run(&mut ours, &qp).status, SolveStatus::Solved, "case {case}");
         assert_eq!(run(&mut theirs, &qp).status, SolveStatus::Solved, "case {case}");
@@ -60,14 +60,14 @@ fn agrees_with_clarabel() {
 
 #[test]
 fn a_sequence_is_solved_warm() {
-    let mut rng = Rng(3);
+    let mut random = Random::new(3);
     let (mut warm_changes, mut cold_changes) = (0, 0);
     for case in 0..60 {
-        let mut qp = feasible(&mut rng);
+        let mut qp = feasible(&mut random);
         let mut warm = solver(&qp);
         run(&mut warm, &qp);
         for step in 0..8 {
-            drift(&mut rng, &mut qp);
+            drift(&mut random, &mut qp);
             let mut cold = solver(&qp);
             let (ending, reference) = (run(&mut warm, &qp), run(&mut cold, &qp));
             assert_eq!(ending.status, reference.status, "case {case} step {step}");
@@ -84,9 +84,9 @@ fn a_sequence_is_solved_warm() {
 
 #[test]
 fn a_shifted_start_is_a_start() {
-    let mut rng = Rng(4);
+    let mut random = Random::new(4);
     for case in 0..100 {
-        let qp = feasible(&mut rng);
+        let qp = feasible(&mut random);
         let mut ours = solver(&qp);
         run(&mut ours, &qp);
         let objective = qp.objective(ours.solution());
@@ -99,9 +99,9 @@ fn a_shifted_start_is_a_start() {
 
 #[test]
 fn infeasible_programmes_are_called_so() {
-    let mut rng = Rng(5);
+    let mut random = Random::new(5);
     for case in 0..200 {
-        let qp = infeasible(&mut rng);
+        let qp = infeasible(&mut random);
         let ending = run(&mut solver(&qp), &qp);
         assert_eq!(ending.status, SolveStatus::Infeasible, "case {case}: {ending:?}");
     }
@@ -205,16 +205,16 @@ fn limits_and_the_deadline_end_a_solve() {
 
 #[test]
 fn no_phase_allocates() {
-    let mut rng = Rng(6);
-    let mut qp = feasible(&mut rng);
+    let mut random = Random::new(6);
+    let mut qp = feasible(&mut random);
     while qp.dims().bounds() < 5 || qp.dims().horizon < 8 {
-        qp = feasible(&mut rng);
+        qp = feasible(&mut random);
     }
     let mut ours = solver(&qp);
     run(&mut ours, &qp);
     let mut changes = 0;
     for _ in 0..10 {
-        drift(&mut rng, &mut qp);
+        drift(&mut random, &mut qp);
         let count = allocation_counter::measure(|| {
             ours.shift(1);
             ours.prepare(&qp);
@@ -227,12 +227,12 @@ fn no_phase_allocates() {
 
 #[test]
 fn what_does_not_change_is_not_made_again_and_the_answer_is_the_same() {
-    let mut rng = Rng(7);
+    let mut random = Random::new(7);
     for _ in 0..50 {
-        let mut qp = feasible(&mut rng);
+        let mut qp = feasible(&mut random);
         let mut ours = solver(&qp);
         run(&mut ours, &qp);
-        qp.x0.iter_mut().for_each(|x| *x += 0.1 * rng.signed());
+        qp.x0.iter_mut().for_each(|x| *x += 0.1 * random.signed());
         qp.stage_mut(0).r[0] += 0.1;
         let kept = (run(&mut ours, &qp).status, ours.solution().clone());
         let mut fresh = solver(&qp);

@@ -3,8 +3,8 @@
 use nalgebra::{DMatrix, DVector};
 use signals::SolveStatus;
 
-use super::{Random, in_time};
 use crate::qp::active_set::{DenseRows, DualActiveSet, QpError, Rows, StepResponseRows, StepResponseShape};
+use crate::test_support::{Random, in_time};
 
 fn random_rows(random: &mut Random, shape: StepResponseShape) -> StepResponseRows {
     let count = shape.outputs * shape.inputs * shape.horizon;
@@ -43,7 +43,7 @@ fn the_rows_are_those_of_dynamic_matrix_control() {
 
 #[test]
 fn the_product_is_that_of_the_rows_written_out() {
-    let mut random = Random(20);
+    let mut random = Random::new(20);
     for case in 0..60 {
         let horizon = 1 + random.below(40);
         let shape = StepResponseShape {
@@ -65,7 +65,7 @@ fn the_product_is_that_of_the_rows_written_out() {
 
 #[test]
 fn both_forms_of_the_rows_lead_to_the_same_moves() {
-    let mut random = Random(21);
+    let mut random = Random::new(21);
     let shape = StepResponseShape { outputs: 2, inputs: 2, horizon: 12, moves: 4, slack: true };
     let rows = random_rows(&mut random, shape);
     let matrix = written_out(&rows);

@@ -1,4 +1,5 @@
-//! The benchmark's sequences of programmes: objectives against a reference solver's at 1e-9, and how long a solve takes.
+//! The benchmark's sequences of programmes: objectives against a reference solver's at 1e-9, and how long a solve
+//! takes.
 //!
 //! The files are written by `gen_qps.py`, beside the benchmark's problems; the environment variable `QPDIR` says where
 //! they are. Without it the tests are skipped, and say so.

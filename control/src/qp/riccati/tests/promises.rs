@@ -4,9 +4,10 @@ use std::cell::Cell;
 
 use signals::SolveStatus;
 
-use super::draw::{Rng, feasible, infeasible};
+use super::draw::{feasible, infeasible};
 use crate::qp::riccati::{IpmOptions, RiccatiIpm};
 use crate::qp::{Initial, OcpDims, OcpQp, OcpSolver};
+use crate::test_support::Random;
 
 fn cold(qp: &OcpQp, tolerance: f64) -> (RiccatiIpm, crate::qp::Ending) {
     let mut ipm = RiccatiIpm::new(qp.dims(), IpmOptions { tolerance, ..IpmOptions::default() });
@@ -17,10 +18,10 @@ fn cold(qp: &OcpQp, tolerance: f64) -> (RiccatiIpm, crate::qp::Ending) {
 
 #[test]
 fn random_programmes_are_solved_to_their_kkt_conditions() {
-    let mut rng = Rng(1);
+    let mut random = Random::new(1);
     let (mut most, mut sum) = (0, 0);
     for case in 0..500 {
-        let qp = feasible(&mut rng);
+        let qp = feasible(&mut random);
         let (ipm, ending) = cold(&qp, 1e-8);
         most = most.max(ending.iterations);
         sum += ending.iterations;
@@ -34,9 +35,9 @@ fn random_programmes_are_solved_to_their_kkt_conditions() {
 
 #[test]
 fn infeasible_programmes_are_called_so() {
-    let mut rng = Rng(2);
+    let mut random = Random::new(2);
     for case in 0..200 {
-        let qp = infeasible(&mut rng);
+        let qp = infeasible(&mut random);
         let (_, ending) = cold(&qp, 1e-8);
         assert_eq!(ending.status, SolveStatus::Infeasible, "case {case}: {ending:?}");
     }
@@ -190,9 +191,9 @@ fn crossed_bounds_are_infeasible() {
 
 #[test]
 fn prepare_solve_and_shift_do_not_allocate() {
-    let mut rng = Rng(3);
+    let mut random = Random::new(3);
     for case in 0..30 {
-        let qp = feasible(&mut rng);
+        let qp = feasible(&mut random);
         let (mut ipm, _) = cold(&qp, 1e-6);
         let counted = allocation_counter::measure(|| {
             for _ in 0..3 {
@@ -209,7 +210,7 @@ fn prepare_solve_and_shift_do_not_allocate() {
 
 #[test]
 fn equal_histories_give_equal_bits() {
-    let qp = feasible(&mut Rng(4));
+    let qp = feasible(&mut Random::new(4));
     let (first, second) = (cold(&qp, 1e-6).0, cold(&qp, 1e-6).0);
     assert_eq!(first.solution(), second.solution());
 }
