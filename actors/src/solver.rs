@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use control::estimation::Estimate;
-use control::mpc::{MpcInput, MpcOutcome, Nmpc};
+use control::mpc::{MpcInput, MpcOutcome, Nmpc, Plan};
 use control::targets::Targets;
-use signals::{MAX_MVS, SolveStatus, Values};
+use signals::{Fixed, MAX_CVS, MAX_MVS, SolveStatus, Values};
 
 use crate::board::Solved;
 use crate::kernel::{Clock, Doorbell, Latest};
@@ -35,6 +35,28 @@ pub(crate) struct Problem {
     pub(crate) u_prev: Values<MAX_MVS>,
     /// When the cycle was opened, on the wall's clock: the time limit counts from here.
     pub(crate) opened_ns: i64,
+}
+
+impl Problem {
+    /// The problem as the optimiser reads it.
+    fn input(&self) -> MpcInput<'_> {
+        let Self { estimate, targets, u_prev, .. } = self;
+        MpcInput {
+            cycle: estimate.cycle(),
+            now: estimate.at(),
+            x: estimate.x(),
+            d: estimate.d(),
+            p: estimate.p(),
+            u_prev,
+            setpoints: &targets.setpoints,
+            mv_targets: &targets.mv_targets,
+            cv_lo: &targets.cv_lo,
+            cv_hi: &targets.cv_hi,
+            u_lo: &targets.u_lo,
+            u_hi: &targets.u_hi,
+            du_max: &targets.du_max,
+        }
+    }
 }
 
 /// Where results go.
@@ -79,6 +101,7 @@ impl Solver {
             while let Some(problem) = inbox.wait() {
                 deadline.store(problem.opened_ns.saturating_add(limit_ns), Ordering::Relaxed);
                 worker.solve(&problem);
+                worker.prepare(&problem, &|| inbox.is_wanted());
             }
         });
         if let Err(error) = spawned {
@@ -90,7 +113,10 @@ impl Solver {
     /// Hands over a problem; one that was not begun yet is replaced.
     pub(crate) fn start(&mut self, problem: Problem) {
         match self {
-            Self::OnTheSpot(worker) => worker.solve(&problem),
+            Self::OnTheSpot(worker) => {
+                worker.solve(&problem);
+                worker.prepare(&problem, &|| false);
+            }
             Self::OnItsThread(mailbox) => {
                 *mailbox.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
                 mailbox.arrived.notify_one();
@@ -109,6 +135,12 @@ impl Drop for Solver {
 }
 
 impl Mailbox {
+    /// Whether somebody waits for the solver, or it is to end.
+    fn is_wanted(&self) -> bool {
+        let waiting = self.problem.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        waiting || self.closed.load(Ordering::Acquire)
+    }
+
     fn wait(&self) -> Option<Problem> {
         let mut problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -131,45 +163,44 @@ pub(crate) struct Worker {
     nmpc: Nmpc,
     results: Results,
     late: Late,
+    /// What the last plan gave up.
+    given_up: Fixed<bool, MAX_CVS>,
 }
 
 impl Worker {
     fn new(make: MakeNmpc, results: Results, late: Late) -> Self {
-        Self { nmpc: make(), make, results, late }
+        Self { nmpc: make(), make, results, late, given_up: Fixed::default() }
     }
 
     fn solve(&mut self, problem: &Problem) {
-        let Problem { estimate, targets, u_prev, .. } = problem;
-        let input = MpcInput {
-            cycle: estimate.cycle(),
-            now: estimate.at(),
-            x: estimate.x(),
-            d: estimate.d(),
-            p: estimate.p(),
-            u_prev,
-            setpoints: &targets.setpoints,
-            mv_targets: &targets.mv_targets,
-            cv_lo: &targets.cv_lo,
-            cv_hi: &targets.cv_hi,
-            u_lo: &targets.u_lo,
-            u_hi: &targets.u_hi,
-            du_max: &targets.du_max,
-        };
+        let input = problem.input();
         let begun_ns = self.results.clock.wall_ns();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.nmpc.solve(&input, &*self.late))).unwrap_or_else(|_| {
             self.nmpc = (self.make)();
             MpcOutcome { status: SolveStatus::Numerical, plan: None, iterations: 0, kkt_residual: f64::NAN }
         });
         let took_ns = self.results.clock.wall_ns() - begun_ns;
-        let (cycle, at) = (estimate.cycle(), self.results.clock.now());
+        self.tell_given_up(input.cycle, outcome.plan.as_ref());
+        let (cycle, at) = (input.cycle, self.results.clock.now());
         self.results.solved.put(Solved { cycle, at, took_ns, outcome });
         self.results.bell.ring(self.results.clock.wall_ns());
-        self.prepare(&MpcInput { cycle: input.cycle + 1, ..input });
     }
 
-    /// While the plan is on its way: what can be done of the next solve, believing that nothing but the state changes.
-    fn prepare(&mut self, next: &MpcInput<'_>) {
-        if catch_unwind(AssertUnwindSafe(|| self.nmpc.prepare(next))).is_err() {
+    /// Says which CVs' limits the plans have begun or ceased to give up.
+    fn tell_given_up(&mut self, cycle: u64, plan: Option<&Plan>) {
+        let Some(plan) = plan.filter(|plan| plan.given_up != self.given_up) else { return };
+        self.given_up = plan.given_up;
+        let cvs: Vec<usize> = (1..).zip(plan.given_up.iter()).filter(|(_, given)| **given).map(|(cv, _)| cv).collect();
+        tracing::warn!(cycle, ?cvs, "CVs whose limits cannot all be kept at rest and are given up, by rank");
+    }
+
+    /// While the plan is on its way: what can be done of the next solve, believing that nothing but the state changes, and
+    /// till somebody waits.
+    fn prepare(&mut self, problem: &Problem, wanted: &dyn Fn() -> bool) {
+        let now = problem.input();
+        let next = MpcInput { cycle: now.cycle + 1, ..now };
+        if catch_unwind(AssertUnwindSafe(|| self.nmpc.prepare(&next, wanted))).is_err() {
+            tracing::error!(cycle = next.cycle, "the preparation of a solve panicked; the solver is built anew");
             self.nmpc = (self.make)();
         }
     }

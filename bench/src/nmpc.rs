@@ -306,7 +306,7 @@ impl Scenario for NmpcScenario<'_> {
         let expected = Beat { cycle: k, row: known, targets: &before };
         let beat = Beat { cycle: k, row, targets: &now };
         let Self { controller, reactor, limits, z, .. } = self;
-        meter.preparation(|| controller.prepare(&limits.input(reactor, z, expected)));
+        meter.preparation(|| controller.prepare(&limits.input(reactor, z, expected), &|| false));
         let outcome = meter.feedback(|| controller.solve(&limits.input(reactor, z, beat), &|| false));
         self.iterations.push(f64::from(outcome.iterations));
         let u: Vec<f64> = match outcome.plan.as_ref().and_then(|plan| plan.u.first()) {

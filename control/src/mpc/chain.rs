@@ -10,9 +10,10 @@ use super::Solver;
 use crate::qp::active_set::{ActiveSetLimits, OcpActiveSet};
 use crate::qp::conic::{Conic, ConicOptions};
 use crate::qp::riccati::{IpmOptions, RiccatiIpm};
-use crate::qp::{Ending, OcpDims, OcpQp, OcpSolution, OcpSolver};
+use crate::qp::{Ending, KktResidual, OcpDims, OcpQp, OcpSolution, OcpSolver};
 
-/// The largest residual of a solution that counts as solved, beside the programme's own size.
+/// The largest residual of a solution that counts as solved: of the states and bounds in spans, of the gradient and of
+/// the multipliers beside the gradient's own size.
 const RESIDUAL_SOLVED: f64 = 1e-5;
 /// The largest residual of one that may still be used.
 const RESIDUAL_USABLE: f64 = 1e-3;
@@ -101,9 +102,14 @@ impl Chain {
 /// The status that the residual allows.
 fn check(qp: &OcpQp, solver: &dyn OcpSolver, ending: Ending) -> Checked {
     if !ending.status.is_usable() {
-        return Checked { ending, residual: f64::INFINITY };
+        // The hard bounds of these programmes are never empty: what seems infeasible is arithmetic that broke down.
+        let infeasible = ending.status == SolveStatus::Infeasible;
+        let status = if infeasible { SolveStatus::Numerical } else { ending.status };
+        return Checked { ending: Ending { status, ..ending }, residual: f64::INFINITY };
     }
-    let residual = qp.kkt_residual(solver.solution()).largest() / (1.0 + qp.gradient_size());
+    let KktResidual { primal, dual, complementarity } = qp.kkt_residual(solver.solution());
+    let residual = [primal, dual / (1.0 + qp.gradient_size()), complementarity / (1.0 + qp.gradient_size())];
+    let residual = residual.into_iter().fold(0.0, |most, r| if r <= most { most } else { r });
     let status = match residual {
         r if r <= RESIDUAL_SOLVED => SolveStatus::Solved,
         r if r <= RESIDUAL_USABLE => SolveStatus::IterationLimit,

@@ -164,6 +164,8 @@ pub struct Nmpc {
     prepared: Prepared,
     /// The periods that count in the programme now.
     sight: usize,
+    /// Whether the trajectory has been a plan; one that was cut short by its deadline on the way from a simulation is not.
+    planned: bool,
 }
 
 impl Nmpc {
@@ -192,18 +194,20 @@ impl Nmpc {
             chain: Chain::new(programme.qp.dims(), config.solver),
             target: config.wants_steady_target().then(|| SteadyTarget::new(model, &config)),
             sight: config.horizon,
+            planned: false,
             config,
             trajectory,
             programme,
             anchored: None,
-            // Per CV: set-point, disturbance, limits; per MV: target, rate; per block: the box.
-            prepared: Prepared::with_room(card.disturbances.len(), 4 * cvs + 2 * mvs + 2 * mvs * blocks),
+            // Per CV: set-point, disturbance, limits; per MV: target, limits, rate; per block: the box.
+            prepared: Prepared::with_room(card.disturbances.len(), 4 * cvs + 4 * mvs + 2 * mvs * blocks),
         })
     }
 
     /// Forgets the last trajectory; the next solve starts from a simulation with the inputs held.
     pub fn reset(&mut self) {
         self.anchored = None;
+        self.planned = false;
         self.prepared.valid = false;
         self.chain.reset();
         self.programme.reset();
@@ -214,16 +218,16 @@ impl Nmpc {
 
     /// The preparation phase for `next.cycle`: all of the next solve that does not wait for its measurement. `next`
     /// carries what is believed of that cycle; its state and inputs in force are not read, the last plan predicts them.
-    /// Without a plan there is nothing to prepare.
-    pub fn prepare(&mut self, next: &MpcInput<'_>) {
+    /// Without a plan there is nothing to prepare, and once `late` (a problem waits already) nothing more is done.
+    pub fn prepare(&mut self, next: &MpcInput<'_>, late: &dyn Fn() -> bool) {
         if !self.accepts(next) || !self.shift_to(next.cycle, next.p) {
             return;
         }
         let limits = InputLimits { u_prev: &self.trajectory.u_before, ..next.limits() };
         self.reach.update(&limits);
         self.sight = self.config.horizon;
-        self.aim(next, &|| false);
-        if self.trajectory.linearise(next.p) {
+        self.aim(next, late);
+        if !late() && self.trajectory.linearise(next.p) {
             self.fill(next);
             self.chain.prepare(&self.programme.qp);
             self.prepared.take(next, &self.reach);
@@ -258,23 +262,30 @@ impl Nmpc {
             }
             self.reach.update(&input.limits());
             self.sight = if start == Start::ShortSighted { SHORT_SIGHT } else { HORIZON_MAX }.min(self.config.horizon);
-            let done = self.prepared.stands_for(input, &self.reach);
+            let mut done = self.prepared.stands_for(input, &self.reach);
+            if done == Done::Prepared && self.programme.has_funnel() {
+                // How far a funnel opens hangs on the measurement.
+                done = Done::Linearised;
+            }
             if done != Done::Prepared {
                 self.aim(input, late);
             }
+            let settled = warm && self.planned;
             let programmes =
-                if warm { self.config.sqp_iterations } else { self.config.sqp_iterations.max(SQP_ITERATIONS_COLD) };
+                if settled { self.config.sqp_iterations } else { self.config.sqp_iterations.max(SQP_ITERATIONS_COLD) };
             outcome.status = self.iterate(input, late, (programmes, done, &mut outcome));
             self.prepared.valid = false;
             match outcome.status {
-                SolveStatus::Solved | SolveStatus::IterationLimit => outcome.plan = Some(self.plan(input)),
-                SolveStatus::TimeLimit => {}
-                _ => {
-                    self.reset();
-                    continue;
-                }
+                SolveStatus::Solved | SolveStatus::IterationLimit => outcome.plan = self.plan(input),
+                SolveStatus::TimeLimit => break,
+                _ => {}
             }
-            break;
+            if outcome.plan.is_some() {
+                self.planned = true;
+                break;
+            }
+            outcome.status = SolveStatus::Numerical;
+            self.reset();
         }
         outcome
     }
@@ -299,6 +310,10 @@ impl Nmpc {
                 self.fill(input);
                 self.chain.prepare(&self.programme.qp);
             }
+            if programme == 0 && done != Done::Nothing && programmes > 1 {
+                let violation = self.trajectory.defects() + self.trajectory.distance_from_start(input.x);
+                merit.base(self.cost(input), violation);
+            }
             done = Done::Nothing;
             let x0 = &mut self.programme.qp.x0;
             self.trajectory.deviation(input.x, input.u_prev, x0);
@@ -316,7 +331,13 @@ impl Nmpc {
                 break;
             }
         }
-        if late() { SolveStatus::TimeLimit } else { status }
+        let cut = self.trajectory.share() < 1.0 && status == SolveStatus::Solved;
+        match (late(), cut) {
+            (true, _) => SolveStatus::TimeLimit,
+            // A step that was shortened has not arrived where the programme was solved.
+            (_, true) => SolveStatus::IterationLimit,
+            _ => status,
+        }
     }
 
     /// Linearises about the trajectory; when the merit has grown since the last linearisation, goes back half of the
@@ -346,6 +367,9 @@ impl Nmpc {
     }
 
     fn fill(&mut self, input: &MpcInput<'_>) {
+        if self.programme.has_funnel() {
+            self.programme.open(&mut self.trajectory, input);
+        }
         let input = aimed(self.target.as_ref(), input);
         let point = Point { trajectory: &self.trajectory, input: &input, reach: &self.reach, sight: self.sight };
         self.programme.fill(point, self.target.as_ref().filter(|target| target.found));
@@ -378,7 +402,9 @@ impl Nmpc {
     }
 
     /// Projects the trajectory's inputs on the hard bounds and reads the plan off it.
-    fn plan(&mut self, input: &MpcInput<'_>) -> Plan {
+    ///
+    /// `None` when what the model expects of it is not a number: about such a trajectory nothing is promised.
+    fn plan(&mut self, input: &MpcInput<'_>) -> Option<Plan> {
         self.reach.project(&mut self.trajectory.u, &input.limits());
         let blocks = self.trajectory.block_of.iter().take(PLAN_MOVES);
         let u = Fixed::collect(blocks.map(|block| Values::collect(self.trajectory.u_at(*block).iter().copied())));
@@ -387,15 +413,11 @@ impl Nmpc {
         self.trajectory.outputs_after(input.x, input.p, |cv, y| add(&mut cv_next, input.d, cv, y));
         self.trajectory.outputs_at(self.config.horizon, input.p, |cv, y| add(&mut cv_end, input.d, cv, y));
         let none = Fixed::filled(false, self.config.cv.len());
-        Plan {
-            cycle: input.cycle,
-            computed_at: input.now,
-            u,
-            cv_next,
-            cv_end,
-            cost: self.cost(input),
-            given_up: self.target.as_ref().map_or(none, |target| target.given_up),
-        }
+        let cost = self.cost(input);
+        let given_up = self.target.as_ref().map_or(none, |target| target.given_up);
+        let expected = cv_next.iter().chain(&cv_end).chain([&cost]).all(|value| value.is_finite());
+        let plan = Plan { cycle: input.cycle, computed_at: input.now, u, cv_next, cv_end, cost, given_up };
+        expected.then_some(plan)
     }
 
     /// The objective along the trajectory; the terminal cost by the tuning's weights.

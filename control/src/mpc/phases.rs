@@ -67,7 +67,7 @@ impl Prepared {
 /// All numbers of an input but its state, its inputs in force and p. An absent target counts as infinite.
 fn others<'a>(input: &MpcInput<'a>, reach: &'a Reach) -> impl Iterator<Item = f64> {
     let targets = input.setpoints.iter().chain(input.mv_targets).map(|target| target.unwrap_or(f64::INFINITY));
-    let slices = [input.d, input.cv_lo, input.cv_hi, input.du_max];
+    let slices = [input.d, input.cv_lo, input.cv_hi, input.u_lo, input.u_hi, input.du_max];
     targets.chain(slices.into_iter().flatten().copied()).chain(reach.numbers())
 }
 

@@ -46,6 +46,8 @@ pub(super) struct Programme {
     mv: Vec<MvTuning>,
     /// The CVs whose limits cost anything.
     limited: Vec<usize>,
+    /// How far each CV lies below and above its limits now, where it has a funnel; else 0.
+    opening: Vec<(f64, f64)>,
     /// The regulator's terminal cost, where the configuration asks for it.
     terminal: Option<Terminal>,
 }
@@ -80,7 +82,31 @@ impl Programme {
         };
         let terminal =
             config.terminal_lqr.then(|| Terminal::new(nx, config.mv.iter().map(|mv| 2.0 * mv.move_weight).collect()));
-        Self { qp: OcpQp::new(dims), nx, cv: config.cv.clone(), mv: config.mv.clone(), limited, terminal }
+        Self {
+            qp: OcpQp::new(dims),
+            nx,
+            cv: config.cv.clone(),
+            mv: config.mv.clone(),
+            opening: vec![(0.0, 0.0); config.cv.len()],
+            limited,
+            terminal,
+        }
+    }
+
+    /// Whether a CV has a funnel.
+    pub(super) fn has_funnel(&self) -> bool {
+        self.cv.iter().any(|cv| cv.funnel_periods > 0.0)
+    }
+
+    /// Opens the funnels as far as the measured state asks for.
+    pub(super) fn open(&mut self, trajectory: &mut Trajectory, input: &MpcInput<'_>) {
+        let (opening, tunings) = (&mut self.opening, &self.cv);
+        trajectory.outputs_of(input.x, input.p, |cv, y| {
+            let y = y + input.d[cv];
+            let (below, above) = (input.cv_lo[cv] - y, y - input.cv_hi[cv]);
+            let has_funnel = tunings[cv].funnel_periods > 0.0;
+            opening[cv] = if has_funnel { (below.max(0.0), above.max(0.0)) } else { (0.0, 0.0) };
+        });
     }
 
     /// Forgets the terminal cost of the last cycle.
@@ -99,7 +125,14 @@ impl Programme {
                 held(&mut stage, self.nx);
                 continue;
             }
-            let writer = Writer { nx: self.nx, cv: &self.cv, mv: &self.mv, limited: &self.limited, point };
+            let writer = Writer {
+                nx: self.nx,
+                cv: &self.cv,
+                mv: &self.mv,
+                limited: &self.limited,
+                opening: &self.opening,
+                point,
+            };
             if k < point.sight {
                 writer.dynamics(k, &mut stage);
                 writer.moves(k, &mut stage);
@@ -141,6 +174,7 @@ struct Writer<'a> {
     cv: &'a [CvTuning],
     mv: &'a [MvTuning],
     limited: &'a [usize],
+    opening: &'a [(f64, f64)],
     point: Point<'a>,
 }
 
@@ -260,8 +294,8 @@ impl Writer<'_> {
             return (lo, hi);
         }
         let open = (-(periods as f64) / tuning.funnel_periods).exp();
-        let y = self.point.trajectory.stage(0).y[cv] + input.d[cv];
-        (lo - (lo - y).max(0.0) * open, hi + (y - hi).max(0.0) * open)
+        let (below, above) = self.opening[cv];
+        (lo - below * open, hi + above * open)
     }
 }
 

@@ -30,7 +30,7 @@
 
 use nalgebra::DMatrix;
 use plant_models::{PlantModel, Variable};
-use signals::{Fixed, MAX_CVS, MAX_MVS, Values};
+use signals::{Fixed, MAX_CVS, MAX_MVS, SolveStatus, Values};
 
 use super::linear::solve_in_place;
 use super::{MpcConfig, MpcInput};
@@ -39,19 +39,22 @@ use crate::qp::{Initial, OcpDims, OcpQp, OcpSolver, Soft};
 
 /// Gauss-Newton steps of a first search, and of each later cycle.
 const STEPS_COLD: usize = 30;
-const STEPS_WARM: usize = 1;
+const STEPS_WARM: usize = 3;
 /// The longest step of a state, in spans of the model's card.
 const STEP_LONGEST: f64 = 0.25;
-/// Price of the first span of violation, beside weights of about 1.
+/// Price of the first span of violation, beside weights and prices of about 1.
 const LIMIT_PRICE: f64 = 1e4;
-/// A limit of the rank in question costs this share of one that is already held.
-const RANK_SHARE: f64 = 1e-2;
+/// A limit of the rank in question costs this share of one that is already held, inputs' gains being equal.
+const RANK_SHARE: f64 = 1e-3;
+/// The least gain by which a CV is counted, spans per span.
+const GAIN_LEAST: f64 = 1e-6;
 /// A limit missed by more than this, in spans, is given up.
 const GIVEN_UP_SPANS: f64 = 1e-3;
-/// Weight of an input's step, for programmes that leave it free.
-const STEP_WEIGHT: f64 = 1e-6;
+/// Weight of an input's step: for programmes that leave it free, and so that a set-point out of reach, about which the
+/// gains vanish, does not send the inputs to and fro (Levenberg).
+const STEP_WEIGHT: f64 = 1e-2;
 /// A residual below this, in spans per period, is rest.
-const RESIDUAL_SMALL: f64 = 1e-6;
+const RESIDUAL_SMALL: f64 = 1e-5;
 
 /// The steady target of one cycle.
 #[derive(Debug)]
@@ -61,8 +64,10 @@ pub(super) struct SteadyTarget {
     /// Ranks that occur among the limited CVs, the first to be kept first.
     ranks: Vec<u8>,
     x_spans: Vec<f64>,
-    /// Whether `x` and `u` are a target.
+    /// Whether `x` and `u` are a target: at rest, and the last programme's answer.
     pub(super) found: bool,
+    /// Whether there is a point to go on from.
+    begun: bool,
     pub(super) x: Vec<f64>,
     pub(super) u: Vec<f64>,
     /// The CVs' limits, widened where they were given up.
@@ -101,7 +106,9 @@ impl SteadyTarget {
         let mut ranks: Vec<u8> = config.cv.iter().filter(|cv| cv.is_limited()).map(|cv| cv.rank).collect();
         ranks.sort_unstable();
         ranks.dedup();
-        let soft = Some(Soft { linear: LIMIT_PRICE, quadratic: LIMIT_PRICE });
+        let prices = config.cv.iter().map(|cv| cv.price).chain(config.mv.iter().map(|mv| mv.price));
+        let price_size = prices.fold(1.0, |most, price| f64::max(most, price.abs()));
+        let soft = Some(Soft { linear: LIMIT_PRICE * price_size, quadratic: LIMIT_PRICE * price_size });
         let dims = OcpDims {
             nx: ncv,
             nu,
@@ -118,13 +125,14 @@ impl SteadyTarget {
             ranks,
             x_spans: card.states.iter().map(Variable::span).collect(),
             found: false,
+            begun: false,
             x: vec![0.0; nx],
             u: vec![0.0; nu],
             cv_lo: Values::filled(f64::NEG_INFINITY, ncv),
             cv_hi: Values::filled(f64::INFINITY, ncv),
             given_up: Fixed::filled(false, ncv),
             mv_targets: None,
-            curvature: config.has_prices().then(|| Curvature::new(nu)),
+            curvature: config.has_prices().then(|| Curvature::new(nu, CURVATURE_FIRST * price_size)),
             solver: RiccatiIpm::new(&dims, options),
             qp: OcpQp::new(dims),
             work: Work {
@@ -145,6 +153,7 @@ impl SteadyTarget {
     /// The next search starts from the estimated state.
     pub(super) fn reset(&mut self) {
         self.found = false;
+        self.begun = false;
         if let Some(curvature) = &mut self.curvature {
             curvature.reset();
         }
@@ -153,13 +162,24 @@ impl SteadyTarget {
     /// Moves the target to this cycle's disturbances, set-points and limits. Where there is no state at rest to aim at,
     /// it is not `found`, and the limits are as they were asked.
     pub(super) fn step(&mut self, input: &MpcInput<'_>, late: &dyn Fn() -> bool) {
-        if !self.found {
+        if !self.begun {
             self.x.copy_from_slice(input.x);
             self.u.copy_from_slice(input.u_prev);
         }
-        let steps = if self.found { STEPS_WARM } else { STEPS_COLD };
-        let searched = (0..steps).all(|_| self.gauss_newton(input, late));
-        self.found = searched && (self.found || self.residual(input) < RESIDUAL_SMALL);
+        let steps = if self.begun { STEPS_WARM } else { STEPS_COLD };
+        self.begun = true;
+        for _ in 0..steps {
+            let stepped = !late() && self.gauss_newton(input, late);
+            if late() {
+                // What was cut short has not failed: the last target stands.
+                return;
+            }
+            self.begun = stepped;
+            self.found = stepped && self.residual(input) < RESIDUAL_SMALL;
+            if !stepped {
+                break;
+            }
+        }
         if !self.found {
             self.ask(input);
         }
@@ -199,7 +219,11 @@ impl SteadyTarget {
         }
         self.take_curvature();
         self.fill(input, None);
-        self.solve(late) && self.advance(input)
+        if !self.solve(late) {
+            return false;
+        }
+        self.tell(input);
+        self.advance(input)
     }
 
     /// Rest points and gains at the target.
@@ -232,7 +256,9 @@ impl SteadyTarget {
     fn fill(&mut self, input: &MpcInput<'_>, rank: Option<u8>) {
         let (nu, ncv) = (self.u.len(), self.config.cv.len());
         for (cv, tuning) in self.config.cv.iter().enumerate() {
-            self.work.scale[cv] = if rank == Some(tuning.rank) { RANK_SHARE } else { 1.0 };
+            // Every CV answers the inputs alike, so that prices say what goes first whatever the spans are.
+            let gain = self.work.gains.iter().skip(cv).step_by(ncv).fold(GAIN_LEAST, |most, g| f64::max(most, g.abs()));
+            self.work.scale[cv] = if rank == Some(tuning.rank) { RANK_SHARE } else { 1.0 } / gain;
         }
         let first = self.qp.stage_mut(0);
         for (b, gains) in first.b.chunks_exact_mut(ncv).zip(self.work.gains.chunks_exact(ncv)) {
@@ -240,7 +266,7 @@ impl SteadyTarget {
         }
         first.r_mat.fill(0.0);
         for (i, mv) in self.config.mv.iter().enumerate() {
-            let target = input.mv_targets[i].filter(|_| rank.is_none());
+            let target = input.mv_targets[i].filter(|_| rank.is_none() && self.curvature.is_none());
             let weight = target.map_or(0.0, |_| 2.0 * mv.target_weight);
             let error = target.map_or(0.0, |target| (self.u[i] - target) / mv.span);
             first.r_mat[i * (nu + 1)] = weight + STEP_WEIGHT;
@@ -258,8 +284,9 @@ impl SteadyTarget {
             let setpoint = input.setpoints[cv].filter(|_| rank.is_none());
             let weight = setpoint.map_or(0.0, |_| 2.0 * tuning.weight);
             let error = setpoint.map_or(0.0, |setpoint| (y - setpoint) / tuning.span);
-            last.q_mat[cv * (ncv + 1)] = weight;
-            last.q[cv] = weight * error + if rank.is_none() { tuning.price } else { 0.0 };
+            let scale = self.work.scale[cv];
+            last.q_mat[cv * (ncv + 1)] = weight / (scale * scale);
+            last.q[cv] = (weight * error + if rank.is_none() { tuning.price } else { 0.0 }) / scale;
             let counts = tuning.is_limited() && rank.is_none_or(|rank| tuning.rank <= rank);
             let per_span = self.work.scale[cv] / tuning.span;
             last.lo[nu + cv] = if counts { (self.cv_lo[cv] - y) * per_span } else { f64::NEG_INFINITY };
@@ -282,7 +309,7 @@ impl SteadyTarget {
 
     fn solve(&mut self, late: &dyn Fn() -> bool) -> bool {
         self.solver.prepare(&self.qp);
-        self.solver.solve(&self.qp, late).status.is_usable()
+        self.solver.solve(&self.qp, late).status == SolveStatus::Solved
     }
 
     /// Widens the limits of `rank` to what the last programme reached.
@@ -291,11 +318,20 @@ impl SteadyTarget {
         for (cv, tuning) in self.config.cv.iter().enumerate().filter(|(_, cv)| cv.is_limited() && cv.rank == rank) {
             let y = self.work.y_rest[cv] + tuning.span * reached[ncv + cv] / self.work.scale[cv];
             let missed = (self.cv_lo[cv] - y).max(y - self.cv_hi[cv]) / tuning.span;
-            self.given_up[cv] = missed > GIVEN_UP_SPANS;
-            if self.given_up[cv] {
+            if missed > GIVEN_UP_SPANS {
                 self.cv_lo[cv] = self.cv_lo[cv].min(y);
                 self.cv_hi[cv] = self.cv_hi[cv].max(y);
             }
+        }
+    }
+
+    /// Which limits the last programme, of all ranks together, does not keep as they were asked.
+    fn tell(&mut self, input: &MpcInput<'_>) {
+        let (ncv, reached) = (self.config.cv.len(), &self.solver.solution().x);
+        for (cv, tuning) in self.config.cv.iter().enumerate().filter(|(_, cv)| cv.is_limited()) {
+            let y = self.work.y_rest[cv] + tuning.span * reached[ncv + cv] / self.work.scale[cv];
+            let missed = (input.cv_lo[cv] - y).max(y - input.cv_hi[cv]) / tuning.span;
+            self.given_up[cv] = missed > GIVEN_UP_SPANS;
         }
     }
 
@@ -330,6 +366,8 @@ impl SteadyTarget {
 /// The estimate of a reduced Hessian, inputs counted in spans.
 #[derive(Debug)]
 struct Curvature {
+    /// The curvature that is believed before anything was seen.
+    first: f64,
     /// NU × NU, positive definite.
     b: Vec<f64>,
     /// The last step, the gradient where it ended, and how the gradient has changed along it; NU each.
@@ -339,7 +377,7 @@ struct Curvature {
     bs: Vec<f64>,
 }
 
-/// The curvature that is believed before anything was seen, price units per squared span.
+/// The curvature that is believed before anything was seen, per squared span, beside the largest price.
 const CURVATURE_FIRST: f64 = 1.0;
 /// Powell's damping: the share of the believed curvature that is never given up in one update.
 const CURVATURE_KEPT: f64 = 0.2;
@@ -347,9 +385,10 @@ const CURVATURE_KEPT: f64 = 0.2;
 const STEP_TELLING: f64 = 1e-7;
 
 impl Curvature {
-    fn new(nu: usize) -> Self {
+    fn new(nu: usize, first: f64) -> Self {
         let zeros = || vec![0.0; nu];
-        let mut new = Self { b: vec![0.0; nu * nu], step: zeros(), gradient: zeros(), change: zeros(), bs: zeros() };
+        let mut new =
+            Self { first, b: vec![0.0; nu * nu], step: zeros(), gradient: zeros(), change: zeros(), bs: zeros() };
         new.reset();
         new
     }
@@ -357,7 +396,7 @@ impl Curvature {
     fn reset(&mut self) {
         let nu = self.step.len();
         self.b.fill(0.0);
-        (0..nu).for_each(|i| self.b[i * (nu + 1)] = CURVATURE_FIRST);
+        (0..nu).for_each(|i| self.b[i * (nu + 1)] = self.first);
         self.step.fill(0.0);
     }
 

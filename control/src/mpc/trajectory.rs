@@ -327,6 +327,11 @@ impl Trajectory {
         self.base.share * furthest.max(longest(&self.base.du))
     }
 
+    /// How much of the last correction was taken.
+    pub(super) fn share(&self) -> f64 {
+        self.base.share
+    }
+
     /// Goes back half of the last correction.
     pub(super) fn halve(&mut self) {
         self.base.share *= 0.5;
@@ -358,6 +363,12 @@ impl Trajectory {
     pub(super) fn outputs_at(&mut self, period: usize, p: &[f64], each: impl FnMut(usize, f64)) {
         let nx = self.nx();
         self.model.outputs(&self.x[period * nx..(period + 1) * nx], p, &mut self.all_y);
+        self.hand_out(each);
+    }
+
+    /// Outputs of the CVs at the state `x`.
+    pub(super) fn outputs_of(&mut self, x: &[f64], p: &[f64], each: impl FnMut(usize, f64)) {
+        self.model.outputs(x, p, &mut self.all_y);
         self.hand_out(each);
     }
 

@@ -36,7 +36,7 @@ fn a_plan_does_not_depend_on_whether_there_was_a_preparation() {
                 50 => scene.u_lo[0] = scene.u_prev[0] + 3.0,
                 _ => {}
             }
-            prepared.prepare(&believed.input());
+            prepared.prepare(&believed.input(), &in_time);
             let (with, without) = (prepared.solve(&scene.input(), &in_time), plain.solve(&scene.input(), &in_time));
             let (u, expected) = (with.plan.unwrap().u[0], without.plan.unwrap().u[0]);
             for (i, span) in [20.0, 2000.0].into_iter().enumerate() {
@@ -52,10 +52,10 @@ fn a_plan_does_not_depend_on_whether_there_was_a_preparation() {
 fn a_preparation_without_a_plan_or_of_nonsense_changes_nothing() {
     let (mut prepared, mut plain) = (controller(), controller());
     let scene = cstr4_scene();
-    prepared.prepare(&scene.input());
+    prepared.prepare(&scene.input(), &in_time);
     assert_eq!(prepared.solve(&scene.input(), &in_time), plain.solve(&scene.input(), &in_time));
     let next = Scene { cycle: 2, ..scene };
-    prepared.prepare(&Scene { d: vec![f64::NAN; 3], ..next.clone() }.input());
+    prepared.prepare(&Scene { d: vec![f64::NAN; 3], ..next.clone() }.input(), &in_time);
     assert_eq!(prepared.solve(&next.input(), &in_time), plain.solve(&next.input(), &in_time));
 }
 

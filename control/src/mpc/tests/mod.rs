@@ -4,6 +4,7 @@ mod benchmark;
 mod features;
 mod offset_free;
 mod promises;
+mod upsets;
 
 use plant_models::{Held, Integrator, Method, PlantModel};
 use signals::Stamp;

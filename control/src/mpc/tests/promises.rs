@@ -254,7 +254,7 @@ fn a_later_solve_does_not_allocate() {
         let mut plan = None;
         let input = scene.input();
         let counted = allocation_counter::measure(|| {
-            controller.prepare(&input);
+            controller.prepare(&input, &in_time);
             plan = controller.solve(&input, &in_time).plan;
         });
         if cycle == 19 {

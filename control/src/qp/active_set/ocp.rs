@@ -9,7 +9,7 @@
 //! working set was shifted, the images.
 //!
 //! # Invariants
-//! - The cap on held rows and on changes bounds the time of a solve; beyond it the status is `IterationLimit`, and the
+//! - The cap on held rows and on changes bounds the time of a solve; beyond it the status is `NotRun`, and the
 //!   caller has the interior-point method.
 //! - The costates come from the recursion `π = ∂L/∂x` with the caller's matrices, so a wrong factor shows as a
 //!   gradient.
@@ -339,6 +339,8 @@ impl OcpSolver for OcpActiveSet {
         if status == SolveStatus::Numerical {
             self.reset();
         }
+        // At its limit the ascent has no point of this programme to show: the solution is still the last good one.
+        let status = if status == SolveStatus::IterationLimit { SolveStatus::NotRun } else { status };
         Ending { status, iterations }
     }
 
