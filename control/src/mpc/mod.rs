@@ -331,10 +331,10 @@ impl Nmpc {
                 break;
             }
         }
-        let cut = self.trajectory.share() < 1.0 && status == SolveStatus::Solved;
+        let cut = self.trajectory.is_cut() && status == SolveStatus::Solved;
         match (late(), cut) {
             (true, _) => SolveStatus::TimeLimit,
-            // A step that was shortened has not arrived where the programme was solved.
+            // A prediction that was cut is not the one that the programme was solved for.
             (_, true) => SolveStatus::IterationLimit,
             _ => status,
         }

@@ -93,6 +93,8 @@ struct Correction {
     du: Vec<f64>,
     /// How much of it was taken.
     share: f64,
+    /// Whether a predicted state was cut.
+    cut: bool,
 }
 
 impl Trajectory {
@@ -129,6 +131,7 @@ impl Trajectory {
                 dx: vec![0.0; (horizon + 1) * nx],
                 du: vec![0.0; blocks * nu],
                 share: 0.0,
+                cut: false,
             },
             end: vec![0.0; nx],
             all_y: vec![0.0; ny],
@@ -306,14 +309,20 @@ impl Trajectory {
         sound == 0.0
     }
 
-    /// Adds a step, given as the programme's states `z_0 … z_N` (each `[ξ; υ]`), shortened as a whole so that no state
-    /// moves further than [`STEP_LONGEST`]; gives the longest of its parts.
+    /// Adds a step, given as the programme's states `z_0 … z_N` (each `[ξ; υ]`); gives the longest of its parts. No
+    /// predicted state moves further than [`STEP_LONGEST`]: what the linearisation says beyond it is cut off, state by
+    /// state, and left as a defect to the next programme. The inputs move in full, and the first state to the measured one:
+    /// an upset must not slow the answer to it.
     pub(super) fn correct(&mut self, z: &[f64]) -> f64 {
         self.base.x.copy_from_slice(&self.x);
         self.base.u.copy_from_slice(&self.u);
         let (nx, nu) = (self.nx(), self.nu());
-        for (dx, z) in self.base.dx.chunks_exact_mut(nx).zip(z.chunks_exact(nx + nu)) {
-            dx.copy_from_slice(&z[..nx]);
+        self.base.cut = false;
+        for (k, (dx, z)) in self.base.dx.chunks_exact_mut(nx).zip(z.chunks_exact(nx + nu)).enumerate() {
+            for (dx, z) in dx.iter_mut().zip(z) {
+                *dx = if k == 0 { *z } else { z.clamp(-STEP_LONGEST, STEP_LONGEST) };
+                self.base.cut |= k > 0 && z.abs() > STEP_LONGEST;
+            }
         }
         for (period, z) in z.chunks_exact(nx + nu).skip(1).enumerate() {
             if self.starts_block(period) {
@@ -321,15 +330,14 @@ impl Trajectory {
                 self.base.du[block * nu..(block + 1) * nu].copy_from_slice(&z[nx..]);
             }
         }
-        let furthest = longest(&self.base.dx);
-        self.base.share = (STEP_LONGEST / furthest).min(1.0);
+        self.base.share = 1.0;
         self.retrace();
-        self.base.share * furthest.max(longest(&self.base.du))
+        longest(&self.base.dx).max(longest(&self.base.du))
     }
 
-    /// How much of the last correction was taken.
-    pub(super) fn share(&self) -> f64 {
-        self.base.share
+    /// Whether the last correction lost a part of a predicted state.
+    pub(super) fn is_cut(&self) -> bool {
+        self.base.cut
     }
 
     /// Goes back half of the last correction.
@@ -340,7 +348,7 @@ impl Trajectory {
 
     /// Goes to the share of the last correction, from where it started.
     fn retrace(&mut self) {
-        let Correction { x, u, dx, du, share } = &self.base;
+        let Correction { x, u, dx, du, share, .. } = &self.base;
         for (at, slot) in self.u.iter_mut().enumerate() {
             *slot = u[at] + share * du[at] * self.spans.u[at % self.spans.u.len()];
         }

@@ -92,20 +92,24 @@ fn an_input_outside_its_limits_returns_at_full_rate() {
     assert!(seen[2] >= 75.0 && seen[3] >= 75.0, "{seen:?}");
 }
 
-/// A state that a linearisation sends beyond its envelope would take the next linearisation to where the model is none.
+/// A state that a linearisation sends beyond its envelope would take the next linearisation to where the model is none;
+/// the inputs answer in full all the same.
 #[test]
-fn a_correction_is_shortened_to_half_an_envelope() {
+fn a_prediction_is_cut_at_half_an_envelope_and_the_inputs_are_not() {
     let mut controller = controller(1);
     let scene = cstr4_scene();
     controller.start(&scene.input(), Start::Simulated);
     let trajectory = &mut controller.trajectory;
     // Stages of [ξ; υ], six numbers each: every input moves by a span, one state of stage 3 by five.
-    let (u, mut z) = (trajectory.u.clone(), [0.0, 0.0, 0.0, 0.0, 1.0, 1.0].repeat(21));
+    let (u, x) = (trajectory.u.clone(), trajectory.x_at(3)[2]);
+    let mut z = [0.0, 0.0, 0.0, 0.0, 1.0, 1.0].repeat(21);
     z[3 * 6 + 2] = 5.0;
-    assert_eq!(trajectory.correct(&z), 0.5);
-    assert!(trajectory.u.iter().zip(&u).step_by(2).all(|(after, before)| (after - before - 2.0).abs() < 1e-9));
+    trajectory.correct(&z);
+    assert!(trajectory.is_cut() && (trajectory.x_at(3)[2] - x - 0.5 * 110.0).abs() < 1e-9);
+    assert!(trajectory.u.iter().zip(&u).step_by(2).all(|(after, before)| (after - before - 20.0).abs() < 1e-9));
     z[3 * 6 + 2] = 0.25;
-    assert_eq!(trajectory.correct(&z), 1.0, "a short correction is made in full");
+    trajectory.correct(&z);
+    assert!(!trajectory.is_cut());
 }
 
 #[test]
