@@ -147,11 +147,8 @@ fn read_mpc(s: &Section<'_, '_>) -> Option<Mpc> {
     let sqp_iterations = s.count("sqp_iterations", 1, 50);
     let method = s.optional_choice("integrator", &[("rk4", Method::Rk4), ("sdirk3", Method::Sdirk3)]);
     let terminal_lqr = s.optional_choice("terminal", &[("weights", false), ("lqr", true)]);
-    let solvers = [
-        ("active-set", Solver::ActiveSet),
-        ("interior-point", Solver::InteriorPoint),
-        ("conic", Solver::Conic),
-    ];
+    let solvers =
+        [("active-set", Solver::ActiveSet), ("interior-point", Solver::InteriorPoint), ("conic", Solver::Conic)];
     let solver = s.optional_choice("solver", &solvers);
     let time_limit_pct = s.between("time_limit_pct", "percent of the period", 10.0, 90.0);
     let plan_max_age = s.count("plan_max_age", 0, 15);
