@@ -7,7 +7,8 @@ use nalgebra::DMatrix;
 use ode_solvers::dop_shared::OutputType;
 use ode_solvers::{DVector, Dopri5, System};
 use plant_models::{
-    ALL, Cstr4, Held, Integrator, Method, PlantModel, QuadTank, RESIDUAL_MAX, SteadyStateError, by_name, steady_state,
+    ALL, Cstr4, Held, Integrator, Method, PlantModel, QuadTank, RESIDUAL_MAX, Sensitivities, SteadyStateError, by_name,
+    steady_state,
 };
 use serde_json::Value;
 
@@ -298,4 +299,25 @@ fn a_failed_search_says_where_it_stopped() {
     // A pump that sucks has no steady level: an empty tank gives nothing back.
     let dry = steady_state(model, &[-3.0, 3.0], &[], &[1.0; 4]).unwrap_err();
     assert!(matches!(&dry, SteadyStateError::Stalled { residual, .. } if *residual > 1e-6), "{dry}");
+}
+
+/// Two explicit sub-steps would leap from the front of the ignition to a cold reactor, and an optimiser would go there.
+#[test]
+fn an_ignition_is_not_leapt_over() {
+    let model = by_name("cstr2").unwrap();
+    let after = |substeps: usize| {
+        let mut x = [0.539, 365.271, 0.6, 340.0, 0.539, 365.271, 0.6, 340.0];
+        let held = Held { u: &[309.99], p: &[1.0, 348.28], dt_s: 6.0, substeps };
+        Integrator::rk4(model).step(&mut x, &held);
+        x
+    };
+    let (fine, coarse) = (after(64), after(2));
+    assert!(fine[1] > 455.0 && (coarse[1] - fine[1]).abs() < 0.5, "{fine:?} {coarse:?}");
+    assert_eq!(coarse[..4], coarse[4..], "four abreast end as each by itself");
+    let mut alone = [0.539, 365.271];
+    let held = Held { u: &[309.99], p: &[1.0, 348.28], dt_s: 6.0, substeps: 2 };
+    let (mut by_x, mut by_u) = ([0.0_f64; 4], [0.0_f64; 2]);
+    Integrator::rk4(model).step_into(&mut alone, &held, Sensitivities { by_x: &mut by_x, by_u: &mut by_u });
+    assert_eq!(alone, coarse[..2], "with sensitivities as without");
+    assert!(by_x.iter().chain(&by_u).all(|s| s.is_finite()), "{by_x:?} {by_u:?}");
 }

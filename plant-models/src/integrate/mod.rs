@@ -9,6 +9,10 @@
 //! the map itself, not the differential equation: with `S = [∂x/∂x₀ | ∂x/∂u]`, begun as `[I | 0]`, each stage carries
 //! its own `K = f_x · S_stage + [0 | f_u]`. So they agree with finite differences of the step to rounding.
 //!
+//! An explicit method leaps over the front of an ignition, to states that the plant cannot reach, and an optimiser finds
+//! the shortcut. So an interval over which `Rk4` moves a state by more than a tenth of its range is integrated again in
+//! sixteen times as many sub-steps; one that was split into sixteen or more is believed as it is.
+//!
 //! The arithmetic is compiled once per plant in its own fixed shapes ([`Equations`](crate::Equations)); [`Integrator`]
 //! is the door to it for callers that know a plant by name only.
 //!
@@ -33,7 +37,7 @@ use std::array::from_fn;
 use nalgebra::DMatrix;
 
 use crate::interval::{Held, Method, Sensitivities};
-use crate::model::{Equations, PlantModel};
+use crate::model::{Equations, PlantModel, Variable};
 use crate::shape::{numbers, put, put_columns};
 
 /// The integrator of one model.
@@ -135,6 +139,28 @@ struct Span<const NU: usize, const NP: usize> {
     substeps: usize,
 }
 
+impl<const NU: usize, const NP: usize> Span<NU, NP> {
+    /// Whether an explicit step from `from` to `to` over this interval is to be done again, in finer sub-steps: a state
+    /// moved further than [`LEAP`] of its range, or to no number at all.
+    #[inline(always)]
+    fn is_too_coarse<M: PlantModel, const NX: usize>(&self, model: &M, from: &[f64; NX], to: &[f64; NX]) -> bool {
+        let states = model.card().states.iter().zip(from.iter().zip(to));
+        let near =
+            |(state, (from, to)): (&Variable, (&f64, &f64))| (to - from).abs() <= LEAP * (state.high - state.low);
+        self.substeps < FINER && !states.map(near).fold(true, |all, near| all & near)
+    }
+
+    /// The same interval in [`FINER`] times as many sub-steps.
+    fn finer(&self) -> Self {
+        Self { h: self.h / FINER as f64, substeps: self.substeps * FINER, ..*self }
+    }
+}
+
+/// The share of a state's range that an explicit step may cross in one interval before it is doubted.
+const LEAP: f64 = 0.1;
+/// How many times as many sub-steps the interval then has.
+const FINER: usize = 16;
+
 /// [`PlantModel::integrate`] of a model in fixed shapes.
 #[allow(clippy::too_many_arguments, reason = "the arguments of the trait's method, and the model")]
 pub(crate) fn integrate<M, const NX: usize, const NU: usize, const NP: usize>(
@@ -155,7 +181,14 @@ pub(crate) fn integrate<M, const NX: usize, const NU: usize, const NP: usize>(
     };
     let from = numbers(x);
     let (to, s) = match method {
-        Method::Rk4 => rk4::step_with_sensitivities(model, from, &span),
+        Method::Rk4 => {
+            let once = rk4::step_with_sensitivities(model, from, &span);
+            if span.is_too_coarse(model, &from, &once.0) {
+                rk4::step_with_sensitivities(model, from, &span.finer())
+            } else {
+                once
+            }
+        }
         Method::Sdirk3 => sdirk3::step_with_sensitivities(model, from, &span),
     };
     put(x, to);
@@ -173,19 +206,36 @@ fn step_all<M, const NX: usize, const NU: usize, const NP: usize>(
     x: &mut [f64],
     span: &Span<NU, NP>,
 ) where
-    M: Equations<NX, NU, NP>,
+    M: Equations<NX, NU, NP> + PlantModel,
 {
     for group in x.chunks_mut(ABREAST * NX) {
         if method == Method::Rk4 && group.len() == ABREAST * NX {
-            let from: [[f64; NX]; ABREAST] = from_fn(|i| numbers(&group[i * NX..(i + 1) * NX]));
-            put_columns(group, rk4::step(model, from, span));
+            rk4_group::<M, NX, NU, NP, ABREAST>(model, group, span);
             continue;
         }
         for state in group.chunks_mut(NX) {
             match method {
-                Method::Rk4 => put_columns(state, rk4::step(model, [numbers(state)], span)),
+                Method::Rk4 => rk4_group::<M, NX, NU, NP, 1>(model, state, span),
                 Method::Sdirk3 => put(state, sdirk3::step(model, numbers(state), span)),
             }
         }
     }
+}
+
+/// Moves `COUNT` states side by side, and those that leap once more.
+fn rk4_group<M, const NX: usize, const NU: usize, const NP: usize, const COUNT: usize>(
+    model: &M,
+    group: &mut [f64],
+    span: &Span<NU, NP>,
+) where
+    M: Equations<NX, NU, NP> + PlantModel,
+{
+    let mut states = group.chunks_exact(NX);
+    let from: [[f64; NX]; COUNT] = from_fn(|_| states.next().map_or([f64::NAN; NX], numbers));
+    let mut to = rk4::step(model, from, span);
+    for (from, to) in from.iter().zip(&mut to).filter(|(from, to)| span.is_too_coarse(model, from, to)) {
+        let [finer] = rk4::step(model, [*from], &span.finer());
+        *to = finer;
+    }
+    put_columns(group, to);
 }

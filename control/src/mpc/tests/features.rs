@@ -280,6 +280,16 @@ fn a_start_that_ignites_by_itself_is_solved_at_once() {
     assert_eq!(ignition_failures(20, 31..32), 0);
 }
 
+/// Each of these ran away when the prediction leapt over the front of the ignition: the plan went by a shortcut that the
+/// plant does not have.
+#[test]
+fn starts_whose_plans_went_through_the_front_are_solved() {
+    for seed in [101, 4377, 7278] {
+        assert_eq!(ignition_failures(60, seed..seed + 1), 0, "seed {seed}");
+    }
+    assert_eq!(ignition_failures(20, 1078..1079), 0);
+}
+
 /// `cargo test --release -p control -- --ignored ten_thousand`.
 #[test]
 #[ignore = "a minute or two in release"]
