@@ -2,6 +2,7 @@
 //! steady states against closed forms.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(clippy::float_cmp, reason = "what must be bit-equal is compared so")]
 
 use nalgebra::DMatrix;
 use ode_solvers::dop_shared::OutputType;
