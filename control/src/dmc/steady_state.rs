@@ -45,8 +45,9 @@ use crate::qp::active_set::{DenseRows, DualActiveSet};
 
 /// ε: price of a squared step of one span.
 const PROXIMITY: f64 = 1e-3;
-/// Price of the first span of a missed wish.
-const PRICE: f64 = 10.0;
+/// Price of the first span of a missed wish. Where it leaves the solver too few digits, because a gain is nearly nothing
+/// beside those of inputs out of service, the next is tried.
+const PRICES: [f64; 3] = [10.0, 1.0, 0.1];
 /// So much room do settled intervals get, relative to one plus their distance: more than the solver's tolerance.
 const ROOM: f64 = 1e-7;
 /// A wish missed by more than this, in units of the farthest, is given up.
@@ -70,6 +71,8 @@ pub(super) struct Calculator {
     /// The farthest wish, spans, at least 1: the programmes are solved in units of it, so that their tolerances are
     /// relative.
     scale: f64,
+    /// The price in the present trial.
+    price: f64,
 }
 
 /// One rank, or, without members, the economy.
@@ -165,13 +168,13 @@ impl Calculator {
             ends: vec![0.0; cvs],
             step,
             scale: 1.0,
+            price: PRICES[0],
         })
     }
 
     /// Finds the targets. Anything but `Solved` leaves the step at 0.
     pub(super) fn solve(&mut self, at: Situation<'_>, late: &dyn Fn() -> bool) -> SteadyState {
         self.step.fill(0.0);
-        self.settled.fill((f64::NEG_INFINITY, f64::INFINITY));
         for (i, tuning) in at.config.cv.iter().enumerate() {
             self.ends[i] = if self.ramps[i] { self.horizon * at.slope(i) } else { at.end(i) } / tuning.span;
         }
@@ -180,6 +183,20 @@ impl Calculator {
             let far = |(lo, hi): (f64, f64)| (lo - self.ends[*cv]).max(self.ends[*cv] - hi);
             self.scale = self.scale.max(at.wish(*cv, *kind).map_or(0.0, far));
         }
+        let mut found = SteadyState::default();
+        for price in PRICES {
+            self.price = price;
+            found = self.rank_by_rank(at, late);
+            if matches!(found.status, SolveStatus::Solved | SolveStatus::TimeLimit) {
+                break;
+            }
+            self.stages.iter_mut().chain([&mut self.economy]).for_each(|stage| stage.solver.reset());
+        }
+        found
+    }
+
+    fn rank_by_rank(&mut self, at: Situation<'_>, late: &dyn Fn() -> bool) -> SteadyState {
+        self.settled.fill((f64::NEG_INFINITY, f64::INFINITY));
         let mut found = SteadyState { status: SolveStatus::Solved, ..SteadyState::default() };
         for rank in 0..self.stages.len() {
             found.status = self.settle(rank, at, (late, &mut found));
@@ -198,12 +215,12 @@ impl Calculator {
         at: Situation<'_>,
         (late, found): (&dyn Fn() -> bool, &mut SteadyState),
     ) -> SolveStatus {
-        let Self { stages, settled, ends, gains, scale, .. } = self;
+        let Self { stages, settled, ends, gains, scale, price, .. } = self;
         let (scale, stage) = (*scale, &mut stages[rank]);
         let (cvs, mvs) = gains.shape();
         stage.bound_inputs(at, scale);
         stage.bound_settled((settled, ends), scale);
-        stage.f[mvs..].fill(PRICE / scale);
+        stage.f[mvs..].fill(*price / scale);
         let first = mvs + stage.members.len() + cvs;
         for (member, (cv, kind)) in stage.members.iter().enumerate() {
             let (lo, hi) = at.wish(*cv, *kind).unwrap_or((f64::NEG_INFINITY, f64::INFINITY));

@@ -156,7 +156,7 @@ fn list<T: std::fmt::Debug>(of: impl Strategy<Value = T>, n: usize) -> impl Stra
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20000, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
     #[test]
     fn there_are_targets_whatever_is_wished(
