@@ -94,7 +94,7 @@ fn every_shipped_plant_file_fits_the_rig_of_the_same_name() {
 }
 
 /// What is replaced by what, the text on whose line the fault is told, and the whole of what is told.
-const SPOILED: [(&str, &str, &str, &str); 38] = [
+const SPOILED: [(&str, &str, &str, &str); 39] = [
     (
         "period_s = 18.0 ",
         "perod_s = 18.0 ",
@@ -253,6 +253,12 @@ const SPOILED: [(&str, &str, &str, &str); 38] = [
         "high = 100.0\nrest = 20.0",
         "[[mv]]",
         "`mv[1].rest_weight` is missing, expected a number, above 0",
+    ),
+    (
+        "critical = true ",
+        "price = -1.0\ncritical = true ",
+        "[[mv]]",
+        "`mv[1].rest` is missing, expected a set-point to rest at, with a `rest_weight`: something has a price",
     ),
     (
         "critical = true ",

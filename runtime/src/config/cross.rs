@@ -42,6 +42,8 @@ pub(super) struct TableFacts {
     pub(super) max_age_s: Option<f64>,
     pub(super) weight: Option<f64>,
     pub(super) terminal_weight: Option<f64>,
+    pub(super) price: Option<f64>,
+    pub(super) rest_weight: Option<f64>,
 }
 
 impl TableFacts {
@@ -57,6 +59,7 @@ impl Facts {
         self.check_variables(root);
         self.check_measured(root);
         self.check_weights(root);
+        self.check_prices(root);
         self.check_safety(root);
         self.check_sis(root);
     }
@@ -144,6 +147,23 @@ impl Facts {
         let moves = self.mode.is_some_and(|mode| mode != Mode::Shadow);
         if moves && !self.cvs.is_empty() && self.cvs.iter().all(|cv| cv.has_setpoint() == Some(false)) {
             root.fault("cv", "at least one CV with a weight above 0: something to control");
+        }
+    }
+
+    /// An economic optimum is where the MVs aim, and each needs a weight with which it is held there.
+    fn check_prices(&self, root: &Section<'_, '_>) {
+        let mut prices = self.mvs.iter().chain(&self.cvs).filter_map(|table| table.price);
+        if prices.any(|price| price.abs() > 0.0) {
+            for (i, mv) in self.mvs.iter().enumerate() {
+                if mv.rest_weight.is_some_and(|weight| weight <= 0.0) {
+                    root.fault_in(
+                        "mv",
+                        i,
+                        "rest",
+                        "a set-point to rest at, with a `rest_weight`: something has a price",
+                    );
+                }
+            }
         }
     }
 

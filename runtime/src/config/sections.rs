@@ -244,6 +244,8 @@ fn read_mv(s: &Section<'_, '_>, inputs: Option<&'static [Variable]>, facts: &mut
     });
     let rest_weight = if s.has("rest") { s.positive("rest_weight", "a number") } else { Some(0.0) };
     let price = s.optional("price", "a price per unit of the tag and period, negative for a profit", number);
+    facts.price = price.flatten();
+    facts.rest_weight = rest_weight;
     let ((tag, _, variable), (low, high)) = (tag?, range?);
     let by = tag.to_model;
     Some(Mv {
@@ -316,6 +318,7 @@ fn read_cv(s: &Section<'_, '_>, outputs: Option<&'static [Variable]>, facts: &mu
     let price = s.optional("price", "a price per unit of the tag and period, negative for a profit", number);
     let measurement_sd = s.positive("measurement_sd", "the tag's unit");
     let disturbance_sd = s.non_negative("disturbance_sd", "the tag's unit");
+    facts.price = price.flatten();
     facts.weight = weight;
     facts.terminal_weight = terminal_weight;
     let (tag, output, variable) = tag?;
