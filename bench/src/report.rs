@@ -19,6 +19,8 @@ pub struct Row {
     pub max_us: Option<f64>,
     /// Median over the steps of the feedback part, µs.
     pub feedback_us: Option<f64>,
+    /// 99th percentile of the same, µs.
+    pub feedback_p99_us: Option<f64>,
     /// Closed-loop cost, or the estimator's root-mean-square error.
     pub cost: Option<f64>,
     /// Steps that were not solved, or not to the reference's objective.
@@ -40,13 +42,15 @@ impl Row {
     #[must_use]
     pub fn new(name: &str, solver: &str, measured: &Measured) -> Self {
         let of = |share: f64| percentile(&measured.us, share);
+        let of_feedback = |share: f64| measured.feedback_us.as_deref().and_then(|us| percentile(us, share));
         Self {
             name: name.to_owned(),
             solver: solver.to_owned(),
             median_us: of(0.5),
             p99_us: of(0.99),
             max_us: of(1.0),
-            feedback_us: measured.feedback_us.as_deref().and_then(|us| percentile(us, 0.5)),
+            feedback_us: of_feedback(0.5),
+            feedback_p99_us: of_feedback(0.99),
             failures: Some(measured.failures),
             allocations: Some(measured.allocations),
             steps: measured.us.len(),
@@ -168,7 +172,7 @@ mod tests {
         let measured = Measured { us: vec![1.0, 2.0], repetitions: 3, ..Measured::default() };
         let json = serde_json::to_value(Row::new("qp/x/ipm", "outrigger", &measured)).unwrap();
         assert_eq!(json["median_us"], 1.5);
-        for key in ["feedback_us", "cost"] {
+        for key in ["feedback_us", "feedback_p99_us", "cost"] {
             assert!(json.as_object().unwrap().contains_key(key) && json[key].is_null(), "{json}");
         }
         assert_eq!(json["failures"], 0);

@@ -12,6 +12,7 @@ pub(super) enum Measure {
     P99,
     Max,
     Feedback,
+    FeedbackP99,
     Cost,
     MaxOverMedian,
     Allocations,
@@ -25,6 +26,7 @@ impl Measure {
             Self::P99 => "p99, µs",
             Self::Max => "max, µs",
             Self::Feedback => "feedback, µs",
+            Self::FeedbackP99 => "feedback p99, µs",
             Self::Cost => "cost",
             Self::MaxOverMedian => "max / median",
             Self::Allocations => "allocations",
@@ -38,6 +40,7 @@ impl Measure {
             Self::P99 => row.p99_us,
             Self::Max => row.max_us,
             Self::Feedback => row.feedback_us,
+            Self::FeedbackP99 => row.feedback_p99_us,
             Self::Cost => row.cost,
             Self::MaxOverMedian => Some(row.max_us? / row.median_us?),
             Self::Allocations => row.allocations.map(|count| count as f64),
@@ -86,9 +89,10 @@ const CSTR4_N20: f64 = 55.12;
 const CSTR2_N20: f64 = 234.2086;
 const CSTR2_N60: f64 = 234.2083;
 
-use Measure::{Cost, Feedback, Max, MaxOverMedian, Median, P99};
+use Measure::{Cost, Feedback, FeedbackP99, Max, MaxOverMedian, Median, P99};
 
-/// The aims, row by row.
+/// The aims, row by row. Of the warm active set on optimal-control programmes the feedback phase is judged: the figures of
+/// DAQP leave out what it knows beforehand, the factors, and even the elimination of the states, which ours includes.
 const AIMS: [Aim; 38] = [
     aim("nmpc/cstr4_N20/rti", Median, 40.0).stretch(20.0).against("acados", 76.0),
     aim("nmpc/cstr4_N20/rti", P99, 60.0).stretch(30.0).against("acados", 91.0),
@@ -112,8 +116,8 @@ const AIMS: [Aim; 38] = [
     aim("qp/mass_10_2_10/ipm", Median, 36.0).against("HPIPM", 72.0),
     aim("qp/mass_10_2_50/ipm", Median, 172.0).against("HPIPM", 344.0),
     aim("qp/mass_20_5_20/ipm", Median, 200.0).against("HPIPM", 289.0),
-    aim("qp/quad_4_2_40/active_set", P99, 10.0).against("DAQP", 10.0),
-    aim("qp/mass_20_5_20/active_set", P99, 40.0).against("DAQP", 40.0),
+    aim("qp/quad_4_2_40/active_set", FeedbackP99, 10.0).against("DAQP", 10.0),
+    aim("qp/mass_20_5_20/active_set", FeedbackP99, 40.0).against("DAQP", 40.0),
     aim("qp/wb_2x2/active_set", Median, 2.9).against("DAQP", 2.9),
     aim("qp/hof_7x3/active_set", Median, 30.0).against("DAQP", 30.0),
     aim("qp/hof_7x3/active_set", P99, 453.0).against("DAQP", 453.0),

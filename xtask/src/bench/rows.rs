@@ -15,6 +15,8 @@ pub(super) struct Row {
     pub(super) p99_us: Option<f64>,
     pub(super) max_us: Option<f64>,
     pub(super) feedback_us: Option<f64>,
+    #[serde(default)]
+    pub(super) feedback_p99_us: Option<f64>,
     pub(super) cost: Option<f64>,
     pub(super) failures: Option<u64>,
     pub(super) allocations: Option<u64>,
