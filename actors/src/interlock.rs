@@ -3,9 +3,7 @@
 //! Rung at every scan (T/10) by the pacer and by the selector when there is a proposal. A new incarnation, after a
 //! crash, boots tripped: whatever had been granted is withdrawn (invariant I16).
 
-use std::sync::mpsc::SyncSender;
-
-use safety::{Decision, Event, Inputs, Interlock, MoveKind, SolveReport, Verdict};
+use safety::{Decision, Inputs, Interlock, MoveKind, SolveReport, Verdict};
 use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, Values};
 
 use control::selector::Selection;
@@ -13,6 +11,7 @@ use control::selector::Selection;
 use crate::board::{Board, LoopStatus};
 use crate::kernel::supervision::Escalation;
 use crate::kernel::{Clock, Doorbell, Latest, Stage, Telemetry};
+use crate::ports::EventQueue;
 use crate::report;
 
 /// `ProposedMove` → `Verdict` → `ApprovedMove`.
@@ -24,7 +23,7 @@ pub(crate) struct Guard {
     /// Raised when a stage was given up: then nothing is proposed any more.
     pub(crate) escalation: Escalation,
     pub(crate) next: Doorbell,
-    pub(crate) events: SyncSender<Event>,
+    pub(crate) events: EventQueue,
     pub(crate) clock: Clock,
     pub(crate) last_cycle: u64,
     pub(crate) last_move: Option<Values<MAX_MVS>>,
@@ -51,7 +50,7 @@ impl Guard {
         self.board.status.put(status);
         let view = report::apc_view(&self.board, &decision, dcs.as_ref(), &self.telemetry, self.clock.now());
         for event in &decision.events {
-            // A full log loses events, never time.
+            // A full log loses events, never time, and counts them.
             let _ = self.events.try_send(*event);
         }
         match decision.verdict {

@@ -34,5 +34,5 @@ mod solver;
 mod wiring;
 
 pub use board::Board;
-pub use ports::{Inlet, MoveSink, Outlet, RecommendationSink};
+pub use ports::{EventQueue, Inlet, MoveSink, Outlet, RecommendationSink};
 pub use wiring::{Ending, Loop, LoopConfig, LoopContext, Stopped, WiringError};

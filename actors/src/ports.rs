@@ -5,12 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use safety::{ApprovedMove, Recommended, WriteReport};
+use safety::{ApprovedMove, Event, Recommended, WriteReport};
 use signals::Sample;
 use signals::dcs::{ApcView, DcsView};
 use tokio::sync::Notify;
 
-use crate::kernel::Latest;
+use crate::kernel::{Bounded, Latest};
+
+/// The interlock's events on their way to the log. The interlock sends and never waits; a full log gives events back, which
+/// are then lost and counted (`rejected`). Whoever logs them looks from time to time, so that the cycle wakes nobody.
+pub type EventQueue = Bounded<Event, 1024>;
 
 /// What flows in. The adapter puts; the stages read. Clones share the slots.
 #[derive(Clone, Debug)]

@@ -1,7 +1,6 @@
 //! From a configuration to a running loop. Modes are wiring: what a mode may not do, it is not given.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use control::accuracy::{OpenLoop, OpenLoopConfig};
@@ -11,7 +10,7 @@ use control::screening::{Screen, ScreenConfig, ScreenError};
 use control::selector::{Selector, SelectorConfig};
 use control::targets::{Targeting, TargetsConfig};
 use plant_models::PlantModel;
-use safety::{Event, Interlock, InterlockConfig, SafetyError};
+use safety::{Interlock, InterlockConfig, SafetyError};
 use signals::TagId;
 
 use crate::actuator::{Actuator, Recommender};
@@ -22,13 +21,10 @@ use crate::kernel::supervision::{ChildSpec, Escalation, RestartPolicy, Supervise
 use crate::kernel::{Clock, Doorbell, Pacer, PacerError, Stage, Telemetry};
 use crate::model::Model;
 use crate::mpc::Mpc;
-use crate::ports::{MoveSink, RecommendationSink};
+use crate::ports::{EventQueue, MoveSink, RecommendationSink};
 use crate::selector::Select;
 use crate::sensor::Sensor;
 use crate::solver::{MakeNmpc, Results, Solver};
-
-/// How many events the log holds before it loses some.
-const EVENT_LOG: usize = 1024;
 
 /// Everything that a loop must be told, every part checked by the crate that uses it.
 #[derive(Clone, Debug)]
@@ -157,11 +153,11 @@ impl Loop {
         config: LoopConfig,
         ending: Ending,
         context: LoopContext,
-    ) -> Result<(Self, Receiver<Event>), WiringError> {
+    ) -> Result<(Self, EventQueue), WiringError> {
         let LoopContext { board, clock, telemetry } = context;
         let pacer = Pacer::new(&clock, config.period / u32::try_from(SCANS_PER_CYCLE).unwrap_or(u32::MAX))?;
         let bells = Bells { sensors: config.screens.iter().map(|_| Doorbell::new()).collect(), ..Bells::default() };
-        let (events, log) = sync_channel(EVENT_LOG);
+        let events = EventQueue::new();
         let escalation = Escalation::default();
         let wiring = Wiring { config, board: board.clone(), bells: bells.clone(), clock, telemetry: telemetry.clone() };
         let proposes = !matches!(ending, Ending::Shadow);
@@ -169,7 +165,7 @@ impl Loop {
         if proposes {
             children.extend(wiring.proposing()?);
         }
-        children.push(wiring.guard(events, escalation.clone())?);
+        children.push(wiring.guard(events.clone(), escalation.clone())?);
         children.extend(wiring.ending(ending));
         let restarts = wiring.config.restarts;
         let deadline_scan = wiring.config.deadline_scan;
@@ -187,7 +183,7 @@ impl Loop {
             escalation: escalation.clone(),
             given_up: None,
         };
-        Ok((Self { supervised, pacer, driver }, log))
+        Ok((Self { supervised, pacer, driver }, events))
     }
 
     /// Drives the loop, beat by beat, until it cannot go on; drop it, or race it, to stop.
@@ -353,7 +349,7 @@ impl Wiring {
         Ok(vec![mpc, selector])
     }
 
-    fn guard(&self, events: SyncSender<Event>, escalation: Escalation) -> Result<ChildSpec, WiringError> {
+    fn guard(&self, events: EventQueue, escalation: Escalation) -> Result<ChildSpec, WiringError> {
         // Every incarnation is a new interlock, and a new interlock is tripped.
         let config = self.config.interlock.clone();
         drop(Interlock::new(config.clone())?);

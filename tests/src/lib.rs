@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actors::kernel::{Clock, Observer, Telemetry};
-use actors::{Board, Ending, Loop, LoopContext, MoveSink, RecommendationSink};
+use actors::{Board, Ending, EventQueue, Loop, LoopContext, MoveSink, RecommendationSink};
 use hil::{Rig, RigConfig};
 use runtime::config::{Mode, PlantFile, load, parse};
 use safety::{ApprovedMove, Event, Recommended, State, WriteReport};
@@ -174,7 +174,7 @@ pub struct Bench {
     /// What was recommended, in advisory mode.
     pub recommendations: Recommendations,
     ended: Arc<Mutex<Option<String>>>,
-    events: std::sync::mpsc::Receiver<Event>,
+    events: EventQueue,
     seen: Vec<Event>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -276,7 +276,7 @@ impl Bench {
 
     /// Every event of the interlock so far.
     pub fn events(&mut self) -> &[Event] {
-        self.seen.extend(self.events.try_iter());
+        self.seen.extend(std::iter::from_fn(|| self.events.receive()));
         &self.seen
     }
 }

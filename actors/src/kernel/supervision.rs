@@ -4,6 +4,7 @@
 //! survive from a slot. The first crash is mended at once, so that it costs the rest of one cycle; further crashes
 //! within the window wait longer and longer, counted in control periods; beyond the intensity the supervisor gives the
 //! child up and says so, and the loop sheds.
+#![allow(clippy::disallowed_methods, reason = "the supervisor's own `Restart`: at most one per child is under way")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
