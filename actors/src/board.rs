@@ -11,6 +11,7 @@ use signals::dcs::ModeActual;
 use signals::{MAX_MVS, Stamp, Values};
 
 use crate::kernel::Latest;
+use crate::kernel::watchdog::Heartbeat;
 use crate::ports::{Inlet, Outlet};
 
 /// Interlock scans in a control period (the interlock's scan is T/10).
@@ -119,6 +120,8 @@ pub struct Board {
     pub status: Latest<LoopStatus>,
     /// To the plant, beside moves.
     pub outlet: Outlet,
+    /// From the pacer and the interlock to the watchdog.
+    pub heartbeat: Heartbeat,
 }
 
 impl Board {
@@ -140,6 +143,7 @@ impl Board {
             recommended: Latest::new(),
             status: Latest::new(),
             outlet: Outlet::default(),
+            heartbeat: Heartbeat::new(),
         }
     }
 

@@ -26,8 +26,11 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, park_timeout};
 use std::time::Duration;
 
+use signals::Stamp;
+
 use super::clock::Clock;
 use super::rt::{self, RtError};
+use super::stage::Stage;
 
 /// The shortest limit, and the longest time between two looks.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -82,12 +85,7 @@ struct Pulse {
 impl Default for Pulse {
     fn default() -> Self {
         let unset = || AtomicI64::new(0);
-        Self {
-            beat_ns: unset(),
-            interlock_ns: unset(),
-            limit_ns: AtomicI64::new(i64::MAX),
-            lapse: OnceLock::new(),
-        }
+        Self { beat_ns: unset(), interlock_ns: unset(), limit_ns: AtomicI64::new(i64::MAX), lapse: OnceLock::new() }
     }
 }
 
@@ -156,6 +154,28 @@ impl Pulse {
         let (sign, silence) = silent?;
         let silence = Duration::from_nanos(u64::try_from(silence).unwrap_or(0));
         Some(*self.lapse.get_or_init(|| Lapse { sign, silence }))
+    }
+}
+
+/// A stage each of whose completed steps is a sign of life: the interlock.
+#[derive(Debug)]
+pub struct Watched<S> {
+    stage: S,
+    heartbeat: Heartbeat,
+    clock: Clock,
+}
+
+impl<S> Watched<S> {
+    /// `stage`, whose steps are told to `heartbeat`.
+    pub fn new(stage: S, heartbeat: Heartbeat, clock: Clock) -> Self {
+        Self { stage, heartbeat, clock }
+    }
+}
+
+impl<S: Stage> Stage for Watched<S> {
+    fn step(&mut self, now: Stamp) {
+        self.stage.step(now);
+        self.heartbeat.give(Sign::Interlock, self.clock.boot_ns());
     }
 }
 
