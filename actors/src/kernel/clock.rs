@@ -80,10 +80,10 @@ impl Clock {
         }
     }
 
-    /// How much wall time a span of plant time takes.
+    /// How much wall time a span of plant time takes; the longest span there is, if it takes longer.
     #[must_use]
     pub fn wall_span(&self, plant: Duration) -> Duration {
-        plant.div_f64(self.speed)
+        Duration::try_from_secs_f64(plant.as_secs_f64() / self.speed).unwrap_or(Duration::MAX)
     }
 
     /// Whether time is virtual.

@@ -7,7 +7,7 @@
 //! - [`Pacer`]: beats on absolute time that keep their phase and never burst. Beside [`Clock`], the only one that asks for
 //!   the time.
 //! - [`watchdog`]: takes the permit to write away from a loop whose cycle stands still.
-//! - [`rt`]: what the control thread asks of the operating system; [`Spawner`] starts threads that must not inherit it.
+//! - [`rt`]: what the control thread asks of the operating system, so that the beat comes in time.
 //! - [`panics`]: a panic hook that costs the panicking thread next to nothing.
 //! - [`supervision`]: restarts with intensity and backoff in control periods.
 //!
@@ -21,7 +21,6 @@ pub mod panics;
 mod probe;
 pub mod rt;
 mod slot;
-mod spawner;
 mod stage;
 pub mod supervision;
 pub mod watchdog;
@@ -31,5 +30,4 @@ pub use doorbell::{Doorbell, Ring};
 pub use pacer::{Pacer, PacerError, Tick};
 pub use probe::{Observer, Probe, RELEASE, StageReport, Telemetry, Unobserved};
 pub use slot::Latest;
-pub use spawner::Spawner;
 pub use stage::Stage;

@@ -6,9 +6,11 @@
 //! 2. `mlockall` of what is there and what will come: no page is ever fetched from disk.
 //! 3. Stack and heap are touched: what the cycle may need is mapped now and not at its first use.
 //! 4. The thread is pinned to one CPU.
-//! 5. SCHED_FIFO, last: what came before may block and fault, and must not do so above everybody else; and a thread that
-//!    is started from here on would inherit class and CPU. Whoever starts threads later goes through
-//!    [`super::Spawner`].
+//! 5. SCHED_FIFO, last: what came before may block and fault, and must not do so above everybody else.
+//!
+//! A thread inherits class, priority and CPUs from the thread that starts it. So every helper thread is there before the
+//! promotion, and threads that are needed later (a solver in place of one that hangs) are started by such a helper, never
+//! by the control thread. It would also pay for faulting the new stack in.
 //!
 //! A refusal of 2, 4 or 5 is an error that says which limit stands against it. Nothing is dropped silently.
 //!

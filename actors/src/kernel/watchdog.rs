@@ -221,7 +221,7 @@ impl Watchdog {
         let (pulse, off) = (Arc::clone(&heartbeat.0), Arc::new(AtomicBool::new(false)));
         let is_off = Arc::clone(&off);
         let (ready, made) = sync_channel(1);
-        let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
+        let thread = std::thread::Builder::new().name("outrigger-watch".to_owned()).spawn(move || {
             let ranked = watch.priority.map_or(Ok(()), rt::fifo);
             let refused = ranked.is_err();
             let _ = ready.send(ranked);

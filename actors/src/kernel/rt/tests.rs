@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::{Rlimit, setrlimit};
 use rustix::thread::{CapabilitySets, set_capabilities};
 
-use super::super::{Clock, Spawner};
+use super::super::Clock;
 use super::*;
 
 /// Runs `body` on a thread without any capability, in a process whose limits are 0. Lowering needs no right.
@@ -70,6 +70,10 @@ fn class_of(name: &str) -> Scheduled {
     panic!("{name} in {:?}", threads())
 }
 
+fn start(name: &str, body: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).unwrap()
+}
+
 /// Starts a thread by `spawn` and says how it is scheduled.
 fn class_of_one_started_by(spawn: impl FnOnce(Box<dyn FnOnce() + Send>)) -> Scheduled {
     let (told, tell) = sync_channel(1);
@@ -82,30 +86,28 @@ fn class_of_one_started_by(spawn: impl FnOnce(Box<dyn FnOnce() + Send>)) -> Sche
 
 /// Promotes a thread and runs `body` there; without the right to, makes sure that the refusal says so.
 fn promoted(body: impl FnOnce(&Granted) + Send + 'static) {
-    let control = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
-        match promote(&RealTime { cpu: None, priority: 10 }) {
-            Ok(granted) => body(&granted),
-            Err(refused) => {
-                assert!(!may(CapabilitySet::SYS_NICE) || matches!(refused, RtError::Group { .. }), "{refused}");
-                println!("not permitted here: {refused}");
-            }
+    let control = start("control", move || match promote(&RealTime { cpu: None, priority: 10 }) {
+        Ok(granted) => body(&granted),
+        Err(refused) => {
+            assert!(!may(CapabilitySet::SYS_NICE) || matches!(refused, RtError::Group { .. }), "{refused}");
+            println!("not permitted here: {refused}");
         }
     });
-    control.unwrap().join().unwrap();
+    control.join().unwrap();
 }
 
 #[test]
-fn wall_a_thread_started_through_the_spawner_is_ordinary_and_one_started_directly_is_not() {
-    let spawner = Spawner::start().unwrap();
-    let before = class_of("spawner");
+fn wall_a_thread_started_by_an_earlier_helper_is_ordinary_and_one_started_by_the_promoted_thread_is_not() {
+    let (orders, inbox) = sync_channel::<Box<dyn FnOnce() + Send>>(1);
+    let helper = move || inbox.into_iter().for_each(|body| drop(start("started", body)));
+    start("helper", helper);
+    let before = class_of("helper");
     promoted(move |granted| {
         let control = class_of("control");
         assert_eq!((control.priority, control.cpus), (10, granted.cpu.to_string()));
-        let helper = class_of_one_started_by(|body| spawner.spawn("helper", body).unwrap());
-        assert_eq!((helper.priority, helper.cpus), (0, before.cpus));
-        let heir = class_of_one_started_by(|body| {
-            std::thread::Builder::new().name("heir".to_owned()).spawn(body).unwrap();
-        });
+        let started = class_of_one_started_by(|body| orders.send(body).unwrap());
+        assert_eq!((started.priority, started.cpus), (0, before.cpus));
+        let heir = class_of_one_started_by(|body| drop(start("heir", body)));
         assert_eq!((heir.priority, heir.cpus), (10, granted.cpu.to_string()), "the negative control");
         let others: Vec<_> = threads().into_iter().filter(|t| t.priority > 0).map(|t| t.thread).collect();
         assert!(others.iter().all(|name| name == "control" || name == "heir"), "{others:?}");
