@@ -11,6 +11,7 @@ use signals::dcs::ModeActual;
 use signals::{MAX_MVS, Stamp, Values};
 
 use crate::kernel::Latest;
+use crate::kernel::watchdog::Heartbeat;
 use crate::ports::{Inlet, Outlet};
 
 /// Interlock scans in a control period (the interlock's scan is T/10).
@@ -90,8 +91,11 @@ impl LoopStatus {
 /// Every slot of one loop. Clones share the slots.
 #[derive(Clone, Debug)]
 pub struct Board {
-    /// From the plant.
+    /// From the plant: the adapter's side, which changes at any time. No stage reads it.
     pub inlet: Inlet,
+    /// From the pacer: the inlet as it was at the newest beat. Every stage reads this, so that all steps of a scan see
+    /// one plant, as the programme of a PLC sees its input image.
+    pub image: Inlet,
     /// From the pacer.
     pub beat: Latest<Beat>,
     /// From the sensors, by `TagId`.
@@ -116,6 +120,8 @@ pub struct Board {
     pub status: Latest<LoopStatus>,
     /// To the plant, beside moves.
     pub outlet: Outlet,
+    /// From the pacer and the interlock to the watchdog.
+    pub heartbeat: Heartbeat,
 }
 
 impl Board {
@@ -124,6 +130,7 @@ impl Board {
     pub fn new(tags: usize) -> Self {
         Self {
             inlet: Inlet::new(tags),
+            image: Inlet::new(tags),
             beat: Latest::new(),
             screened: (0..tags).map(|_| Latest::new()).collect(),
             frame: Latest::new(),
@@ -136,13 +143,14 @@ impl Board {
             recommended: Latest::new(),
             status: Latest::new(),
             outlet: Outlet::default(),
+            heartbeat: Heartbeat::new(),
         }
     }
 
     /// The set-points in use: what the DCS says, and where it says nothing good, what was known before. `None` until
     /// every MV was heard of once.
     pub(crate) fn set_points_in_use(&self, last: &mut Option<Values<MAX_MVS>>) -> Option<Values<MAX_MVS>> {
-        let dcs = self.inlet.dcs.read()?;
+        let dcs = self.image.dcs.read()?;
         let known = *last;
         let mut u = Values::new();
         for (i, mv) in dcs.mvs.iter().enumerate() {

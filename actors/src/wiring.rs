@@ -18,7 +18,8 @@ use crate::board::{Beat, Board, SCANS_PER_CYCLE};
 use crate::estimator::Estimator;
 use crate::interlock::Guard;
 use crate::kernel::supervision::{ChildSpec, Escalation, RestartPolicy, Supervised};
-use crate::kernel::{Clock, Doorbell, Pacer, PacerError, Stage, Telemetry};
+use crate::kernel::watchdog::{Sign, Watched};
+use crate::kernel::{Clock, Doorbell, Pacer, PacerError, Probe, RELEASE, Stage, Telemetry};
 use crate::model::Model;
 use crate::mpc::Mpc;
 use crate::ports::{EventQueue, MoveSink, RecommendationSink};
@@ -176,6 +177,7 @@ impl Loop {
             board,
             bells,
             clock,
+            release: telemetry.probe(RELEASE),
             telemetry,
             deadline_scan,
             cycle: 0,
@@ -194,6 +196,7 @@ impl Loop {
         loop {
             let tick = self.pacer.next().await?;
             self.driver.telemetry.count_overruns(tick.dropped);
+            self.driver.release.record(i64::try_from(tick.lateness.as_nanos()).unwrap_or(i64::MAX));
             self.driver.beat(tick.index);
             if self.driver.is_over() {
                 return Err(Stopped::GivenUp);
@@ -214,6 +217,8 @@ struct Driver {
     bells: Bells,
     clock: Clock,
     telemetry: Telemetry,
+    /// How late the beats are.
+    release: Probe,
     deadline_scan: u64,
     cycle: u64,
     /// The last cycle whose cut-off was rung.
@@ -235,6 +240,7 @@ impl Driver {
     }
 
     fn beat(&mut self, index: u64) {
+        self.board.heartbeat.give(Sign::Beat, self.clock.boot_ns());
         let (cycle, scan) = (index / SCANS_PER_CYCLE + 1, index % SCANS_PER_CYCLE);
         let (at, wall_ns) = (self.clock.now(), self.clock.wall_ns());
         let opens = cycle != self.cycle;
@@ -242,6 +248,7 @@ impl Driver {
         self.cycle = cycle;
         // Within a cycle the times of its opening stay: they are the stages' `now`.
         let (at, wall_ns) = if opens { (at, wall_ns) } else { (last.at, last.wall_ns) };
+        self.board.image.latch(&self.board.inlet);
         self.board.beat.put(Beat { cycle, scan, at, wall_ns });
         let now_ns = self.clock.wall_ns();
         if opens {
@@ -355,20 +362,24 @@ impl Wiring {
         drop(Interlock::new(config.clone())?);
         let (board, telemetry) = (self.board.clone(), self.telemetry.clone());
         let (next, clock) = (self.bells.end.clone(), self.clock);
-        Ok(child("interlock", &self.bells.interlock, move || Guard {
-            interlock: match Interlock::new(config.clone()) {
-                Ok(interlock) => interlock,
-                Err(error) => unreachable!("the same configuration was accepted before: {error}"),
-            },
-            board: board.clone(),
-            telemetry: telemetry.clone(),
-            escalation: escalation.clone(),
-            next: next.clone(),
-            events: events.clone(),
-            clock,
-            last_cycle: 0,
-            last_move: None,
-            answered: 0,
+        let heartbeat = self.board.heartbeat.clone();
+        Ok(child("interlock", &self.bells.interlock, move || {
+            let guard = Guard {
+                interlock: match Interlock::new(config.clone()) {
+                    Ok(interlock) => interlock,
+                    Err(error) => unreachable!("the same configuration was accepted before: {error}"),
+                },
+                board: board.clone(),
+                telemetry: telemetry.clone(),
+                escalation: escalation.clone(),
+                next: next.clone(),
+                events: events.clone(),
+                clock,
+                last_cycle: 0,
+                last_move: None,
+                answered: 0,
+            };
+            Watched::new(guard, heartbeat.clone(), clock)
         }))
     }
 

@@ -8,6 +8,9 @@
 //! - [`Clock`]: the reader of the clock; wall or virtual.
 //! - [`Pacer`]: beats on absolute time that keep their phase and never burst. Beside [`Clock`], the only one that asks for
 //!   the time.
+//! - [`watchdog`]: takes the permit to write away from a loop whose cycle stands still.
+//! - [`rt`]: what the control thread asks of the operating system, so that the beat comes in time.
+//! - [`panics`]: a panic hook that costs the panicking thread next to nothing.
 //! - [`supervision`]: restarts with intensity and backoff in control periods.
 //!
 //! Why not plain ractor: its mailboxes are unbounded, a panicked actor loses its state and its address, and its
@@ -17,14 +20,17 @@ mod clock;
 mod doorbell;
 mod handle;
 mod pacer;
+pub mod panics;
 mod probe;
+pub mod rt;
 mod stage;
 pub mod supervision;
+pub mod watchdog;
 
 pub use clock::Clock;
 pub use doorbell::{Doorbell, Ring};
 pub use handle::Handle;
 pub use pacer::{Pacer, PacerError, Tick};
-pub use probe::{Observer, Probe, StageReport, Telemetry, Unobserved};
+pub use probe::{Observer, Probe, RELEASE, StageReport, Telemetry, Unobserved};
 pub use slots::{Bounded, Full, Latest};
 pub use stage::Stage;
