@@ -1,0 +1,27 @@
+//! A thread as the loop's control thread is: a single-threaded runtime, and real time where it is asked for.
+
+use actors::kernel::rt::{Granted, RealTime, promote};
+use anyhow::{Context, Result, anyhow};
+use tokio::runtime::{Builder, Runtime};
+
+/// Runs `body` on a control thread of its own and gives what it gives.
+pub(super) fn on_control_thread<R: Send>(
+    rt: Option<RealTime>,
+    body: impl FnOnce(&Runtime) -> Result<R> + Send,
+) -> Result<R> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("bench-control".to_owned()).spawn_scoped(scope, || {
+            let runtime = Builder::new_current_thread().enable_all().build().context("the control runtime")?;
+            // Held till the end: it keeps the CPUs from deep sleep.
+            let _granted: Option<Granted> = rt.as_ref().map(promote).transpose()?;
+            body(&runtime)
+        });
+        thread.context("the control thread")?.join().map_err(|_| anyhow!("the control thread panicked"))?
+    })
+}
+
+/// How control threads run, in words; an error where real time is refused.
+pub(super) fn describe(rt: Option<RealTime>) -> Result<String> {
+    let Some(rt) = rt else { return Ok("ordinary thread (SCHED_OTHER), not pinned".to_owned()) };
+    on_control_thread(None, |_| Ok(promote(&rt)?.to_string()))
+}
