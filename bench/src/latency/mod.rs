@@ -50,7 +50,9 @@ pub struct LatencyReport {
     pub rows: Vec<Row>,
     /// What belongs to the rows and is no latency: the load that was really there, memory, periods.
     pub facts: BTreeMap<String, f64>,
-    /// How the control threads ran.
+    /// Whether the control threads were real-time threads.
+    pub rt: bool,
+    /// How they ran.
     pub control: String,
 }
 
@@ -74,7 +76,8 @@ impl Options {
 /// When a thread, a runtime or a timer cannot be had, when real time is asked for and refused, or when the filter leaves
 /// nothing.
 pub fn run(options: &Options, say: &dyn Fn(&str)) -> Result<LatencyReport> {
-    let report = LatencyReport { control: control::describe(options.rt)?, ..LatencyReport::default() };
+    let (rt, control) = (options.rt.is_some(), control::describe(options.rt)?);
+    let report = LatencyReport { rt, control, ..LatencyReport::default() };
     let mut run = Run { options, say, report };
     if options.wants(&cycle::NAMES) {
         for load in Load::ALL {

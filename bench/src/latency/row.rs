@@ -66,7 +66,7 @@ impl Samples {
         let n = self.0.len();
         let at = |per_mille: usize| {
             let rank = (n * per_mille).div_ceil(1000).max(1);
-            self.0.get(rank - 1).map(|ns| *ns as f64 * 1e-3)
+            self.0.get(rank - 1).map(|ns| *ns as f64 / 1e3)
         };
         Some(Row {
             name: name.to_owned(),
