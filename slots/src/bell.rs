@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::latest::Latest;
-use crate::sync::{Arc, AtomicI64, AtomicU64, Ordering, fence};
+use crate::sync::{Arc, AtomicI64, AtomicU64, Ordering};
 
 #[cfg(all(test, loom))]
 mod model;
@@ -50,8 +50,6 @@ impl<W: Wake> Bell<W> {
             self.0.coalesced.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        // Pairs with that of `bind`: either this ring sees the new target, or the bind sees this ring.
-        fence(Ordering::SeqCst);
         self.wake();
     }
 
@@ -66,8 +64,8 @@ impl<W: Wake> Bell<W> {
     /// Puts someone behind the bell, in place of who stood there. What was rung and not answered is sent on.
     pub fn bind(&self, target: W) {
         self.0.target.put(target);
-        fence(Ordering::SeqCst);
-        if self.0.rung_at_ns.load(Ordering::Relaxed) != IDLE {
+        // A look that writes what is there. Either it sees a ring, or the ring comes after it and sees the new target.
+        if self.0.rung_at_ns.fetch_min(IDLE, Ordering::AcqRel) != IDLE {
             self.wake();
         }
     }

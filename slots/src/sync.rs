@@ -5,7 +5,7 @@ pub(crate) use std::{
     hint::spin_loop,
     sync::{
         Arc, RwLock, RwLockWriteGuard,
-        atomic::{AtomicI64, AtomicU64, Ordering, fence},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     thread::yield_now,
 };
@@ -16,7 +16,7 @@ pub(crate) use {
         hint::spin_loop,
         sync::{
             Arc,
-            atomic::{AtomicI64, AtomicU64, Ordering, fence},
+            atomic::{AtomicI64, AtomicU64, Ordering},
         },
         thread::yield_now,
     },

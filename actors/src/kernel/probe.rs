@@ -33,7 +33,7 @@ pub struct Telemetry(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    observer: Box<dyn Observer>,
+    observer: Arc<dyn Observer>,
     probes: Mutex<Vec<Probe>>,
     cycles: AtomicU64,
     overruns: AtomicU64,
@@ -45,7 +45,7 @@ struct Inner {
 pub struct Probe {
     name: &'static str,
     histogram: Arc<Mutex<Histogram<u64>>>,
-    telemetry: std::sync::Weak<Inner>,
+    observer: Arc<dyn Observer>,
 }
 
 /// Latency of one stage over a run, in microseconds.
@@ -71,6 +71,7 @@ impl Telemetry {
     pub fn new(observer: Box<dyn Observer>) -> Self {
         let probes = Mutex::new(Vec::new());
         let zero = || AtomicU64::new(0);
+        let observer = Arc::from(observer);
         Self(Arc::new(Inner { observer, probes, cycles: zero(), overruns: zero(), restarts: zero() }))
     }
 
@@ -83,7 +84,7 @@ impl Telemetry {
         }
         let histogram = Histogram::new_with_bounds(1, LONGEST_NS, 3).or_else(|_| Histogram::new(3));
         let Ok(histogram) = histogram else { unreachable!("1 ≤ LONGEST_NS / 2 and 3 digits are lawful bounds") };
-        let probe = Probe { name, histogram: Arc::new(Mutex::new(histogram)), telemetry: Arc::downgrade(&self.0) };
+        let probe = Probe { name, histogram: Arc::new(Mutex::new(histogram)), observer: Arc::clone(&self.0.observer) };
         probes.push(probe.clone());
         probe
     }
@@ -134,9 +135,7 @@ impl Probe {
     pub fn record(&self, latency_ns: i64) {
         let latency_ns = u64::try_from(latency_ns).unwrap_or(0).clamp(1, LONGEST_NS);
         self.histogram.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(latency_ns);
-        if let Some(telemetry) = self.telemetry.upgrade() {
-            telemetry.observer.stage(self.name, latency_ns);
-        }
+        self.observer.stage(self.name, latency_ns);
     }
 
     fn report(&self) -> StageReport {

@@ -37,13 +37,15 @@ pub(super) struct Finish(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     clock: Clock,
+    begun_ns: AtomicI64,
     latency_ns: AtomicI64,
     done: Notify,
 }
 
 impl Finish {
     pub(super) fn new(clock: Clock) -> Self {
-        Self(Arc::new(Inner { clock, latency_ns: AtomicI64::new(0), done: Notify::new() }))
+        let zero = || AtomicI64::new(0);
+        Self(Arc::new(Inner { clock, begun_ns: zero(), latency_ns: zero(), done: Notify::new() }))
     }
 
     pub(super) fn clock(&self) -> Clock {
@@ -54,6 +56,7 @@ impl Finish {
     pub(super) fn done(&self, item: &Item) {
         let now_ns = self.0.clock.wall_ns();
         std::hint::black_box(item.x);
+        self.0.begun_ns.store(item.begun_ns, Ordering::Relaxed);
         self.0.latency_ns.store(now_ns - item.begun_ns, Ordering::Relaxed);
         self.0.done.notify_one();
     }
@@ -62,6 +65,12 @@ impl Finish {
     pub(super) async fn wait(&self) -> i64 {
         self.0.done.notified().await;
         self.0.latency_ns.load(Ordering::Relaxed)
+    }
+
+    /// When the cycle that ended last began and ended, ns.
+    pub(super) fn last(&self) -> (i64, i64) {
+        let begun_ns = self.0.begun_ns.load(Ordering::Relaxed);
+        (begun_ns, begun_ns + self.0.latency_ns.load(Ordering::Relaxed))
     }
 }
 

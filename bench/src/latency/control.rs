@@ -20,8 +20,9 @@ pub(super) fn on_control_thread<R: Send>(
     })
 }
 
-/// How control threads run, in words; an error where real time is refused.
-pub(super) fn describe(rt: Option<RealTime>) -> Result<String> {
-    let Some(rt) = rt else { return Ok("ordinary thread (SCHED_OTHER), not pinned".to_owned()) };
-    on_control_thread(None, |_| Ok(promote(&rt)?.to_string()))
+/// What real time gives: the words for it, and the same wish with the CPU that was given, so that peers get the same.
+pub(super) fn granted(rt: Option<RealTime>) -> Result<(String, Option<RealTime>)> {
+    let Some(rt) = rt else { return Ok(("ordinary threads (SCHED_OTHER), not pinned".to_owned(), None)) };
+    let granted = on_control_thread(None, |_| Ok(promote(&rt)?))?;
+    Ok((granted.to_string(), Some(RealTime { cpu: Some(granted.cpu), ..rt })))
 }

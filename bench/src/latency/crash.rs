@@ -45,42 +45,66 @@ impl Stage for Fragile {
     }
 }
 
-/// Crashes one stage after the other, each a few beats after the last is mended; the loop beats on meanwhile.
+/// What the crashes cost.
+struct Outcome {
+    /// From each crash to the end of the next cycle that ends.
+    samples: Samples,
+    /// The most cycles without an end after one crash, the crashed one included.
+    lost_at_most: usize,
+}
+
+/// Crashes one stage after the other, each some beats after the last; the loop beats on meanwhile.
 pub(super) fn measure(run: &mut Run<'_>) -> Result<()> {
     (run.say)(NAME);
     let crashes = run.options.seconds as usize * 1000 / BETWEEN;
     let panics = Panics::hook();
-    let samples = on_control_thread(run.options.rt, |runtime| runtime.block_on(crash(crashes)))?;
+    let outcome = on_control_thread(run.options.rt, |runtime| runtime.block_on(crash(crashes)))?;
     drop(panics);
     run.report.facts.insert("crash/period_us".to_owned(), PERIOD.as_secs_f64() * 1e6);
-    run.report.rows.extend(samples.row(NAME, "idle", None));
+    run.report.facts.insert("crash/cycles_lost_at_most".to_owned(), outcome.lost_at_most as f64);
+    run.report.rows.extend(outcome.samples.row(NAME, "idle", None));
     Ok(())
 }
 
-async fn crash(crashes: usize) -> Result<Samples> {
+async fn crash(crashes: usize) -> Result<Outcome> {
     let finish = Finish::new(Clock::wall(1.0));
     let fuse = Fuse(Arc::new((AtomicUsize::new(NOBODY), AtomicI64::new(0))));
     let lit = fuse.clone();
     let wrap = move |link| Fragile { link, fuse: lit.clone() };
     let mut actors = Actors::start(&finish, POLICY, wrap).await?;
     let (clock, mut pacer) = (finish.clock(), Pacer::new(&finish.clock(), PERIOD)?);
-    let mut samples = Samples::with_capacity(crashes);
+    let mut outcome = Outcome { samples: Samples::with_capacity(crashes), lost_at_most: 0 };
+    pacer.next().await?;
     for k in 0..crashes {
         fuse.0.0.store(k % STAGES, Ordering::Relaxed);
+        let mut lost = None;
         for beat in 0..BETWEEN {
-            pacer.next().await?;
             let begun_ns = clock.wall_ns();
             actors.begin(Item::new(begun_ns));
-            if beat == 0 {
-                // The crash takes this cycle's output with it.
-                continue;
-            }
-            let latency_ns = finish.wait().await;
-            if beat == 1 {
-                samples.push(begun_ns + latency_ns - fuse.0.1.load(Ordering::Relaxed));
+            pacer.next().await?;
+            let (ended_cycle_ns, ended_ns) = finish.last();
+            if lost.is_none() && ended_cycle_ns == begun_ns {
+                lost = Some(beat);
+                outcome.samples.push(ended_ns - fuse.0.1.load(Ordering::Relaxed));
             }
         }
+        ensure!(lost != Some(0), "crash {k} did not cost its own cycle: it was none");
+        outcome.lost_at_most = outcome.lost_at_most.max(lost.unwrap_or(BETWEEN));
     }
     ensure!(actors.restarts() == crashes as u64, "{} restarts of {crashes} crashes", actors.restarts());
-    Ok(samples)
+    Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wall_each_crash_is_a_sample_and_none_costs_more_than_two_cycles() {
+        let panics = Panics::hook();
+        let outcome = on_control_thread(None, |runtime| runtime.block_on(crash(12))).unwrap();
+        drop(panics);
+        assert_eq!(outcome.samples.len(), 12);
+        assert!((1..=2).contains(&outcome.lost_at_most), "{}", outcome.lost_at_most);
+    }
 }

@@ -102,8 +102,8 @@ fn hog(stop: &AtomicBool) {
     }
 }
 
-/// Starts the messages on the runtime in which this is called: ten producers that sleep a few milliseconds, each time for
-/// another span, and then send what is due; ten consumers that format each message into a line, as a historian would.
+/// Starts the messages on the runtime in which this is called: ten producers, each of which sleeps for 10 to 50 ms, each
+/// time for another span, and then sends what is due, as a server's subscription publishes; ten consumers that format each message into a line, as a historian would.
 pub(super) fn spawn_messages(handled: &Arc<AtomicU64>, clock: Clock) {
     for producer in 0..PRODUCERS {
         let (sender, mut receiver) = mpsc::channel::<u64>(1024);
@@ -121,7 +121,7 @@ pub(super) fn spawn_messages(handled: &Arc<AtomicU64>, clock: Clock) {
             let (begun_ns, mut sent, mut seed) = (clock.wall_ns(), 0, producer + 1);
             loop {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                tokio::time::sleep(Duration::from_micros(1000 + (seed >> 33) % 4000)).await;
+                tokio::time::sleep(Duration::from_micros(10_000 + (seed >> 33) % 40_000)).await;
                 let elapsed_ns = u64::try_from(clock.wall_ns() - begun_ns).unwrap_or(0);
                 // In f64: in integers the product overflows after three minutes.
                 let due = (elapsed_ns as f64 * 1e-9 * (MESSAGES_PER_S / PRODUCERS) as f64) as u64;

@@ -76,8 +76,9 @@ impl Options {
 /// When a thread, a runtime or a timer cannot be had, when real time is asked for and refused, or when the filter leaves
 /// nothing.
 pub fn run(options: &Options, say: &dyn Fn(&str)) -> Result<LatencyReport> {
-    let (rt, control) = (options.rt.is_some(), control::describe(options.rt)?);
-    let report = LatencyReport { rt, control, ..LatencyReport::default() };
+    let (control, rt) = control::granted(options.rt)?;
+    let options = &Options { rt, ..options.clone() };
+    let report = LatencyReport { rt: rt.is_some(), control, ..LatencyReport::default() };
     let mut run = Run { options, say, report };
     if options.wants(&cycle::NAMES) {
         for load in Load::ALL {
