@@ -1,7 +1,9 @@
 //! The loop's slots: one per edge. Who writes which is told by the fields' order, which is that of the cycle.
 
+use std::time::Duration;
+
 use control::accuracy::ModelError;
-use control::estimation::{Checkpoint, Estimate};
+use control::estimation::Estimate;
 use control::frame::Frame;
 use control::mpc::MpcOutcome;
 use control::screening::Screened;
@@ -43,10 +45,26 @@ pub struct Solved {
     pub cycle: u64,
     /// When it was done.
     pub at: Stamp,
+    /// By when it was to be done: a later one is not used in its cycle.
+    pub deadline: Stamp,
     /// How long it took, in wall time.
     pub took_ns: i64,
     /// Its result.
     pub outcome: MpcOutcome,
+}
+
+impl Solved {
+    /// Its age, counted from the opening of its cycle: the age of the measurements that it knows.
+    #[must_use]
+    pub fn age(&self, now: Stamp) -> Option<Duration> {
+        self.outcome.plan.map(|plan| now.since(plan.computed_at))
+    }
+
+    /// Whether it came after its deadline.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.at > self.deadline
+    }
 }
 
 /// What the selector chose.
@@ -103,8 +121,6 @@ pub struct Board {
     pub frame: Latest<Frame>,
     /// From the estimator.
     pub estimate: Latest<Estimate>,
-    /// From the estimator, for its next incarnation.
-    pub checkpoint: Latest<Checkpoint>,
     /// From the model that runs beside the plant.
     pub model_error: Latest<ModelError>,
     /// From the solver.
@@ -132,7 +148,6 @@ impl Board {
             screened: (0..tags).map(|_| Latest::new()).collect(),
             frame: Latest::new(),
             estimate: Latest::new(),
-            checkpoint: Latest::new(),
             model_error: Latest::new(),
             solved: Latest::new(),
             selected: Latest::new(),

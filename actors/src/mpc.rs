@@ -1,10 +1,10 @@
 //! The MPC actor: states the cycle's problem and hands it to the solver.
 
-use control::targets::Targeting;
+use control::targets::{OperatorValues, Targeting};
 use signals::{MAX_MVS, Stamp, Values};
 
 use crate::board::Board;
-use crate::kernel::{Clock, Stage};
+use crate::kernel::{Clock, LastGood, Stage};
 use crate::solver::{Problem, Solver};
 
 /// Estimate → problem → (solver) → `Solved`.
@@ -14,6 +14,16 @@ pub(crate) struct Mpc {
     pub(crate) solver: Solver,
     pub(crate) board: Board,
     pub(crate) clock: Clock,
+    pub(crate) last_cycle: u64,
+    pub(crate) last_u: Option<Values<MAX_MVS>>,
+    pub(crate) last_good: LastGood<MpcMemory>,
+}
+
+/// What the next incarnation must know: what the operator asked last, should his values be bad just then. The solver
+/// outlives its stage by itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MpcMemory {
+    pub(crate) operator: OperatorValues,
     pub(crate) last_cycle: u64,
     pub(crate) last_u: Option<Values<MAX_MVS>>,
 }
@@ -35,6 +45,8 @@ impl Stage for Mpc {
         let u_prev = status.filter(|_| engaged).and_then(|s| s.last_move).unwrap_or(in_use);
         let targets = self.targeting.step(&dcs, &in_use, engaged);
         let opened_ns = self.board.beat.read().map_or_else(|| self.clock.wall_ns(), |b| b.wall_ns);
-        self.solver.start(Problem { estimate, targets, u_prev, opened_ns });
+        self.solver.solve(Problem { estimate, targets, u_prev, opened_ns });
+        let operator = self.targeting.operator_values();
+        self.last_good.save(&MpcMemory { operator, last_cycle: self.last_cycle, last_u: self.last_u });
     }
 }

@@ -7,12 +7,14 @@
 //! - [`Pacer`]: beats on absolute time that keep their phase and never burst. Beside [`Clock`], the only one that asks for
 //!   the time.
 //! - [`supervision`]: restarts with intensity and backoff in control periods.
+//! - [`LastGood`]: a stage's memory of its last good step, for its next incarnation.
 //!
 //! Why not plain ractor: its mailboxes are unbounded, a panicked actor loses its state and its address, and its
 //! timers are late and burst (docs/adr/0004).
 
 mod clock;
 mod doorbell;
+mod last_good;
 mod pacer;
 mod probe;
 mod slot;
@@ -21,6 +23,7 @@ pub mod supervision;
 
 pub use clock::Clock;
 pub use doorbell::{Doorbell, Ring};
+pub use last_good::{LastGood, PROBATION};
 pub use pacer::{Pacer, PacerError, Tick};
 pub use probe::{Observer, Probe, StageReport, Telemetry, Unobserved};
 pub use slot::Latest;
