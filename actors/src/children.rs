@@ -27,16 +27,19 @@ use signals::TagId;
 
 use crate::actuator::{Actuator, Recommender};
 use crate::board::{Board, SCANS_PER_CYCLE};
+use crate::driver::Bells;
 use crate::estimator::Estimator;
 use crate::interlock::Guard;
 use crate::kernel::supervision::{ChildSpec, Escalation};
 use crate::kernel::{Clock, Doorbell, LastGood, Stage, Telemetry};
 use crate::model::Model;
 use crate::mpc::{Mpc, MpcMemory};
+use crate::playback::PlayedSolver;
+use crate::ports::Tape;
 use crate::selector::{Select, SelectorMemory};
 use crate::sensor::{Sensor, SensorMemory};
-use crate::solver::{MakeOptimiser, Results, Solver};
-use crate::wiring::{Bells, Ending, LoopConfig, WiringError};
+use crate::solver::{Limits, MakeOptimiser, Results, Solver};
+use crate::wiring::{Ending, LoopConfig, WiringError};
 
 /// Periods without a sign of life after which a solver is replaced: one for its solve, and one more, because a solver that
 /// is slow once is not worth a new one.
@@ -44,13 +47,16 @@ const PATIENCE_PERIODS: u32 = 2;
 /// The least of it, wall time: below, an operating system that is busy looks like a solver that hangs.
 const PATIENCE_MIN: Duration = Duration::from_millis(50);
 
-/// Makes the children of one loop.
-pub(crate) struct Children {
+/// Makes the children of one loop, running or played.
+pub(crate) struct Wiring {
     pub(crate) config: LoopConfig,
     pub(crate) board: Board,
     pub(crate) bells: Bells,
     pub(crate) clock: Clock,
     pub(crate) telemetry: Telemetry,
+    pub(crate) tape: Arc<dyn Tape>,
+    /// The solver of a playback.
+    pub(crate) played: Option<PlayedSolver>,
 }
 
 /// A child whose incarnations `make` makes.
@@ -62,8 +68,24 @@ fn child<S: Stage + 'static>(
     ChildSpec { name, bell: bell.clone(), make: Box::new(move || Box::new(make())) }
 }
 
-impl Children {
-    pub(crate) fn sensing(&self) -> Result<Vec<ChildSpec>, WiringError> {
+impl Wiring {
+    /// Every child of the loop. Their order is their number in the record of a run.
+    pub(crate) fn children(
+        &self,
+        ending: Ending,
+        events: SyncSender<Event>,
+        escalation: Escalation,
+    ) -> Result<Vec<ChildSpec>, WiringError> {
+        let mut children = self.sensing()?;
+        if !matches!(ending, Ending::Shadow) {
+            children.extend(self.proposing()?);
+        }
+        children.push(self.guard(events, escalation)?);
+        children.extend(self.ending(ending));
+        Ok(children)
+    }
+
+    fn sensing(&self) -> Result<Vec<ChildSpec>, WiringError> {
         let mut children = Vec::new();
         for (i, (screen, bell)) in self.config.screens.iter().zip(&self.bells.sensors).enumerate() {
             let tag = TagId(u16::try_from(i).unwrap_or(u16::MAX));
@@ -98,27 +120,29 @@ impl Children {
         Ok(children)
     }
 
-    pub(crate) fn proposing(&self) -> Result<Vec<ChildSpec>, WiringError> {
+    fn proposing(&self) -> Result<Vec<ChildSpec>, WiringError> {
         let solver = self.solver()?;
         let (board, clock, targets) = (self.board.clone(), self.clock, self.config.targets.clone());
         let operator = Targeting::new(targets.clone()).operator_values();
         let (last_good, fresh) = (LastGood::new(), MpcMemory { operator, last_cycle: 0, last_u: None });
+        let time_limit = self.time_limit();
         let mpc = child("mpc", &self.bells.mpc, move || {
             let MpcMemory { operator, last_cycle, last_u } = last_good.recall().unwrap_or(fresh);
             let targeting = Targeting::resume(targets.clone(), operator);
             let (solver, board, last_good) = (solver.clone(), board.clone(), last_good.clone());
-            Mpc { targeting, solver, board, clock, last_cycle, last_u, last_good }
+            Mpc { targeting, solver, time_limit, board, clock, last_cycle, last_u, last_good }
         });
         let (board, interlock) = (self.board.clone(), self.bells.interlock.clone());
         let (period, deadline_scan) = (self.config.period, self.config.deadline_scan);
         let fresh = SelectorMemory { selector: Selector::new(self.config.selector), last_cycle: 0, last_u: None };
-        let last_good = LastGood::new();
+        let (last_good, tape) = (LastGood::new(), Arc::clone(&self.tape));
         let selector = child("selector", &self.bells.selector, move || Select {
             period,
             board: board.clone(),
             deadline_scan,
             interlock: interlock.clone(),
             clock,
+            tape: Arc::clone(&tape),
             memory: last_good.recall().unwrap_or_else(|| fresh.clone()),
             last_good: last_good.clone(),
         });
@@ -133,24 +157,34 @@ impl Children {
             Ok(nmpc) => Box::new(nmpc),
             Err(error) => unreachable!("the same configuration was accepted before: {error}"),
         });
-        let share = self.config.deadline_scan as f64 / SCANS_PER_CYCLE as f64;
+        if let Some(played) = &self.played {
+            return Ok(Solver::Played(played.take_up(make)));
+        }
         let results = Results {
-            solved: self.board.solved.clone(),
+            answer: self.board.answer.clone(),
             bell: self.bells.selector.clone(),
             clock: self.clock,
             telemetry: self.telemetry.clone(),
-            limit: self.config.period.mul_f64(share),
         };
-        let patience = self.clock.wall_span(self.config.period * PATIENCE_PERIODS).max(PATIENCE_MIN);
-        Ok(Solver::start(make, results, patience)?)
+        let limits = Limits {
+            solve: self.clock.wall_span(self.time_limit()),
+            patience: self.clock.wall_span(self.config.period * PATIENCE_PERIODS).max(PATIENCE_MIN),
+        };
+        Ok(Solver::start(make, results, limits)?)
     }
 
-    pub(crate) fn guard(&self, events: SyncSender<Event>, escalation: Escalation) -> Result<ChildSpec, WiringError> {
+    /// The plant time that a plan may take, from the opening of its cycle.
+    fn time_limit(&self) -> Duration {
+        self.config.period.mul_f64(self.config.deadline_scan as f64 / SCANS_PER_CYCLE as f64)
+    }
+
+    fn guard(&self, events: SyncSender<Event>, escalation: Escalation) -> Result<ChildSpec, WiringError> {
         // Every incarnation is a new interlock, and a new interlock is tripped.
         let config = self.config.interlock.clone();
         drop(Interlock::new(config.clone())?);
         let (board, telemetry) = (self.board.clone(), self.telemetry.clone());
         let (next, clock, last_good) = (self.bells.end.clone(), self.clock, LastGood::new());
+        let tape = Arc::clone(&self.tape);
         Ok(child("interlock", &self.bells.interlock, move || Guard {
             interlock: match Interlock::with_latch(config.clone(), last_good.recall().unwrap_or_default()) {
                 Ok(interlock) => interlock,
@@ -162,6 +196,7 @@ impl Children {
             next: next.clone(),
             events: events.clone(),
             clock,
+            tape: Arc::clone(&tape),
             last_cycle: 0,
             last_move: None,
             answered: 0,
@@ -169,13 +204,16 @@ impl Children {
         }))
     }
 
-    pub(crate) fn ending(&self, ending: Ending) -> Option<ChildSpec> {
+    fn ending(&self, ending: Ending) -> Option<ChildSpec> {
         let (board, bell, clock) = (self.board.clone(), self.bells.end.clone(), self.clock);
+        let tape = Arc::clone(&self.tape);
         match ending {
             Ending::Shadow => None,
-            Ending::Advisory(mut sink) => {
-                Some(child("recommender", &bell, move || Recommender { sink: sink(), board: board.clone() }))
-            }
+            Ending::Advisory(mut sink) => Some(child("recommender", &bell, move || Recommender {
+                sink: sink(),
+                board: board.clone(),
+                tape: Arc::clone(&tape),
+            })),
             Ending::ClosedLoop(mut sink) => {
                 let cycle = self.telemetry.probe("cycle");
                 Some(child("actuator", &bell, move || Actuator {
@@ -183,6 +221,7 @@ impl Children {
                     board: board.clone(),
                     cycle: cycle.clone(),
                     clock,
+                    tape: Arc::clone(&tape),
                 }))
             }
         }

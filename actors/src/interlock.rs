@@ -4,6 +4,7 @@
 //! crash, boots tripped: whatever had been granted is withdrawn (invariant I16). It takes up the latch of the one before,
 //! so that the first cause of an earlier trip is not lost, and nothing else.
 
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use safety::{Decision, Event, Inputs, Interlock, Latch, MoveKind, SolveReport, Verdict};
@@ -14,6 +15,7 @@ use control::selector::Selection;
 use crate::board::{Board, LoopStatus};
 use crate::kernel::supervision::Escalation;
 use crate::kernel::{Clock, Doorbell, LastGood, Latest, Stage, Telemetry};
+use crate::ports::{Entry, Tape};
 use crate::report;
 
 /// `ProposedMove` → `Verdict` → `ApprovedMove`.
@@ -27,6 +29,7 @@ pub(crate) struct Guard {
     pub(crate) next: Doorbell,
     pub(crate) events: SyncSender<Event>,
     pub(crate) clock: Clock,
+    pub(crate) tape: Arc<dyn Tape>,
     pub(crate) last_cycle: u64,
     pub(crate) last_move: Option<Values<MAX_MVS>>,
     pub(crate) answered: u64,
@@ -71,6 +74,7 @@ impl Guard {
             }
             Verdict::Withhold(_) | Verdict::Trip(_) => {}
         }
+        self.tape.note(Entry::View(&view));
         self.board.outlet.put(view);
     }
 

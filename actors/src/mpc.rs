@@ -1,5 +1,7 @@
 //! The MPC actor: states the cycle's problem and hands it to the solver.
 
+use std::time::Duration;
+
 use control::targets::{OperatorValues, Targeting};
 use signals::{MAX_MVS, Stamp, Values};
 
@@ -12,6 +14,8 @@ use crate::solver::{Problem, Solver};
 pub(crate) struct Mpc {
     pub(crate) targeting: Targeting,
     pub(crate) solver: Solver,
+    /// How long a plan may take, from the opening of its cycle.
+    pub(crate) time_limit: Duration,
     pub(crate) board: Board,
     pub(crate) clock: Clock,
     pub(crate) last_cycle: u64,
@@ -45,7 +49,8 @@ impl Stage for Mpc {
         let u_prev = status.filter(|_| engaged).and_then(|s| s.last_move).unwrap_or(in_use);
         let targets = self.targeting.step(&dcs, &in_use, engaged);
         let opened_ns = self.board.beat.read().map_or_else(|| self.clock.wall_ns(), |b| b.wall_ns);
-        self.solver.solve(Problem { estimate, targets, u_prev, opened_ns });
+        let deadline = estimate.at() + self.time_limit;
+        self.solver.solve(Problem { estimate, targets, u_prev, deadline, opened_ns });
         let operator = self.targeting.operator_values();
         self.last_good.save(&MpcMemory { operator, last_cycle: self.last_cycle, last_u: self.last_u });
     }

@@ -2,6 +2,7 @@
 //!
 //! Rung by the solver when it is done, and by the pacer at the solve deadline: whichever comes first decides the cycle.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use control::selector::{Selector, SelectorInput};
@@ -9,6 +10,7 @@ use signals::{MAX_MVS, Stamp, Values};
 
 use crate::board::{Board, Selected};
 use crate::kernel::{Clock, Doorbell, LastGood, Stage};
+use crate::ports::{Entry, Tape};
 
 /// `Solved` → `ProposedMove`, or nothing left.
 #[derive(Debug)]
@@ -18,6 +20,7 @@ pub(crate) struct Select {
     pub(crate) deadline_scan: u64,
     pub(crate) interlock: Doorbell,
     pub(crate) clock: Clock,
+    pub(crate) tape: Arc<dyn Tape>,
     pub(crate) memory: SelectorMemory,
     pub(crate) last_good: LastGood<SelectorMemory>,
 }
@@ -33,6 +36,10 @@ pub(crate) struct SelectorMemory {
 
 impl Stage for Select {
     fn step(&mut self, now: Stamp) {
+        if let Some(answer) = self.board.answer.take() {
+            self.tape.note(Entry::Solved(&answer));
+            self.board.solved.put(answer);
+        }
         let Some(beat) = self.board.beat.read().filter(|b| b.cycle != self.memory.last_cycle) else { return };
         let solved = self.board.solved.read().filter(|s| s.cycle == beat.cycle);
         if solved.is_none() && beat.scan < self.deadline_scan {

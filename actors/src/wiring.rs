@@ -1,5 +1,6 @@
 //! From a configuration to a running loop. Modes are wiring: what a mode may not do, it is not given.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
@@ -12,11 +13,12 @@ use control::targets::TargetsConfig;
 use plant_models::PlantModel;
 use safety::{Event, InterlockConfig, SafetyError};
 
-use crate::board::{Beat, Board, SCANS_PER_CYCLE};
-use crate::children::Children;
-use crate::kernel::supervision::{Escalation, RestartPolicy, Supervised};
-use crate::kernel::{Clock, Doorbell, Pacer, PacerError, Telemetry};
-use crate::ports::{MoveSink, RecommendationSink};
+use crate::board::{Board, SCANS_PER_CYCLE};
+use crate::children::Wiring;
+use crate::driver::{Bells, Driver};
+use crate::kernel::supervision::{Escalation, RestartPolicy, Supervised, Surroundings};
+use crate::kernel::{Clock, Pacer, PacerError, Telemetry, Witness};
+use crate::ports::{MoveSink, RecommendationSink, Tape};
 
 /// How many events the log holds before it loses some.
 const EVENT_LOG: usize = 1024;
@@ -113,18 +115,6 @@ pub enum Stopped {
     },
 }
 
-/// The bells of one loop.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Bells {
-    pub(crate) sensors: Vec<Doorbell>,
-    pub(crate) estimator: Doorbell,
-    pub(crate) model: Doorbell,
-    pub(crate) mpc: Doorbell,
-    pub(crate) selector: Doorbell,
-    pub(crate) interlock: Doorbell,
-    pub(crate) end: Doorbell,
-}
-
 /// A loop that is wired and running once [`Loop::drive`] is polled.
 #[derive(Debug)]
 pub struct Loop {
@@ -142,14 +132,16 @@ pub struct LoopContext {
     pub clock: Clock,
     /// The measurements.
     pub telemetry: Telemetry,
+    /// Told of all that the outputs depend on; [`crate::kernel::Unwitnessed`] where nobody wants to know.
+    pub tape: Arc<dyn Tape>,
 }
 
 impl Loop {
     /// Wires and starts the actors of one loop on the runtime in which this is called: the control runtime. Gives the
     /// loop and the log of the interlock's events.
     ///
-    /// Every thread that the loop will ever need to make threads is made here: promote the calling thread after this, so
-    /// that the solver's do not inherit its priority and its processor.
+    /// The thread that makes the loop's other threads is made here: promote the calling thread after this, so that they
+    /// do not inherit its priority and its processor.
     ///
     /// # Errors
     /// [`WiringError`], naming the part that cannot be made; nothing is left running.
@@ -158,30 +150,32 @@ impl Loop {
         ending: Ending,
         context: LoopContext,
     ) -> Result<(Self, Receiver<Event>), WiringError> {
-        let LoopContext { board, clock, telemetry } = context;
+        let LoopContext { board, clock, telemetry, tape } = context;
         let pacer = Pacer::new(&clock, config.period / u32::try_from(SCANS_PER_CYCLE).unwrap_or(u32::MAX))?;
-        let bells = Bells { sensors: config.screens.iter().map(|_| Doorbell::new()).collect(), ..Bells::default() };
+        let bells = Bells::of(config.screens.len());
         let (events, log) = sync_channel(EVENT_LOG);
         let escalation = Escalation::default();
-        let wiring =
-            Children { config, board: board.clone(), bells: bells.clone(), clock, telemetry: telemetry.clone() };
-        let proposes = !matches!(ending, Ending::Shadow);
-        let mut children = wiring.sensing()?;
-        if proposes {
-            children.extend(wiring.proposing()?);
-        }
-        children.push(wiring.guard(events, escalation.clone())?);
-        children.extend(wiring.ending(ending));
-        let restarts = wiring.config.restarts;
-        let deadline_scan = wiring.config.deadline_scan;
-        let supervised = Supervised::start(children, restarts, clock, telemetry.clone(), escalation.clone())
-            .await
-            .map_err(Box::new)?;
+        let (restarts, deadline_scan) = (config.restarts, config.deadline_scan);
+        let wiring = Wiring {
+            config,
+            board: board.clone(),
+            bells: bells.clone(),
+            clock,
+            telemetry: telemetry.clone(),
+            tape: Arc::clone(&tape),
+            played: None,
+        };
+        let children = wiring.children(ending, events, escalation.clone())?;
+        let witness: Arc<dyn Witness> = Arc::clone(&tape) as Arc<dyn Witness>;
+        let (shared, raised) = (telemetry.clone(), escalation.clone());
+        let around = Surroundings { clock, telemetry: shared, escalation: raised, witness };
+        let supervised = Supervised::start(children, restarts, around).await.map_err(Box::new)?;
         let driver = Driver {
             board,
             bells,
             clock,
             telemetry,
+            tape,
             deadline_scan,
             cycle: 0,
             estimated: 0,
@@ -198,9 +192,8 @@ impl Loop {
     pub async fn drive(&mut self) -> Result<std::convert::Infallible, Stopped> {
         loop {
             let tick = self.pacer.next().await?;
-            self.driver.telemetry.count_overruns(tick.dropped);
             self.supervised.mend().await;
-            self.driver.beat(tick.index);
+            self.driver.beat(tick);
             if let Some(stage) = self.driver.over() {
                 return Err(Stopped::GivenUp { stage });
             }
@@ -210,58 +203,5 @@ impl Loop {
     /// Stops every actor and waits for them.
     pub async fn stop(self) {
         self.supervised.stop().await;
-    }
-}
-
-/// Turns the pacer's beats into rings.
-#[derive(Debug)]
-struct Driver {
-    board: Board,
-    bells: Bells,
-    clock: Clock,
-    telemetry: Telemetry,
-    deadline_scan: u64,
-    cycle: u64,
-    /// The last cycle whose cut-off was rung.
-    estimated: u64,
-    escalation: Escalation,
-    /// The cycle in which a stage was seen to be given up.
-    given_up: Option<u64>,
-}
-
-impl Driver {
-    /// The stage that was given up a period ago or more: the interlock had the time to shed, and if it was the
-    /// interlock itself, nobody else can say that the loop is over.
-    fn over(&mut self) -> Option<&'static str> {
-        let stage = self.escalation.raised_by()?;
-        let since = *self.given_up.get_or_insert(self.cycle);
-        (self.cycle > since + 1).then_some(stage)
-    }
-
-    fn beat(&mut self, index: u64) {
-        let (cycle, scan) = (index / SCANS_PER_CYCLE + 1, index % SCANS_PER_CYCLE);
-        let (at, wall_ns) = (self.clock.now(), self.clock.wall_ns());
-        let opens = cycle != self.cycle;
-        let last = self.board.beat.read().unwrap_or_default();
-        self.cycle = cycle;
-        // Within a cycle the times of its opening stay: they are the stages' `now`.
-        let (at, wall_ns) = if opens { (at, wall_ns) } else { (last.at, last.wall_ns) };
-        self.board.image.latch(&self.board.inlet);
-        self.board.beat.put(Beat { cycle, scan, at, wall_ns });
-        let now_ns = self.clock.wall_ns();
-        if opens {
-            self.telemetry.count_cycle();
-            for bell in &self.bells.sensors {
-                bell.ring(now_ns);
-            }
-        } else if self.estimated != cycle {
-            // Once a cycle is enough: the estimator has the whole of the sensors' answers or does without the rest.
-            self.estimated = cycle;
-            self.bells.estimator.ring(now_ns);
-        }
-        if scan >= self.deadline_scan {
-            self.bells.selector.ring(now_ns);
-        }
-        self.bells.interlock.ring(now_ns);
     }
 }

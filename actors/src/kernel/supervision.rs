@@ -27,6 +27,7 @@ use super::clock::Clock;
 use super::doorbell::Doorbell;
 use super::probe::Telemetry;
 use super::stage::{Incarnation, Shell, Stage};
+use super::witness::{Act, Witness};
 
 /// The name under which the supervisor's own crashes are counted.
 const SUPERVISOR: &str = "supervisor";
@@ -75,9 +76,23 @@ impl Escalation {
         self.0.get().copied()
     }
 
-    fn raise(&self, name: &'static str) {
+    /// Says that the stage `name` was given up.
+    pub(crate) fn raise(&self, name: &'static str) {
         let _ = self.0.set(name);
     }
+}
+
+/// What the supervisor shares with the rest of the loop.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The clock.
+    pub clock: Clock,
+    /// The measurements.
+    pub telemetry: Telemetry,
+    /// Raised when a child is given up.
+    pub escalation: Escalation,
+    /// Told of every step, crash and restart.
+    pub witness: Arc<dyn Witness>,
 }
 
 /// A running subtree: one loop's supervisor and its stages.
@@ -90,20 +105,17 @@ pub struct Supervised {
 }
 
 impl Supervised {
-    /// Starts every child under a new supervisor, on the runtime in which this is called. `escalation` is raised when
-    /// a child is given up.
+    /// Starts every child under a new supervisor, on the runtime in which this is called.
     ///
     /// # Errors
     /// ractor's, when an actor cannot be spawned; those already started are stopped.
     pub async fn start(
         children: Vec<ChildSpec>,
         policy: RestartPolicy,
-        clock: Clock,
-        telemetry: Telemetry,
-        escalation: Escalation,
+        around: Surroundings,
     ) -> Result<Self, SpawnErr> {
         let children = children.into_iter().map(|spec| Child { spec, id: None, crashes: Crashes::default() }).collect();
-        let tree = SharedTree(Arc::new(Mutex::new(Tree { children, policy, clock, telemetry, escalation })));
+        let tree = SharedTree(Arc::new(Mutex::new(Tree { children, policy, around })));
         let (supervisor, _join) = Actor::spawn(None, Supervisor, tree.clone()).await?;
         Ok(Self { supervisor, tree, crashes: Crashes::default() })
     }
@@ -114,24 +126,22 @@ impl Supervised {
         if matches!(self.supervisor.get_status(), ActorStatus::Starting | ActorStatus::Running) {
             return;
         }
-        let (policy, now, escalation) = {
-            let tree = self.tree.lock();
-            (tree.policy, tree.clock.now(), tree.escalation.clone())
-        };
-        if escalation.is_raised() {
+        let (policy, around) = self.tree.shared();
+        if around.escalation.is_raised() {
             return;
         }
-        let crashes = self.crashes.note(now, &policy);
+        let crashes = self.crashes.note(around.clock.now(), &policy);
         tracing::error!(crashes, "the supervisor died and its stages with it");
         if crashes > policy.intensity {
-            return escalation.raise(SUPERVISOR);
+            return around.escalation.raise(SUPERVISOR);
         }
-        self.tree.lock().telemetry.count_restart(SUPERVISOR);
+        around.telemetry.count_restart(SUPERVISOR);
+        self.tree.tell_that_all_are_made_anew();
         match Actor::spawn(None, Supervisor, self.tree.clone()).await {
             Ok((supervisor, _join)) => self.supervisor = supervisor,
             Err(error) => {
                 tracing::error!(%error, "the supervisor could not be restarted");
-                escalation.raise(SUPERVISOR);
+                around.escalation.raise(SUPERVISOR);
             }
         }
     }
@@ -172,9 +182,7 @@ impl Crashes {
 struct Tree {
     children: Vec<Child>,
     policy: RestartPolicy,
-    clock: Clock,
-    telemetry: Telemetry,
-    escalation: Escalation,
+    around: Surroundings,
 }
 
 /// The tree outlives its supervisor. Locked on the control thread only, and never across a wait.
@@ -202,7 +210,7 @@ impl Actor for Supervisor {
         Restart(index): Restart,
         tree: &mut SharedTree,
     ) -> Result<(), ActorProcessingErr> {
-        tree.count_restart(index);
+        tree.tell_restart(index);
         match tree.spawn(index, &me.get_cell()).await {
             Ok(true) => {}
             Ok(false) => tree.mend(index, "panicked while it was made", &me),
@@ -230,9 +238,27 @@ impl Actor for Supervisor {
     }
 }
 
+/// The number under which a witness knows a child.
+fn number(index: usize) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX)
+}
+
 impl SharedTree {
     fn lock(&self) -> MutexGuard<'_, Tree> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shared(&self) -> (RestartPolicy, Surroundings) {
+        let tree = self.lock();
+        (tree.policy, tree.around.clone())
+    }
+
+    fn tell_that_all_are_made_anew(&self) {
+        let tree = self.lock();
+        for child in (0..tree.children.len()).map(number) {
+            tree.around.witness.act(Act::Crashed { child });
+            tree.around.witness.act(Act::Restarted { child });
+        }
     }
 
     /// Puts a new incarnation of a child behind its bell; `false` when it panicked while it was made.
@@ -256,10 +282,11 @@ impl SharedTree {
         }
     }
 
-    fn count_restart(&self, index: usize) {
+    fn tell_restart(&self, index: usize) {
         let tree = self.lock();
         if let Some(child) = tree.children.get(index) {
-            tree.telemetry.count_restart(child.spec.name);
+            tree.around.telemetry.count_restart(child.spec.name);
+            tree.around.witness.act(Act::Restarted { child: number(index) });
         }
     }
 }
@@ -268,24 +295,28 @@ impl Tree {
     fn incarnation(&mut self, index: usize) -> Option<Incarnation> {
         let child = self.children.get_mut(index)?;
         let stage = catch_unwind(AssertUnwindSafe(|| (child.spec.make)())).ok()?;
-        let probe = self.telemetry.probe(child.spec.name);
-        Some(Incarnation { stage, bell: child.spec.bell.clone(), probe, clock: self.clock })
+        let (bell, probe) = (child.spec.bell.clone(), self.around.telemetry.probe(child.spec.name));
+        let (clock, witness) = (self.around.clock, Arc::clone(&self.around.witness));
+        Some(Incarnation { stage, bell, probe, clock, child: number(index), witness })
     }
 
     /// Notes a crash; the wall time to wait before the restart, or `None` when the child is given up.
     fn after_crash(&mut self, index: usize, why: &str) -> Option<Duration> {
-        let now = self.clock.now();
+        let Surroundings { clock, escalation, witness, .. } = &self.around;
+        let now = clock.now();
+        witness.act(Act::Crashed { child: number(index) });
         let child = self.children.get_mut(index)?;
         child.id = None;
         let crashes = child.crashes.note(now, &self.policy);
         tracing::error!(stage = child.spec.name, crashes, why, "a stage crashed");
         if crashes > self.policy.intensity {
             tracing::error!(stage = child.spec.name, "restart intensity exceeded, the stage is given up");
-            self.escalation.raise(child.spec.name);
+            escalation.raise(child.spec.name);
+            witness.act(Act::GivenUp { child: number(index) });
             return None;
         }
         let periods = (1_u32 << (crashes - 1).min(10)) - 1;
-        Some(self.clock.wall_span(self.policy.period * periods))
+        Some(clock.wall_span(self.policy.period * periods))
     }
 }
 

@@ -43,6 +43,11 @@ impl Turn {
         }
     }
 
+    /// The number of the solver, modulo 2³².
+    pub(super) fn generation(self) -> u32 {
+        u32::try_from(self.0 / Self::GENERATION).unwrap_or(u32::MAX)
+    }
+
     /// The next step of the same generation.
     pub(super) fn next(self) -> Self {
         let step = (self.0 + 1) % Self::GENERATION;
@@ -90,11 +95,6 @@ impl Desk {
     /// Whether a problem lies here that nobody has taken.
     pub(super) fn is_waiting(&self) -> bool {
         self.problem.sequence() != self.taken.load(Ordering::Acquire)
-    }
-
-    /// The newest problem, taken or not.
-    pub(super) fn newest(&self) -> Option<Problem> {
-        self.problem.read()
     }
 
     /// Takes the next step for the solver that saw `turn` last; `false` when it has been replaced.

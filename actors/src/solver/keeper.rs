@@ -6,13 +6,10 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
-
-use signals::SolveStatus;
 
 use super::desk::{Desk, Phase, Turn};
-use super::worker::{no_plan, serve};
-use super::{HUNG_MAX, MakeOptimiser, Results};
+use super::worker::serve;
+use super::{HUNG_MAX, Limits, MakeOptimiser, Results};
 
 /// How often the keeper looks within the patience.
 const LOOKS: u32 = 4;
@@ -21,6 +18,7 @@ pub(super) struct Keeper {
     desk: Arc<Desk>,
     make: MakeOptimiser,
     results: Results,
+    limits: Limits,
     watch: Watch,
     in_service: Option<JoinHandle<()>>,
     /// Threads of solvers that were replaced and have not returned.
@@ -49,20 +47,16 @@ impl Watch {
 
 impl Keeper {
     /// Starts the keeper's thread, which starts the first solver's.
-    pub(super) fn start(
-        desk: Arc<Desk>,
-        make: MakeOptimiser,
-        results: Results,
-        patience: Duration,
-    ) -> std::io::Result<()> {
-        let patience_ns = i64::try_from(patience.as_nanos()).unwrap_or(i64::MAX);
+    pub(super) fn start(desk: Arc<Desk>, make: MakeOptimiser, results: Results, limits: Limits) -> std::io::Result<()> {
+        let patience_ns = i64::try_from(limits.patience.as_nanos()).unwrap_or(i64::MAX);
         let watch = Watch { patience_ns, seen: None };
-        let mut keeper = Self { desk, make, results, watch, in_service: None, abandoned: Vec::new(), none_left: false };
+        let (in_service, abandoned) = (None, Vec::new());
+        let mut keeper = Self { desk, make, results, limits, watch, in_service, abandoned, none_left: false };
         let body = move || {
             keeper.employ(keeper.desk.turn());
             while !keeper.desk.is_closed() {
                 // Nobody wakes the keeper, so that a cycle need not: a closed desk is seen at the next look.
-                std::thread::park_timeout(patience / LOOKS);
+                std::thread::park_timeout(limits.patience / LOOKS);
                 keeper.look();
             }
         };
@@ -72,7 +66,8 @@ impl Keeper {
     /// Puts a solver on a new thread into service.
     fn employ(&mut self, turn: Turn) {
         let (desk, make, results) = (Arc::clone(&self.desk), Arc::clone(&self.make), self.results.clone());
-        let body = move || serve(&desk, turn, make, results);
+        let limits = self.limits;
+        let body = move || serve(&desk, turn, make, results, limits);
         match std::thread::Builder::new().name("outrigger-mpc".to_owned()).spawn(body) {
             Ok(thread) => {
                 self.desk.seat(thread.thread().clone());
@@ -104,7 +99,6 @@ impl Keeper {
         self.results.telemetry.count_solver_replaced();
         self.count();
         tracing::error!(hung = self.abandoned.len(), gone, "the solver hangs or is gone and is replaced");
-        self.answer_for_it();
         self.employ(next);
     }
 
@@ -118,15 +112,6 @@ impl Keeper {
 
     fn count(&self) {
         self.results.telemetry.set_solvers_hung(self.abandoned.len() + usize::from(self.none_left));
-    }
-
-    /// Says that the newest problem was not solved in time. The replaced can no longer publish, and the next one cannot
-    /// yet, so nothing newer is overwritten.
-    fn answer_for_it(&self) {
-        if let Some(problem) = self.desk.newest() {
-            let took_ns = self.results.clock.wall_ns() - problem.opened_ns;
-            self.results.solved.put(self.results.result_of(&problem, took_ns, no_plan(SolveStatus::TimeLimit)));
-        }
     }
 }
 

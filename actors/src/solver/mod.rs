@@ -1,7 +1,7 @@
 //! Runs the optimisation beside the control thread, within a time limit, and does without it when it does not return.
 //!
 //! ```text
-//! mpc stage ─▷ desk (newest problem) ─▷ worker: solve, publish, prepare ─▶ slot `solved`, the selector's bell
+//! mpc stage ─▷ desk (newest problem) ─▷ worker: solve, publish, prepare ─▶ slot `answer`, the selector's bell
 //!                 ▲                        ▲
 //!                 └──────── keeper ────────┘   replaces a worker that shows no sign of life
 //! ```
@@ -17,6 +17,8 @@
 //!
 //! # Invariants
 //! - A result of an abandoned solver reaches no slot: publishing and abandoning exclude each other ([`desk`]).
+//! - What decides on an answer, to the last bit, beside the problem and the solves before it, is told with it
+//!   ([`crate::board::Effort`]): a playback finds the answer again.
 //! - The control thread spawns nothing and builds nothing after the start: the keeper does, which was made before the
 //!   control thread was promoted, and so inherits neither its priority nor its processor.
 //! - The solver outlives the `mpc` stage: a crash there costs no warm start.
@@ -36,13 +38,15 @@ use std::time::Duration;
 use control::estimation::Estimate;
 use control::mpc::{MpcInput, MpcOutcome, Nmpc};
 use control::targets::Targets;
-use signals::{MAX_MVS, Values};
+use signals::{MAX_MVS, Stamp, Values};
 
 use crate::board::Solved;
 use crate::kernel::{Clock, Doorbell, Latest, Telemetry};
+use crate::playback::PlayedSolver;
 use desk::Desk;
 use keeper::Keeper;
 use worker::Worker;
+pub(crate) use worker::{Sturdy, broken_down};
 
 /// Threads of one loop that may hang at a time.
 pub(crate) const HUNG_MAX: usize = 4;
@@ -75,6 +79,8 @@ pub(crate) struct Problem {
     pub(crate) estimate: Estimate,
     pub(crate) targets: Targets,
     pub(crate) u_prev: Values<MAX_MVS>,
+    /// By when a plan is of use.
+    pub(crate) deadline: Stamp,
     /// When the cycle was opened, on the wall's clock: the time limit counts from here.
     pub(crate) opened_ns: i64,
 }
@@ -101,15 +107,22 @@ impl Problem {
     }
 }
 
-/// Where results go, and by when.
+/// Where results go.
 #[derive(Clone, Debug)]
 pub(crate) struct Results {
-    pub(crate) solved: Latest<Solved>,
+    pub(crate) answer: Latest<Solved>,
     pub(crate) bell: Doorbell,
     pub(crate) clock: Clock,
     pub(crate) telemetry: Telemetry,
-    /// The plant time that a solve may take, counted from the opening of its cycle.
-    pub(crate) limit: Duration,
+}
+
+/// How long a solver may take, in wall time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// For a solve, from the opening of its cycle; it asks and gives up by itself.
+    pub(crate) solve: Duration,
+    /// Without a sign of life; then it is replaced.
+    pub(crate) patience: Duration,
 }
 
 /// The way to the solver. When the last clone is dropped, its threads end; those that hang do not.
@@ -117,6 +130,8 @@ pub(crate) struct Results {
 pub(crate) enum Solver {
     OnTheSpot(Arc<Mutex<Worker>>),
     OnItsThread(Arc<Lease>),
+    /// In a playback: solves when the record says that it had solved.
+    Played(PlayedSolver),
 }
 
 /// Closes the desk when nobody brings problems any more.
@@ -130,18 +145,18 @@ impl Drop for Lease {
 }
 
 impl Solver {
-    /// A solver on a thread of its own, or on the spot under virtual time. One that shows no sign of life for
-    /// `patience`, wall time, is replaced. Call it before the calling thread is promoted: the threads inherit.
+    /// A solver on a thread of its own, or on the spot under virtual time. Call it before the calling thread is promoted:
+    /// the threads inherit.
     ///
     /// # Errors
     /// The operating system's, when it gives no thread for the keeper. Where it gives none for a solver, the keeper
     /// goes on asking.
-    pub(crate) fn start(make: MakeOptimiser, results: Results, patience: Duration) -> std::io::Result<Self> {
+    pub(crate) fn start(make: MakeOptimiser, results: Results, limits: Limits) -> std::io::Result<Self> {
         if results.clock.is_virtual() {
-            return Ok(Self::OnTheSpot(Arc::new(Mutex::new(Worker::new(make, results)))));
+            return Ok(Self::OnTheSpot(Arc::new(Mutex::new(Worker::new(make, results, 0)))));
         }
         let desk = Arc::new(Desk::default());
-        Keeper::start(Arc::clone(&desk), make, results, patience)?;
+        Keeper::start(Arc::clone(&desk), make, results, limits)?;
         Ok(Self::OnItsThread(Arc::new(Lease(desk))))
     }
 
@@ -155,6 +170,7 @@ impl Solver {
                 worker.prepare(&problem, &|| false);
             }
             Self::OnItsThread(lease) => lease.0.bring(problem),
+            Self::Played(solver) => solver.note(problem),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::super::probe::Unobserved;
+use super::super::witness::Unwitnessed;
 use super::*;
 
 /// Counts its steps; crashes in its next step, or while it is made, when told so.
@@ -50,8 +51,13 @@ impl Bench {
         let (bell, stage) = (Doorbell::new(), Fragile::default());
         let (telemetry, escalation) = (Telemetry::new(Box::new(Unobserved)), Escalation::default());
         let policy = RestartPolicy { period: Duration::from_secs(1), intensity: 3, window_periods: 60 };
-        let (clock, t, e) = (Clock::of_tokio(), telemetry.clone(), escalation.clone());
-        let tree = Supervised::start(vec![stage.spec(&bell)], policy, clock, t, e).await.unwrap();
+        let around = Surroundings {
+            clock: Clock::of_tokio(),
+            telemetry: telemetry.clone(),
+            escalation: escalation.clone(),
+            witness: Arc::new(Unwitnessed),
+        };
+        let tree = Supervised::start(vec![stage.spec(&bell)], policy, around).await.unwrap();
         Self { bell, stage, telemetry, escalation, tree }
     }
 
