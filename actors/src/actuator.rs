@@ -1,6 +1,8 @@
 //! The end of the loop. Which of the two stands there is wiring: closed loop has an actuator, advisory has a
 //! recommender, shadow has neither.
 
+use signals::Stamp;
+
 use crate::board::Board;
 use crate::kernel::{Clock, Probe, Stage};
 use crate::ports::{MoveSink, RecommendationSink};
@@ -16,9 +18,8 @@ pub(crate) struct Actuator {
 }
 
 impl Stage for Actuator {
-    fn step(&mut self) {
+    fn step(&mut self, now: Stamp) {
         // An actuator that was down for a while finds an approval whose time is over.
-        let now = self.clock.now();
         let Some(approved) = self.board.approved.take().filter(|a| now <= a.valid_until()) else { return };
         let cycle = approved.cycle();
         self.sink.write(approved);
@@ -38,7 +39,7 @@ pub(crate) struct Recommender {
 }
 
 impl Stage for Recommender {
-    fn step(&mut self) {
+    fn step(&mut self, _now: Stamp) {
         if let Some(recommended) = self.board.recommended.take() {
             self.sink.recommend(recommended);
         }

@@ -90,8 +90,11 @@ impl LoopStatus {
 /// Every slot of one loop. Clones share the slots.
 #[derive(Clone, Debug)]
 pub struct Board {
-    /// From the plant.
+    /// From the plant: the adapter's side, which changes at any time. No stage reads it.
     pub inlet: Inlet,
+    /// From the pacer: the inlet as it was at the newest beat. Every stage reads this, so that all steps of a scan see
+    /// one plant, as the programme of a PLC sees its input image.
+    pub image: Inlet,
     /// From the pacer.
     pub beat: Latest<Beat>,
     /// From the sensors, by `TagId`.
@@ -124,6 +127,7 @@ impl Board {
     pub fn new(tags: usize) -> Self {
         Self {
             inlet: Inlet::new(tags),
+            image: Inlet::new(tags),
             beat: Latest::new(),
             screened: (0..tags).map(|_| Latest::new()).collect(),
             frame: Latest::new(),
@@ -142,7 +146,7 @@ impl Board {
     /// The set-points in use: what the DCS says, and where it says nothing good, what was known before. `None` until
     /// every MV was heard of once.
     pub(crate) fn set_points_in_use(&self, last: &mut Option<Values<MAX_MVS>>) -> Option<Values<MAX_MVS>> {
-        let dcs = self.inlet.dcs.read()?;
+        let dcs = self.image.dcs.read()?;
         let known = *last;
         let mut u = Values::new();
         for (i, mv) in dcs.mvs.iter().enumerate() {

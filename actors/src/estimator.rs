@@ -6,7 +6,7 @@
 use control::estimation::Ekf;
 use control::frame::Frame;
 use control::screening::Screened;
-use signals::{Fixed, MAX_MVS, MAX_TAGS, Values};
+use signals::{Fixed, MAX_MVS, MAX_TAGS, Stamp, Values};
 
 use crate::board::Board;
 use crate::kernel::{Clock, Doorbell, Latest, Stage};
@@ -34,7 +34,7 @@ impl Estimator {
 }
 
 impl Stage for Estimator {
-    fn step(&mut self) {
+    fn step(&mut self, _now: Stamp) {
         let Some(beat) = self.board.beat.read().filter(|b| b.cycle != self.last_cycle) else { return };
         let screened: Fixed<Option<Screened>, MAX_TAGS> = Fixed::collect(self.board.screened.iter().map(Latest::read));
         let complete = screened.iter().all(|s| s.is_some_and(|s| s.cycle() == beat.cycle));

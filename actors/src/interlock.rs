@@ -6,7 +6,7 @@
 use std::sync::mpsc::SyncSender;
 
 use safety::{Decision, Event, Inputs, Interlock, MoveKind, SolveReport, Verdict};
-use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, Values};
+use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, Stamp, Values};
 
 use control::selector::Selection;
 
@@ -45,11 +45,11 @@ impl Guard {
         }
     }
 
-    fn carry_out(&mut self, decision: Decision, proposed: Option<u64>) {
-        let dcs = self.board.inlet.dcs.read();
-        let status = self.status_of(&decision, proposed);
+    fn carry_out(&mut self, decision: Decision, proposed: Option<u64>, now: Stamp) {
+        let dcs = self.board.image.dcs.read();
+        let status = self.status_of(&decision, proposed, now);
         self.board.status.put(status);
-        let view = report::apc_view(&self.board, &decision, dcs.as_ref(), &self.telemetry, self.clock.now());
+        let view = report::apc_view(&self.board, &decision, dcs.as_ref(), &self.telemetry, now);
         for event in &decision.events {
             // A full log loses events, never time.
             let _ = self.events.try_send(*event);
@@ -72,13 +72,13 @@ impl Guard {
         self.board.outlet.put(view);
     }
 
-    fn status_of(&mut self, decision: &Decision, proposed: Option<u64>) -> LoopStatus {
+    fn status_of(&mut self, decision: &Decision, proposed: Option<u64>, now: Stamp) -> LoopStatus {
         if let Verdict::Pass(approved) = &decision.verdict {
             self.last_move = Some(Values::collect(approved.u().iter().copied()));
             self.answered = proposed.filter(|_| approved.kind() == MoveKind::Move).unwrap_or(self.answered);
         }
         LoopStatus {
-            at: self.clock.now(),
+            at: now,
             state: decision.state,
             mode_act: decision.mode_act,
             heartbeat: decision.heartbeat,
@@ -91,10 +91,10 @@ impl Guard {
 }
 
 impl Stage for Guard {
-    fn step(&mut self) {
-        let (Some(beat), Some(dcs)) = (self.board.beat.read(), self.board.inlet.dcs.read()) else { return };
+    fn step(&mut self, now: Stamp) {
+        let (Some(beat), Some(dcs)) = (self.board.beat.read(), self.board.image.dcs.read()) else { return };
         let samples: Fixed<Option<Sample>, MAX_TAGS> =
-            Fixed::collect(self.board.inlet.samples.iter().map(Latest::read));
+            Fixed::collect(self.board.image.samples.iter().map(Latest::read));
         let (proposal, no_proposal_left) = self.selection();
         let solve = self.board.solved.read().map_or_else(SolveReport::default, |s| SolveReport {
             status: s.outcome.status,
@@ -104,14 +104,14 @@ impl Stage for Guard {
         let inputs = Inputs {
             samples: &samples,
             dcs: &dcs,
-            link_up: self.board.inlet.link_up(),
+            link_up: self.board.image.link_up(),
             proposal: proposal.as_ref(),
             no_proposal_left,
             solve,
             cycle: beat.cycle,
-            writes: self.board.inlet.writes.read().unwrap_or_default(),
+            writes: self.board.image.writes.read().unwrap_or_default(),
         };
-        let decision = self.interlock.step(&inputs, self.clock.now());
-        self.carry_out(decision, proposal.map(|p| p.cycle));
+        let decision = self.interlock.step(&inputs, now);
+        self.carry_out(decision, proposal.map(|p| p.cycle), now);
     }
 }

@@ -4,11 +4,11 @@
 //!            beat                                        T/10 scans
 //! pacer ──────┬──────────────────────────────────────────────┐
 //!             ▼                                              ▼
-//! inlet ▶ sensor (one per tag) ▶ estimator ▶ mpc ▷ solver ▶ selector ▶ interlock ▶ actuator ▶ MoveSink
+//! image ▶ sensor (one per tag) ▶ estimator ▶ mpc ▷ solver ▶ selector ▶ interlock ▶ actuator ▶ MoveSink
 //!                                    └─────▶ model                        └─────▶ outlet (status tags)
 //! ```
 //!
-//! `▶` is a newest-value slot and a doorbell; `▷` crosses to the solver's thread. Each stage is one file: it reads
+//! The image is the inlet, latched at each beat. `▶` is a newest-value slot and a doorbell; `▷` crosses to the solver's thread. Each stage is one file: it reads
 //! slots, calls one pure `step` of `control` or `safety`, writes slots and rings on. The kernel (slots, doorbells,
 //! pacer, clock, supervision) knows nothing of control.
 //!

@@ -1,7 +1,7 @@
 //! The plant model, run uncorrected beside the plant: how far can the controller's predictions be believed?
 
 use control::accuracy::OpenLoop;
-use signals::{MAX_MVS, Values};
+use signals::{MAX_MVS, Stamp, Values};
 
 use crate::board::Board;
 use crate::kernel::Stage;
@@ -15,7 +15,7 @@ pub(crate) struct Model {
 }
 
 impl Stage for Model {
-    fn step(&mut self) {
+    fn step(&mut self, _now: Stamp) {
         let (Some(frame), Some(estimate)) = (self.board.frame.read(), self.board.estimate.read()) else { return };
         let Some(u) = self.board.set_points_in_use(&mut self.last_u) else { return };
         if let Some(error) = self.open_loop.step(&frame, &estimate, &u) {

@@ -1,7 +1,7 @@
 //! The MPC actor: states the cycle's problem and hands it to the solver.
 
 use control::targets::Targeting;
-use signals::{MAX_MVS, Values};
+use signals::{MAX_MVS, Stamp, Values};
 
 use crate::board::Board;
 use crate::kernel::{Clock, Stage};
@@ -19,10 +19,10 @@ pub(crate) struct Mpc {
 }
 
 impl Stage for Mpc {
-    fn step(&mut self) {
+    fn step(&mut self, _now: Stamp) {
         let Some(estimate) = self.board.estimate.read().filter(|e| e.cycle() != self.last_cycle) else { return };
         self.last_cycle = estimate.cycle();
-        let (Some(dcs), Some(in_use)) = (self.board.inlet.dcs.read(), self.board.set_points_in_use(&mut self.last_u))
+        let (Some(dcs), Some(in_use)) = (self.board.image.dcs.read(), self.board.set_points_in_use(&mut self.last_u))
         else {
             return;
         };

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::kernel::Latest;
 
-/// What flows in. The adapter puts; the stages read. Clones share the slots.
+/// What flows in. The adapter puts, and at each beat the loop latches it into its image. Clones share the slots.
 #[derive(Clone, Debug)]
 pub struct Inlet {
     /// The newest sample of each tag, by `TagId`: the CVs, then the DVs.
@@ -41,10 +41,26 @@ impl Inlet {
         self.link_up.store(up, Ordering::Release);
     }
 
+    /// Takes over what `from` holds now, as one scan's input image.
+    pub(crate) fn latch(&self, from: &Self) {
+        for (image, newest) in self.samples.iter().zip(&from.samples) {
+            carry(newest, image);
+        }
+        carry(&from.dcs, &self.dcs);
+        carry(&from.writes, &self.writes);
+        self.set_link(from.link_up());
+    }
+
     /// Whether the DCS can be reached.
     #[must_use]
     pub fn link_up(&self) -> bool {
         self.link_up.load(Ordering::Acquire)
+    }
+}
+
+fn carry<T: Copy>(from: &Latest<T>, to: &Latest<T>) {
+    if let Some(value) = from.read() {
+        to.put(value);
     }
 }
 

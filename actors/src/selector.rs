@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use control::selector::{Selector, SelectorInput};
-use signals::{MAX_MVS, Values};
+use signals::{MAX_MVS, Stamp, Values};
 
 use crate::board::{Board, Selected};
 use crate::kernel::{Clock, Doorbell, Stage};
@@ -24,7 +24,7 @@ pub(crate) struct Select {
 }
 
 impl Stage for Select {
-    fn step(&mut self) {
+    fn step(&mut self, now: Stamp) {
         let Some(beat) = self.board.beat.read().filter(|b| b.cycle != self.last_cycle) else { return };
         let solved = self.board.solved.read().filter(|s| s.cycle == beat.cycle);
         if solved.is_none() && beat.scan < self.deadline_scan {
@@ -35,7 +35,7 @@ impl Stage for Select {
         let last_move = self.board.status.read().filter(|s| s.engaged()).and_then(|s| s.last_move);
         let selection = self.selector.step(&SelectorInput {
             cycle: beat.cycle,
-            now: self.clock.now(),
+            now,
             valid_for: self.period,
             outcome: solved.as_ref().map(|s| &s.outcome),
             u_current: &last_move.unwrap_or(in_use),

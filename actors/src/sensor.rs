@@ -1,7 +1,7 @@
 //! One actor per tag: judges the newest sample of its tag, once per cycle.
 
 use control::screening::Screen;
-use signals::{MAX_MVS, Sample, TagId, Values};
+use signals::{MAX_MVS, Sample, Stamp, TagId, Values};
 
 use crate::board::Board;
 use crate::kernel::{Clock, Doorbell, Stage};
@@ -24,15 +24,15 @@ impl Sensor {
     /// The newest sample; none of a DV that the operator has switched off (`DVn.OPR_ON`), so that its last value is
     /// held for a while and then given up.
     fn sample(&self) -> Option<Sample> {
-        let sample = self.board.inlet.samples.get(self.tag.index())?.read();
+        let sample = self.board.image.samples.get(self.tag.index())?.read();
         let Some(dv) = self.dv else { return sample };
-        let on = self.board.inlet.dcs.read()?.dvs.get(dv)?.opr_on.good();
+        let on = self.board.image.dcs.read()?.dvs.get(dv)?.opr_on.good();
         sample.filter(|_| on == Some(true))
     }
 }
 
 impl Stage for Sensor {
-    fn step(&mut self) {
+    fn step(&mut self, _now: Stamp) {
         let slots = self.board.beat.read().zip(self.board.screened.get(self.tag.index()));
         let Some((beat, screened)) = slots else { return };
         let sample = self.sample();

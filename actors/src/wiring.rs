@@ -246,6 +246,7 @@ impl Driver {
         self.cycle = cycle;
         // Within a cycle the times of its opening stay: they are the stages' `now`.
         let (at, wall_ns) = if opens { (at, wall_ns) } else { (last.at, last.wall_ns) };
+        self.board.image.latch(&self.board.inlet);
         self.board.beat.put(Beat { cycle, scan, at, wall_ns });
         let now_ns = self.clock.wall_ns();
         if opens {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use signals::Stamp;
 
 use super::clock::Clock;
 use super::doorbell::{Doorbell, Ring};
@@ -12,8 +13,10 @@ use super::probe::Probe;
 ///
 /// It must not block, and should not allocate in the steady state. A panic ends this incarnation, not the loop.
 pub trait Stage: Send + fmt::Debug {
-    /// One step. Stages that have nothing new to do return at once: rings are hints, slots are the truth.
-    fn step(&mut self);
+    /// One step at the plant time `now`, the only time that it may decide by: the shell reads the clock once per step, so
+    /// that a step is a function of the slots and of `now` and can be replayed. Stages that have nothing new to do return
+    /// at once: rings are hints, slots are the truth.
+    fn step(&mut self, now: Stamp);
 }
 
 /// One incarnation of a stage, with its bell and its probe.
@@ -43,7 +46,7 @@ impl Actor for Shell {
 
     async fn handle(&self, _me: ActorRef<Ring>, Ring: Ring, it: &mut Incarnation) -> Result<(), ActorProcessingErr> {
         let rung_at_ns = it.bell.answer();
-        it.stage.step();
+        it.stage.step(it.clock.now());
         it.probe.record(it.clock.wall_ns() - rung_at_ns);
         Ok(())
     }

@@ -200,7 +200,7 @@ mod tests {
     }
 
     impl Stage for Fragile {
-        fn step(&mut self) {
+        fn step(&mut self, _now: Stamp) {
             assert!(!self.crash.swap(false, Ordering::Relaxed), "injected");
             self.steps.fetch_add(1, Ordering::Relaxed);
         }
