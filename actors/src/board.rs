@@ -47,6 +47,39 @@ pub struct Solved {
     pub took_ns: i64,
     /// Its result.
     pub outcome: MpcOutcome,
+    /// How it came about.
+    pub effort: Effort,
+}
+
+/// How a solver came to an answer: what beside the problem and the solves before it decides, to the last bit, on what it
+/// answers. `late_after` and `wanted_after` count the questions that were answered with no.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Which of the loop's solvers, counted from 0 in the order in which they were made.
+    pub solver: u32,
+    /// Which of its answers, counted from 1.
+    pub answer: u64,
+    /// The preparation before this solve.
+    pub prepared: Prepared,
+    /// The question whether it was late that was answered with yes; `None` if none was.
+    pub late_after: Option<u32>,
+    /// Whether the solve panicked and the solver was built anew.
+    pub panicked: bool,
+}
+
+/// What became of the preparation between two solves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prepared {
+    /// There was none.
+    #[default]
+    Not,
+    /// It ran to its end, or until somebody waited.
+    Ran {
+        /// The question whether somebody waited that was answered with yes; `None` if none was.
+        wanted_after: Option<u32>,
+    },
+    /// It panicked and the solver was built anew.
+    Panicked,
 }
 
 /// What the selector chose.
@@ -107,7 +140,10 @@ pub struct Board {
     pub checkpoint: Latest<Checkpoint>,
     /// From the model that runs beside the plant.
     pub model_error: Latest<ModelError>,
-    /// From the solver.
+    /// From the solver, on its thread, to the selector; taken, not read.
+    pub answer: Latest<Solved>,
+    /// From the selector: the answer that it took over last. What every stage reads, so that a solver that is done in the
+    /// middle of a scan changes nothing but at the selector's step.
     pub solved: Latest<Solved>,
     /// From the selector.
     pub selected: Latest<Selected>,
@@ -134,6 +170,7 @@ impl Board {
             estimate: Latest::new(),
             checkpoint: Latest::new(),
             model_error: Latest::new(),
+            answer: Latest::new(),
             solved: Latest::new(),
             selected: Latest::new(),
             approved: Latest::new(),

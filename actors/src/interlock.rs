@@ -3,6 +3,7 @@
 //! Rung at every scan (T/10) by the pacer and by the selector when there is a proposal. A new incarnation, after a
 //! crash, boots tripped: whatever had been granted is withdrawn (invariant I16).
 
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use safety::{Decision, Event, Inputs, Interlock, MoveKind, SolveReport, Verdict};
@@ -13,6 +14,7 @@ use control::selector::Selection;
 use crate::board::{Board, LoopStatus};
 use crate::kernel::supervision::Escalation;
 use crate::kernel::{Clock, Doorbell, Latest, Stage, Telemetry};
+use crate::ports::{Entry, Tape};
 use crate::report;
 
 /// `ProposedMove` → `Verdict` → `ApprovedMove`.
@@ -26,6 +28,7 @@ pub(crate) struct Guard {
     pub(crate) next: Doorbell,
     pub(crate) events: SyncSender<Event>,
     pub(crate) clock: Clock,
+    pub(crate) tape: Arc<dyn Tape>,
     pub(crate) last_cycle: u64,
     pub(crate) last_move: Option<Values<MAX_MVS>>,
     pub(crate) answered: u64,
@@ -69,6 +72,7 @@ impl Guard {
             }
             Verdict::Withhold(_) | Verdict::Trip(_) => {}
         }
+        self.tape.note(Entry::View(&view));
         self.board.outlet.put(view);
     }
 

@@ -21,11 +21,13 @@
 
 mod actuator;
 pub mod board;
+mod driver;
 mod estimator;
 mod interlock;
 pub mod kernel;
 mod model;
 mod mpc;
+mod playback;
 pub mod ports;
 mod report;
 mod selector;
@@ -34,5 +36,6 @@ mod solver;
 mod wiring;
 
 pub use board::Board;
+pub use playback::{Answer, Playback, PlaybackError, Reach};
 pub use ports::{Inlet, MoveSink, Outlet, RecommendationSink};
 pub use wiring::{Ending, Loop, LoopConfig, LoopContext, Stopped, WiringError};

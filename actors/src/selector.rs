@@ -2,6 +2,7 @@
 //!
 //! Rung by the solver when it is done, and by the pacer at the solve deadline: whichever comes first decides the cycle.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use control::selector::{Selector, SelectorInput};
@@ -9,6 +10,7 @@ use signals::{MAX_MVS, Stamp, Values};
 
 use crate::board::{Board, Selected};
 use crate::kernel::{Clock, Doorbell, Stage};
+use crate::ports::{Entry, Tape};
 
 /// `Solved` → `ProposedMove`, or nothing left.
 #[derive(Debug)]
@@ -19,12 +21,17 @@ pub(crate) struct Select {
     pub(crate) deadline_scan: u64,
     pub(crate) interlock: Doorbell,
     pub(crate) clock: Clock,
+    pub(crate) tape: Arc<dyn Tape>,
     pub(crate) last_cycle: u64,
     pub(crate) last_u: Option<Values<MAX_MVS>>,
 }
 
 impl Stage for Select {
     fn step(&mut self, now: Stamp) {
+        if let Some(answer) = self.board.answer.take() {
+            self.tape.note(Entry::Solved(&answer));
+            self.board.solved.put(answer);
+        }
         let Some(beat) = self.board.beat.read().filter(|b| b.cycle != self.last_cycle) else { return };
         let solved = self.board.solved.read().filter(|s| s.cycle == beat.cycle);
         if solved.is_none() && beat.scan < self.deadline_scan {

@@ -8,6 +8,7 @@
 //! Under virtual time there are no threads: the problem is solved on the spot, without a deadline, so that a run is a
 //! function of its inputs.
 
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -18,8 +19,9 @@ use control::mpc::{MpcInput, MpcOutcome, Nmpc, Plan};
 use control::targets::Targets;
 use signals::{Fixed, MAX_CVS, MAX_MVS, SolveStatus, Values};
 
-use crate::board::Solved;
+use crate::board::{Effort, Prepared, Solved};
 use crate::kernel::{Clock, Doorbell, Latest};
+use crate::playback::PlayedSolver;
 
 /// Asked by the solver between iterations: is it too late?
 pub(crate) type Late = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -62,7 +64,7 @@ impl Problem {
 /// Where results go.
 #[derive(Clone, Debug)]
 pub(crate) struct Results {
-    pub(crate) solved: Latest<Solved>,
+    pub(crate) answer: Latest<Solved>,
     pub(crate) bell: Doorbell,
     pub(crate) clock: Clock,
 }
@@ -72,6 +74,8 @@ pub(crate) struct Results {
 pub(crate) enum Solver {
     OnTheSpot(Box<Worker>),
     OnItsThread(Arc<Mailbox>),
+    /// In a playback: solves when the record says that it had solved.
+    Played(PlayedSolver),
 }
 
 #[derive(Debug, Default)]
@@ -83,13 +87,13 @@ pub(crate) struct Mailbox {
 
 impl Solver {
     /// A solver on a thread of its own, or on the spot under virtual time. `limit_ns` is the wall time that a solve may
-    /// take, counted from the opening of the cycle.
+    /// take, counted from the opening of the cycle; `number` is its number among the loop's solvers.
     ///
     /// An operating system that gives no thread leaves a loop without plans: the selector falls back, and sheds.
-    pub(crate) fn new(make: MakeNmpc, results: Results, limit_ns: i64) -> Self {
+    pub(crate) fn new(make: MakeNmpc, results: Results, limit_ns: i64, number: u32) -> Self {
         if results.clock.is_virtual() {
             let late: Late = Arc::new(|| false);
-            return Self::OnTheSpot(Box::new(Worker::new(make, results, late)));
+            return Self::OnTheSpot(Box::new(Worker::new(make, results, late, number)));
         }
         let mailbox = Arc::new(Mailbox::default());
         let inbox = Arc::clone(&mailbox);
@@ -97,7 +101,7 @@ impl Solver {
             let (deadline, clock) = (Arc::new(AtomicI64::new(0)), results.clock);
             let asked = Arc::clone(&deadline);
             let late: Late = Arc::new(move || clock.wall_ns() > asked.load(Ordering::Relaxed));
-            let mut worker = Worker::new(make, results, late);
+            let mut worker = Worker::new(make, results, late, number);
             while let Some(problem) = inbox.wait() {
                 deadline.store(problem.opened_ns.saturating_add(limit_ns), Ordering::Relaxed);
                 worker.solve(&problem);
@@ -121,6 +125,7 @@ impl Solver {
                 *mailbox.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
                 mailbox.arrived.notify_one();
             }
+            Self::Played(solver) => solver.start(problem),
         }
     }
 }
@@ -157,32 +162,102 @@ impl Mailbox {
     }
 }
 
-/// The solver itself, with its work space.
-pub(crate) struct Worker {
+/// The solver itself, with its work space. A panic costs what it was at: it is built anew.
+pub(crate) struct Sturdy {
     make: MakeNmpc,
     nmpc: Nmpc,
+}
+
+impl Sturdy {
+    pub(crate) fn new(make: MakeNmpc) -> Self {
+        Self { nmpc: make(), make }
+    }
+
+    /// Solves; `None` after a panic.
+    pub(crate) fn solve(&mut self, problem: &Problem, late: &dyn Fn() -> bool) -> Option<MpcOutcome> {
+        let input = problem.input();
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.nmpc.solve(&input, late))).ok();
+        if outcome.is_none() {
+            self.rebuild();
+        }
+        outcome
+    }
+
+    /// While the plan is on its way: what can be done of the next solve, believing that nothing but the state changes, and
+    /// till somebody waits. `false` after a panic.
+    pub(crate) fn prepare(&mut self, problem: &Problem, wanted: &dyn Fn() -> bool) -> bool {
+        let now = problem.input();
+        let next = MpcInput { cycle: now.cycle + 1, ..now };
+        let through = catch_unwind(AssertUnwindSafe(|| self.nmpc.prepare(&next, wanted))).is_ok();
+        if !through {
+            tracing::error!(cycle = next.cycle, "the preparation of a solve panicked; the solver is built anew");
+            self.rebuild();
+        }
+        through
+    }
+
+    pub(crate) fn rebuild(&mut self) {
+        self.nmpc = (self.make)();
+    }
+}
+
+/// The outcome of a solve that panicked.
+pub(crate) fn broken_down() -> MpcOutcome {
+    MpcOutcome { status: SolveStatus::Numerical, plan: None, iterations: 0, kkt_residual: f64::NAN }
+}
+
+/// Counts the questions of a solve up to the first that is answered with yes.
+#[derive(Debug, Default)]
+struct Questions {
+    denied: Cell<u32>,
+    granted: Cell<bool>,
+}
+
+impl Questions {
+    fn note(&self, answer: bool) -> bool {
+        if answer {
+            self.granted.set(true);
+        } else if !self.granted.get() {
+            self.denied.set(self.denied.get().saturating_add(1));
+        }
+        answer
+    }
+
+    /// How many were denied before one was granted; `None` if none was.
+    fn granted_after(&self) -> Option<u32> {
+        self.granted.get().then(|| self.denied.get())
+    }
+}
+
+/// The solver with its surroundings: the clock, and where answers go.
+pub(crate) struct Worker {
+    sturdy: Sturdy,
     results: Results,
     late: Late,
+    /// Of the newest answer.
+    effort: Effort,
     /// What the last plan gave up.
     given_up: Fixed<bool, MAX_CVS>,
 }
 
 impl Worker {
-    fn new(make: MakeNmpc, results: Results, late: Late) -> Self {
-        Self { nmpc: make(), make, results, late, given_up: Fixed::default() }
+    fn new(make: MakeNmpc, results: Results, late: Late, number: u32) -> Self {
+        let effort = Effort { solver: number, ..Effort::default() };
+        Self { sturdy: Sturdy::new(make), results, late, effort, given_up: Fixed::default() }
     }
 
     fn solve(&mut self, problem: &Problem) {
-        let input = problem.input();
-        let begun_ns = self.results.clock.wall_ns();
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.nmpc.solve(&input, &*self.late))).unwrap_or_else(|_| {
-            self.nmpc = (self.make)();
-            MpcOutcome { status: SolveStatus::Numerical, plan: None, iterations: 0, kkt_residual: f64::NAN }
-        });
+        let (cycle, begun_ns) = (problem.estimate.cycle(), self.results.clock.wall_ns());
+        let questions = Questions::default();
+        let late = || questions.note((self.late)());
+        let outcome = self.sturdy.solve(problem, &late);
         let took_ns = self.results.clock.wall_ns() - begun_ns;
-        self.tell_given_up(input.cycle, outcome.plan.as_ref());
-        let (cycle, at) = (input.cycle, self.results.clock.now());
-        self.results.solved.put(Solved { cycle, at, took_ns, outcome });
+        self.effort.answer += 1;
+        self.effort.late_after = questions.granted_after();
+        self.effort.panicked = outcome.is_none();
+        let (outcome, at, effort) = (outcome.unwrap_or_else(broken_down), self.results.clock.now(), self.effort);
+        self.tell_given_up(cycle, outcome.plan.as_ref());
+        self.results.answer.put(Solved { cycle, at, took_ns, outcome, effort });
         self.results.bell.ring(self.results.clock.wall_ns());
     }
 
@@ -194,15 +269,11 @@ impl Worker {
         tracing::warn!(cycle, ?cvs, "CVs whose limits cannot all be kept at rest and are given up, by rank");
     }
 
-    /// While the plan is on its way: what can be done of the next solve, believing that nothing but the state changes, and
-    /// till somebody waits.
     fn prepare(&mut self, problem: &Problem, wanted: &dyn Fn() -> bool) {
-        let now = problem.input();
-        let next = MpcInput { cycle: now.cycle + 1, ..now };
-        if catch_unwind(AssertUnwindSafe(|| self.nmpc.prepare(&next, wanted))).is_err() {
-            tracing::error!(cycle = next.cycle, "the preparation of a solve panicked; the solver is built anew");
-            self.nmpc = (self.make)();
-        }
+        let questions = Questions::default();
+        let through = self.sturdy.prepare(problem, &|| questions.note(wanted()));
+        let wanted_after = questions.granted_after();
+        self.effort.prepared = if through { Prepared::Ran { wanted_after } } else { Prepared::Panicked };
     }
 }
 
@@ -289,11 +360,11 @@ mod tests {
 
     fn status_within(limit_ns: i64) -> SolveStatus {
         let clock = Clock::wall(1.0);
-        let results = Results { solved: Latest::new(), bell: Doorbell::new(), clock };
-        let mut solver = Solver::new(Arc::new(nmpc), results.clone(), limit_ns);
+        let results = Results { answer: Latest::new(), bell: Doorbell::new(), clock };
+        let mut solver = Solver::new(Arc::new(nmpc), results.clone(), limit_ns, 0);
         solver.start(problem(clock));
         for _ in 0..1000 {
-            if let Some(solved) = results.solved.read() {
+            if let Some(solved) = results.answer.read() {
                 return solved.outcome.status;
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -310,20 +381,20 @@ mod tests {
     #[test]
     fn a_panic_of_the_solver_costs_one_result_and_it_is_built_anew() {
         let clock = Clock::wall(1.0);
-        let results = Results { solved: Latest::new(), bell: Doorbell::new(), clock };
+        let results = Results { answer: Latest::new(), bell: Doorbell::new(), clock };
         let crash = Arc::new(AtomicBool::new(true));
         let asked = Arc::clone(&crash);
         let late: Late = Arc::new(move || {
             assert!(!asked.swap(false, Ordering::Relaxed), "injected");
             false
         });
-        let mut worker = Worker::new(Arc::new(nmpc), results.clone(), late);
+        let mut worker = Worker::new(Arc::new(nmpc), results.clone(), late, 0);
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
         worker.solve(&problem(clock));
         std::panic::set_hook(hook);
-        assert_eq!(results.solved.read().unwrap().outcome.status, SolveStatus::Numerical);
+        assert_eq!(results.answer.read().unwrap().outcome.status, SolveStatus::Numerical);
         worker.solve(&problem(clock));
-        assert_eq!(results.solved.read().unwrap().outcome.status, SolveStatus::Solved);
+        assert_eq!(results.answer.read().unwrap().outcome.status, SolveStatus::Solved);
     }
 }

@@ -1,6 +1,7 @@
 //! From a configuration to a running loop. Modes are wiring: what a mode may not do, it is not given.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -15,14 +16,16 @@ use safety::{Event, Interlock, InterlockConfig, SafetyError};
 use signals::TagId;
 
 use crate::actuator::{Actuator, Recommender};
-use crate::board::{Beat, Board, SCANS_PER_CYCLE};
+use crate::board::{Board, SCANS_PER_CYCLE};
+use crate::driver::{Bells, Driver};
 use crate::estimator::Estimator;
 use crate::interlock::Guard;
-use crate::kernel::supervision::{ChildSpec, Escalation, RestartPolicy, Supervised};
-use crate::kernel::{Clock, Doorbell, Pacer, PacerError, Stage, Telemetry};
+use crate::kernel::supervision::{ChildSpec, Escalation, RestartPolicy, Supervised, Surroundings};
+use crate::kernel::{Clock, Doorbell, Pacer, PacerError, Stage, Telemetry, Witness};
 use crate::model::Model;
 use crate::mpc::Mpc;
-use crate::ports::{MoveSink, RecommendationSink};
+use crate::playback::PlayedSolvers;
+use crate::ports::{MoveSink, RecommendationSink, Tape};
 use crate::selector::Select;
 use crate::sensor::Sensor;
 use crate::solver::{MakeNmpc, Results, Solver};
@@ -116,18 +119,6 @@ pub enum Stopped {
     GivenUp,
 }
 
-/// The bells of one loop.
-#[derive(Clone, Debug, Default)]
-struct Bells {
-    sensors: Vec<Doorbell>,
-    estimator: Doorbell,
-    model: Doorbell,
-    mpc: Doorbell,
-    selector: Doorbell,
-    interlock: Doorbell,
-    end: Doorbell,
-}
-
 /// A loop that is wired and running once [`Loop::drive`] is polled.
 #[derive(Debug)]
 pub struct Loop {
@@ -145,6 +136,8 @@ pub struct LoopContext {
     pub clock: Clock,
     /// The measurements.
     pub telemetry: Telemetry,
+    /// Told of all that the outputs depend on; [`crate::kernel::Unwitnessed`] where nobody wants to know.
+    pub tape: Arc<dyn Tape>,
 }
 
 impl Loop {
@@ -158,29 +151,32 @@ impl Loop {
         ending: Ending,
         context: LoopContext,
     ) -> Result<(Self, Receiver<Event>), WiringError> {
-        let LoopContext { board, clock, telemetry } = context;
+        let LoopContext { board, clock, telemetry, tape } = context;
         let pacer = Pacer::new(&clock, config.period / u32::try_from(SCANS_PER_CYCLE).unwrap_or(u32::MAX))?;
-        let bells = Bells { sensors: config.screens.iter().map(|_| Doorbell::new()).collect(), ..Bells::default() };
+        let bells = Bells::of(config.screens.len());
         let (events, log) = sync_channel(EVENT_LOG);
         let escalation = Escalation::default();
-        let wiring = Wiring { config, board: board.clone(), bells: bells.clone(), clock, telemetry: telemetry.clone() };
-        let proposes = !matches!(ending, Ending::Shadow);
-        let mut children = wiring.sensing()?;
-        if proposes {
-            children.extend(wiring.proposing()?);
-        }
-        children.push(wiring.guard(events, escalation.clone())?);
-        children.extend(wiring.ending(ending));
-        let restarts = wiring.config.restarts;
-        let deadline_scan = wiring.config.deadline_scan;
-        let supervised = Supervised::start(children, restarts, clock, telemetry.clone(), escalation.clone())
-            .await
-            .map_err(Box::new)?;
+        let (restarts, deadline_scan) = (config.restarts, config.deadline_scan);
+        let wiring = Wiring {
+            config,
+            board: board.clone(),
+            bells: bells.clone(),
+            clock,
+            telemetry: telemetry.clone(),
+            tape: Arc::clone(&tape),
+            played: None,
+        };
+        let children = wiring.children(ending, events, escalation.clone())?;
+        let witness: Arc<dyn Witness> = Arc::clone(&tape) as Arc<dyn Witness>;
+        let (shared, raised) = (telemetry.clone(), escalation.clone());
+        let around = Surroundings { clock, telemetry: shared, escalation: raised, witness };
+        let supervised = Supervised::start(children, restarts, around).await.map_err(Box::new)?;
         let driver = Driver {
             board,
             bells,
             clock,
             telemetry,
+            tape,
             deadline_scan,
             cycle: 0,
             estimated: 0,
@@ -197,8 +193,7 @@ impl Loop {
     pub async fn drive(&mut self) -> Result<std::convert::Infallible, Stopped> {
         loop {
             let tick = self.pacer.next().await?;
-            self.driver.telemetry.count_overruns(tick.dropped);
-            self.driver.beat(tick.index);
+            self.driver.beat(tick);
             if self.driver.is_over() {
                 return Err(Stopped::GivenUp);
             }
@@ -211,68 +206,16 @@ impl Loop {
     }
 }
 
-/// Turns the pacer's beats into rings.
-#[derive(Debug)]
-struct Driver {
-    board: Board,
-    bells: Bells,
-    clock: Clock,
-    telemetry: Telemetry,
-    deadline_scan: u64,
-    cycle: u64,
-    /// The last cycle whose cut-off was rung.
-    estimated: u64,
-    escalation: Escalation,
-    /// The cycle in which a stage was seen to be given up.
-    given_up: Option<u64>,
-}
-
-impl Driver {
-    /// Whether a stage was given up a period ago: the interlock had the time to shed, and if it was the interlock
-    /// itself, nobody else can say that the loop is over.
-    fn is_over(&mut self) -> bool {
-        if self.escalation.is_raised() {
-            let since = *self.given_up.get_or_insert(self.cycle);
-            return self.cycle > since + 1;
-        }
-        false
-    }
-
-    fn beat(&mut self, index: u64) {
-        let (cycle, scan) = (index / SCANS_PER_CYCLE + 1, index % SCANS_PER_CYCLE);
-        let (at, wall_ns) = (self.clock.now(), self.clock.wall_ns());
-        let opens = cycle != self.cycle;
-        let last = self.board.beat.read().unwrap_or_default();
-        self.cycle = cycle;
-        // Within a cycle the times of its opening stay: they are the stages' `now`.
-        let (at, wall_ns) = if opens { (at, wall_ns) } else { (last.at, last.wall_ns) };
-        self.board.image.latch(&self.board.inlet);
-        self.board.beat.put(Beat { cycle, scan, at, wall_ns });
-        let now_ns = self.clock.wall_ns();
-        if opens {
-            self.telemetry.count_cycle();
-            for bell in &self.bells.sensors {
-                bell.ring(now_ns);
-            }
-        } else if self.estimated != cycle {
-            // Once a cycle is enough: the estimator has the whole of the sensors' answers or does without the rest.
-            self.estimated = cycle;
-            self.bells.estimator.ring(now_ns);
-        }
-        if scan >= self.deadline_scan {
-            self.bells.selector.ring(now_ns);
-        }
-        self.bells.interlock.ring(now_ns);
-    }
-}
-
-/// Makes the children of one loop.
-struct Wiring {
-    config: LoopConfig,
-    board: Board,
-    bells: Bells,
-    clock: Clock,
-    telemetry: Telemetry,
+/// Makes the children of one loop, running or played.
+pub(crate) struct Wiring {
+    pub(crate) config: LoopConfig,
+    pub(crate) board: Board,
+    pub(crate) bells: Bells,
+    pub(crate) clock: Clock,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) tape: Arc<dyn Tape>,
+    /// The solvers of a playback.
+    pub(crate) played: Option<PlayedSolvers>,
 }
 
 /// A child whose incarnations `make` makes.
@@ -285,6 +228,22 @@ fn child<S: Stage + 'static>(
 }
 
 impl Wiring {
+    /// Every child of the loop. Their order is their number in the record of a run.
+    pub(crate) fn children(
+        &self,
+        ending: Ending,
+        events: SyncSender<Event>,
+        escalation: Escalation,
+    ) -> Result<Vec<ChildSpec>, WiringError> {
+        let mut children = self.sensing()?;
+        if !matches!(ending, Ending::Shadow) {
+            children.extend(self.proposing()?);
+        }
+        children.push(self.guard(events, escalation)?);
+        children.extend(self.ending(ending));
+        Ok(children)
+    }
+
     fn sensing(&self) -> Result<Vec<ChildSpec>, WiringError> {
         let mut children = Vec::new();
         for (i, (screen, bell)) in self.config.screens.iter().zip(&self.bells.sensors).enumerate() {
@@ -324,15 +283,23 @@ impl Wiring {
             Ok(nmpc) => nmpc,
             Err(error) => unreachable!("the same configuration was accepted before: {error}"),
         });
-        let solved = self.board.solved.clone();
-        let results = Results { solved, bell: self.bells.selector.clone(), clock: self.clock };
+        let answer = self.board.answer.clone();
+        let results = Results { answer, bell: self.bells.selector.clone(), clock: self.clock };
         let share = self.config.deadline_scan as f64 / SCANS_PER_CYCLE as f64;
         let limit = self.clock.wall_span(self.config.period.mul_f64(share));
         let limit_ns = i64::try_from(limit.as_nanos()).unwrap_or(i64::MAX);
         let (board, clock, targets) = (self.board.clone(), self.clock, self.config.targets.clone());
+        let (made, played) = (AtomicU32::new(0), self.played.clone());
+        let solver = move || {
+            let (make, number) = (Arc::clone(&make), made.fetch_add(1, Ordering::Relaxed));
+            match &played {
+                Some(played) => Solver::Played(played.add(make, number)),
+                None => Solver::new(make, results.clone(), limit_ns, number),
+            }
+        };
         let mpc = child("mpc", &self.bells.mpc, move || Mpc {
             targeting: Targeting::new(targets.clone()),
-            solver: Solver::new(Arc::clone(&make), results.clone(), limit_ns),
+            solver: solver(),
             board: board.clone(),
             clock,
             last_cycle: 0,
@@ -340,7 +307,7 @@ impl Wiring {
         });
         let (board, interlock) = (self.board.clone(), self.bells.interlock.clone());
         let (selector, period) = (self.config.selector, self.config.period);
-        let deadline_scan = self.config.deadline_scan;
+        let (deadline_scan, tape) = (self.config.deadline_scan, Arc::clone(&self.tape));
         let selector = child("selector", &self.bells.selector, move || Select {
             selector: Selector::new(selector),
             period,
@@ -348,6 +315,7 @@ impl Wiring {
             deadline_scan,
             interlock: interlock.clone(),
             clock,
+            tape: Arc::clone(&tape),
             last_cycle: 0,
             last_u: None,
         });
@@ -359,7 +327,7 @@ impl Wiring {
         let config = self.config.interlock.clone();
         drop(Interlock::new(config.clone())?);
         let (board, telemetry) = (self.board.clone(), self.telemetry.clone());
-        let (next, clock) = (self.bells.end.clone(), self.clock);
+        let (next, clock, tape) = (self.bells.end.clone(), self.clock, Arc::clone(&self.tape));
         Ok(child("interlock", &self.bells.interlock, move || Guard {
             interlock: match Interlock::new(config.clone()) {
                 Ok(interlock) => interlock,
@@ -371,6 +339,7 @@ impl Wiring {
             next: next.clone(),
             events: events.clone(),
             clock,
+            tape: Arc::clone(&tape),
             last_cycle: 0,
             last_move: None,
             answered: 0,
@@ -379,11 +348,14 @@ impl Wiring {
 
     fn ending(&self, ending: Ending) -> Option<ChildSpec> {
         let (board, bell, clock) = (self.board.clone(), self.bells.end.clone(), self.clock);
+        let tape = Arc::clone(&self.tape);
         match ending {
             Ending::Shadow => None,
-            Ending::Advisory(mut sink) => {
-                Some(child("recommender", &bell, move || Recommender { sink: sink(), board: board.clone() }))
-            }
+            Ending::Advisory(mut sink) => Some(child("recommender", &bell, move || Recommender {
+                sink: sink(),
+                board: board.clone(),
+                tape: Arc::clone(&tape),
+            })),
             Ending::ClosedLoop(mut sink) => {
                 let cycle = self.telemetry.probe("cycle");
                 Some(child("actuator", &bell, move || Actuator {
@@ -391,6 +363,7 @@ impl Wiring {
                     board: board.clone(),
                     cycle: cycle.clone(),
                     clock,
+                    tape: Arc::clone(&tape),
                 }))
             }
         }

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::kernel::{Clock, Telemetry};
+use actors::kernel::{Clock, Telemetry, Unwitnessed};
 use actors::{Board, Ending, Loop, LoopContext, Outlet};
 use anyhow::Context;
 use prometheus::Registry;
@@ -53,7 +53,8 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     let mut link = Link::new(settings, board.inlet.clone(), board.outlet.clone());
     let counts = link.counts();
     let ending = ending(loaded.plant.mode, &link);
-    let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone() };
+    let context =
+        LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape: Arc::new(Unwitnessed) };
     let pages = Pages {
         exporter: Exporter::register(registry)?,
         board,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actors::kernel::{Clock, Observer, Telemetry};
+use actors::kernel::{Clock, Observer, Telemetry, Unwitnessed};
 use actors::{Board, Ending, Loop, LoopContext, MoveSink, RecommendationSink};
 use rig::{Rig, RigConfig};
 use runtime::config::{Mode, PlantFile, load, parse};
@@ -218,7 +218,8 @@ impl Bench {
             }
             Mode::Shadow => Ending::Shadow,
         };
-        let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone() };
+        let context =
+            LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape: Arc::new(Unwitnessed) };
         let (mut running, events) = Loop::start(config, ending, context).await?;
         board.inlet.set_link(true);
         let ended = Arc::new(Mutex::new(None));

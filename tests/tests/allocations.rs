@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actors::kernel::{Clock, Latest, Telemetry, Unobserved};
+use actors::kernel::{Clock, Latest, Telemetry, Unobserved, Unwitnessed};
 use actors::{Board, Ending, Loop, LoopContext, MoveSink};
 use runtime::config::load;
 use safety::{ApprovedMove, State, WriteReport};
@@ -63,7 +63,8 @@ fn wall_steady_cycles_do_not_allocate() {
         std::thread::spawn(move || rig_thread(&rig, &board, &moves, clock, &stop))
     };
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone() };
+    let context =
+        LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape: Arc::new(Unwitnessed) };
     let ending = Ending::ClosedLoop(Box::new(move || Box::new(sink.clone())));
     let (mut running, _events) = control.block_on(Loop::start(file.loop_config(), ending, context)).unwrap();
     board.inlet.set_link(true);

@@ -6,6 +6,7 @@
 //! - [`Clock`]: the reader of the clock; wall or virtual.
 //! - [`Pacer`]: beats on absolute time that keep their phase and never burst. Beside [`Clock`], the only one that asks for
 //!   the time.
+//! - [`Witness`]: is told what the kernel does, in its order, so that it can be done again.
 //! - [`supervision`]: restarts with intensity and backoff in control periods.
 //!
 //! Why not plain ractor: its mailboxes are unbounded, a panicked actor loses its state and its address, and its
@@ -18,6 +19,7 @@ mod probe;
 mod slot;
 mod stage;
 pub mod supervision;
+mod witness;
 
 pub use clock::Clock;
 pub use doorbell::{Doorbell, Ring};
@@ -25,3 +27,4 @@ pub use pacer::{Pacer, PacerError, Tick};
 pub use probe::{Observer, Probe, StageReport, Telemetry, Unobserved};
 pub use slot::Latest;
 pub use stage::Stage;
+pub use witness::{Act, Unwitnessed, Witness};

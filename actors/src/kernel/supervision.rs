@@ -16,6 +16,7 @@ use super::clock::Clock;
 use super::doorbell::Doorbell;
 use super::probe::Telemetry;
 use super::stage::{Incarnation, Shell, Stage};
+use super::witness::{Act, Witness};
 
 /// How often a stage may crash.
 #[derive(Clone, Copy, Debug)]
@@ -49,11 +50,29 @@ impl std::fmt::Debug for ChildSpec {
 pub struct Escalation(Arc<AtomicBool>);
 
 impl Escalation {
+    /// Says that a stage was given up.
+    pub(crate) fn raise(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
     /// Whether a stage was given up.
     #[must_use]
     pub fn is_raised(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
+}
+
+/// What the supervisor shares with the rest of the loop.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The clock.
+    pub clock: Clock,
+    /// The measurements.
+    pub telemetry: Telemetry,
+    /// Raised when a child is given up.
+    pub escalation: Escalation,
+    /// Told of every step, crash and restart.
+    pub witness: Arc<dyn Witness>,
 }
 
 /// A running subtree: one loop's supervisor and its stages.
@@ -63,19 +82,16 @@ pub struct Supervised {
 }
 
 impl Supervised {
-    /// Starts every child under a new supervisor, on the runtime in which this is called. `escalation` is raised when
-    /// a child is given up.
+    /// Starts every child under a new supervisor, on the runtime in which this is called.
     ///
     /// # Errors
     /// ractor's, when an actor cannot be spawned; those already started are stopped.
     pub async fn start(
         children: Vec<ChildSpec>,
         policy: RestartPolicy,
-        clock: Clock,
-        telemetry: Telemetry,
-        escalation: Escalation,
+        around: Surroundings,
     ) -> Result<Self, SpawnErr> {
-        let tree = Tree { children: Vec::new(), policy, clock, telemetry, escalation };
+        let tree = Tree { children: Vec::new(), policy, around };
         let (supervisor, _join) = Actor::spawn(None, Supervisor, (tree, children)).await?;
         Ok(Self { supervisor })
     }
@@ -100,9 +116,7 @@ struct Child {
 struct Tree {
     children: Vec<Child>,
     policy: RestartPolicy,
-    clock: Clock,
-    telemetry: Telemetry,
-    escalation: Escalation,
+    around: Surroundings,
 }
 
 impl Actor for Supervisor {
@@ -123,10 +137,11 @@ impl Actor for Supervisor {
     }
 
     async fn handle(&self, me: ActorRef<Restart>, message: Restart, tree: &mut Tree) -> Result<(), ActorProcessingErr> {
-        tree.telemetry.count_restart();
+        tree.around.telemetry.count_restart();
+        tree.around.witness.act(Act::Restarted { child: number(message.0) });
         if let Err(error) = tree.spawn(message.0, me.get_cell()).await {
             tracing::error!(%error, "a stage could not be restarted");
-            tree.escalation.0.store(true, Ordering::Release);
+            tree.give_up(message.0);
         }
         Ok(())
     }
@@ -146,20 +161,32 @@ impl Actor for Supervisor {
         match tree.after_crash(index, &why) {
             Some(Duration::ZERO) => drop(me.cast(Restart(index))),
             Some(backoff) => drop(me.send_after(backoff, move || Restart(index))),
-            None => tree.escalation.0.store(true, Ordering::Release),
+            None => tree.give_up(index),
         }
         Ok(())
     }
 }
 
+/// The number under which a witness knows a child.
+fn number(index: usize) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX)
+}
+
 impl Tree {
+    fn give_up(&self, index: usize) {
+        self.around.escalation.raise();
+        self.around.witness.act(Act::GivenUp { child: number(index) });
+    }
+
     async fn spawn(&mut self, index: usize, me: ActorCell) -> Result<(), SpawnErr> {
         let Some(child) = self.children.get_mut(index) else { return Ok(()) };
         let incarnation = Incarnation {
             stage: (child.spec.make)(),
             bell: child.spec.bell.clone(),
-            probe: self.telemetry.probe(child.spec.name),
-            clock: self.clock,
+            probe: self.around.telemetry.probe(child.spec.name),
+            clock: self.around.clock,
+            child: number(index),
+            witness: Arc::clone(&self.around.witness),
         };
         let (actor, _join) = Actor::spawn_linked(None, Shell, incarnation, me).await?;
         child.id = Some(actor.get_id());
@@ -169,7 +196,8 @@ impl Tree {
 
     /// Notes a crash; the wall time to wait before the restart, or `None` when the child is given up.
     fn after_crash(&mut self, index: usize, why: &str) -> Option<Duration> {
-        let (policy, now) = (self.policy, self.clock.now());
+        let (policy, now) = (self.policy, self.around.clock.now());
+        self.around.witness.act(Act::Crashed { child: number(index) });
         let child = self.children.get_mut(index)?;
         child.id = None;
         let window = policy.period * policy.window_periods;
@@ -182,7 +210,7 @@ impl Tree {
             return None;
         }
         let periods = (1_u32 << (crashes - 1).min(10)) - 1;
-        Some(self.clock.wall_span(policy.period * periods))
+        Some(self.around.clock.wall_span(policy.period * periods))
     }
 }
 
@@ -191,6 +219,7 @@ mod tests {
     use std::sync::atomic::AtomicU64;
 
     use super::super::probe::Unobserved;
+    use super::super::witness::Unwitnessed;
     use super::*;
 
     #[derive(Debug)]
@@ -224,8 +253,13 @@ mod tests {
         let children = vec![ChildSpec { name: "fragile", bell: bell.clone(), make }];
         let policy = RestartPolicy { period: Duration::from_secs(1), intensity: 3, window_periods: 60 };
         let escalation = Escalation::default();
-        let (clock, t, e) = (Clock::of_tokio(), telemetry.clone(), escalation.clone());
-        let tree = Supervised::start(children, policy, clock, t, e).await.unwrap();
+        let around = Surroundings {
+            clock: Clock::of_tokio(),
+            telemetry: telemetry.clone(),
+            escalation: escalation.clone(),
+            witness: Arc::new(Unwitnessed),
+        };
+        let tree = Supervised::start(children, policy, around).await.unwrap();
         Bench { bell, steps, crash, telemetry, escalation, tree }
     }
 
