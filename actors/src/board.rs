@@ -13,6 +13,7 @@ use signals::dcs::ModeActual;
 use signals::{MAX_MVS, Stamp, Values};
 
 use crate::kernel::Latest;
+use crate::kernel::watchdog::Heartbeat;
 use crate::ports::{Inlet, Outlet};
 
 /// Interlock scans in a control period (the interlock's scan is T/10).
@@ -171,6 +172,8 @@ pub struct Board {
     pub status: Latest<LoopStatus>,
     /// To the plant, beside moves.
     pub outlet: Outlet,
+    /// From the pacer and the interlock to the watchdog.
+    pub heartbeat: Heartbeat,
 }
 
 impl Board {
@@ -192,6 +195,7 @@ impl Board {
             recommended: Latest::new(),
             status: Latest::new(),
             outlet: Outlet::default(),
+            heartbeat: Heartbeat::new(),
         }
     }
 

@@ -31,6 +31,7 @@ use crate::driver::Bells;
 use crate::estimator::Estimator;
 use crate::interlock::Guard;
 use crate::kernel::supervision::{ChildSpec, Escalation};
+use crate::kernel::watchdog::Watched;
 use crate::kernel::{Clock, Doorbell, LastGood, Stage, Telemetry};
 use crate::model::Model;
 use crate::mpc::{Mpc, MpcMemory};
@@ -184,8 +185,8 @@ impl Wiring {
         drop(Interlock::new(config.clone())?);
         let (board, telemetry) = (self.board.clone(), self.telemetry.clone());
         let (next, clock, last_good) = (self.bells.end.clone(), self.clock, LastGood::new());
-        let tape = Arc::clone(&self.tape);
-        Ok(child("interlock", &self.bells.interlock, move || Guard {
+        let (tape, heartbeat) = (Arc::clone(&self.tape), self.board.heartbeat.clone());
+        let guard = move || Guard {
             interlock: match Interlock::with_latch(config.clone(), last_good.recall().unwrap_or_default()) {
                 Ok(interlock) => interlock,
                 Err(error) => unreachable!("the same configuration was accepted before: {error}"),
@@ -201,7 +202,8 @@ impl Wiring {
             last_move: None,
             answered: 0,
             last_good: last_good.clone(),
-        }))
+        };
+        Ok(child("interlock", &self.bells.interlock, move || Watched::new(guard(), heartbeat.clone(), clock)))
     }
 
     fn ending(&self, ending: Ending) -> Option<ChildSpec> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::board::{Beat, Board, SCANS_PER_CYCLE};
 use crate::kernel::supervision::Escalation;
-use crate::kernel::{Clock, Doorbell, Telemetry, Tick};
+use crate::kernel::watchdog::Sign;
+use crate::kernel::{Clock, Doorbell, Probe, Telemetry, Tick};
 use crate::ports::{Entry, Tape};
 
 /// The bells of one loop.
@@ -33,6 +34,8 @@ pub(crate) struct Driver {
     pub(crate) bells: Bells,
     pub(crate) clock: Clock,
     pub(crate) telemetry: Telemetry,
+    /// How late the beats are.
+    pub(crate) release: Probe,
     pub(crate) tape: Arc<dyn Tape>,
     pub(crate) deadline_scan: u64,
     pub(crate) cycle: u64,
@@ -52,8 +55,10 @@ impl Driver {
         (self.cycle > since + 1).then_some(stage)
     }
 
-    pub(crate) fn beat(&mut self, Tick { index, dropped, .. }: Tick) {
+    pub(crate) fn beat(&mut self, Tick { index, dropped, lateness }: Tick) {
+        self.board.heartbeat.give(Sign::Beat, self.clock.boot_ns());
         self.telemetry.count_overruns(dropped);
+        self.release.record(i64::try_from(lateness.as_nanos()).unwrap_or(i64::MAX));
         let (cycle, scan) = (index / SCANS_PER_CYCLE + 1, index % SCANS_PER_CYCLE);
         let (now, wall_ns) = (self.clock.now(), self.clock.wall_ns());
         let opens = cycle != self.cycle;

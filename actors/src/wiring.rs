@@ -17,7 +17,7 @@ use crate::board::{Board, SCANS_PER_CYCLE};
 use crate::children::Wiring;
 use crate::driver::{Bells, Driver};
 use crate::kernel::supervision::{Escalation, RestartPolicy, Supervised, Surroundings};
-use crate::kernel::{Clock, Pacer, PacerError, Telemetry, Witness};
+use crate::kernel::{Clock, Pacer, PacerError, RELEASE, Telemetry, Witness};
 use crate::ports::{MoveSink, RecommendationSink, Tape};
 
 /// How many events the log holds before it loses some.
@@ -174,6 +174,7 @@ impl Loop {
             board,
             bells,
             clock,
+            release: telemetry.probe(RELEASE),
             telemetry,
             tape,
             deadline_scan,

@@ -9,6 +9,9 @@ use hdrhistogram::Histogram;
 /// Longest latency that a histogram tells apart: one minute.
 const LONGEST_NS: u64 = 60_000_000_000;
 
+/// The name of the probe of how late beats are released, in wall time.
+pub const RELEASE: &str = "release";
+
 /// Where a measurement also goes, such as a metrics endpoint. Called on the control thread: it must not block, and it
 /// should not allocate.
 pub trait Observer: Send + Sync + fmt::Debug {
