@@ -4,14 +4,16 @@
 //! minute of plant time takes milliseconds, and the same scenario gives the same numbers. Nothing is mocked but the
 //! clock and the wire; the wire's own tests are in `tests/over_the_wire.rs`.
 
+mod crashes;
+mod outputs;
 pub mod wire;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actors::kernel::{Clock, Observer, Telemetry, Unwitnessed};
-use actors::{Board, Ending, Loop, LoopContext, MoveSink, RecommendationSink};
+use actors::kernel::{Clock, Telemetry};
+use actors::{Board, Ending, Loop, LoopConfig, LoopContext, MoveSink, RecommendationSink};
 use rig::{Rig, RigConfig};
 use runtime::config::{Mode, PlantFile, load, parse};
 use safety::{ApprovedMove, Event, Recommended, State, WriteReport};
@@ -19,6 +21,9 @@ use signals::dcs::{ApcView, DcsTag, Direction, MvTag, WireValue};
 use signals::{Fixed, MAX_MVS, Quality, Sample, TagId};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+
+pub use crashes::{Crashes, Moment, Victim};
+pub use outputs::{Invalid, Outputs};
 
 /// A file of the repository.
 #[must_use]
@@ -51,12 +56,14 @@ impl SharedRig {
 pub struct RigSink {
     rig: SharedRig,
     board: Board,
+    outputs: Outputs,
     failures: Fixed<u32, MAX_MVS>,
 }
 
 impl MoveSink for RigSink {
     fn write(&mut self, approved: ApprovedMove) {
         let mut rig = self.rig.lock();
+        self.outputs.judge(&approved, rig.view());
         for mv in 0..self.failures.len() {
             let (Some(u), Ok(n)) = (approved.set_point(mv), u8::try_from(mv)) else { continue };
             let written = rig.write(DcsTag::Mv(n, MvTag::SpReq), WireValue::Double(u), Quality::Good);
@@ -84,33 +91,6 @@ impl Recommendations {
 impl RecommendationSink for Recommendations {
     fn recommend(&mut self, recommended: Recommended) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(recommended);
-    }
-}
-
-/// Crashes a stage on demand: a stage's latency is told to an observer inside the stage's actor, so an observer that
-/// panics is a stage that panics.
-#[derive(Clone, Debug, Default)]
-pub struct Crashes(Arc<Mutex<Option<(&'static str, u32)>>>);
-
-impl Crashes {
-    /// Lets the next `n` steps of the stage `name` crash.
-    pub fn inject(&self, name: &'static str, n: u32) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((name, n));
-    }
-}
-
-impl Observer for Crashes {
-    #[allow(clippy::panic, reason = "the crash is the scenario")]
-    fn stage(&self, name: &'static str, _latency_ns: u64) {
-        let mut planned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((stage, left)) = planned.as_mut()
-            && *stage == name
-            && *left > 0
-        {
-            *left -= 1;
-            drop(planned);
-            panic!("injected crash of the stage {name}");
-        }
     }
 }
 
@@ -171,6 +151,8 @@ pub struct Bench {
     pub period: Duration,
     /// Crashes of stages.
     pub crashes: Crashes,
+    /// What was written to the rig, in closed loop.
+    pub outputs: Outputs,
     /// What was recommended, in advisory mode.
     pub recommendations: Recommendations,
     ended: Arc<Mutex<Option<String>>>,
@@ -187,7 +169,19 @@ impl Bench {
     pub async fn start(plant: &str, seed: u64, adapt: impl FnOnce(&mut PlantFile)) -> anyhow::Result<Self> {
         let mut file = load(&repo(&format!("deploy/plants/{plant}.toml")))?.plant;
         adapt(&mut file);
-        Self::start_with(plant, seed, file).await
+        let config = file.loop_config();
+        Self::start_with(plant, seed, file, config).await
+    }
+
+    /// As [`Self::start`]; `adjust` may change what the loop is told, beyond what a plant file can say.
+    ///
+    /// # Errors
+    /// When a file is faulty or the loop cannot be wired.
+    pub async fn start_adjusted(plant: &str, seed: u64, adjust: impl FnOnce(&mut LoopConfig)) -> anyhow::Result<Self> {
+        let file = load(&repo(&format!("deploy/plants/{plant}.toml")))?.plant;
+        let mut config = file.loop_config();
+        adjust(&mut config);
+        Self::start_with(plant, seed, file, config).await
     }
 
     /// As [`Self::start`]; `edit` may change the plant file's text.
@@ -197,19 +191,21 @@ impl Bench {
     pub async fn start_edited(plant: &str, seed: u64, edit: impl FnOnce(String) -> String) -> anyhow::Result<Self> {
         let path = repo(&format!("deploy/plants/{plant}.toml"));
         let text = edit(std::fs::read_to_string(&path)?);
-        Self::start_with(plant, seed, parse(&path, &text)?).await
+        let file = parse(&path, &text)?;
+        let config = file.loop_config();
+        Self::start_with(plant, seed, file, config).await
     }
 
-    async fn start_with(plant: &str, seed: u64, file: PlantFile) -> anyhow::Result<Self> {
+    async fn start_with(plant: &str, seed: u64, file: PlantFile, config: LoopConfig) -> anyhow::Result<Self> {
         let rig = SharedRig::load(plant, seed)?;
         let (crashes, recommendations) = (Crashes::default(), Recommendations::default());
         let (clock, telemetry) = (Clock::of_tokio(), Telemetry::new(Box::new(crashes.clone())));
-        let config = file.loop_config();
         let board = Board::new(config.screens.len());
+        let outputs = Outputs::within(config.targets.mvs.iter().map(|mv| (mv.low, mv.high)));
         let ending = match file.mode {
             Mode::ClosedLoop => {
-                let failures = Fixed::filled(0, file.mvs.len());
-                let sink = RigSink { rig: rig.clone(), board: board.clone(), failures };
+                let (outputs, failures) = (outputs.clone(), Fixed::filled(0, file.mvs.len()));
+                let sink = RigSink { rig: rig.clone(), board: board.clone(), outputs, failures };
                 Ending::ClosedLoop(Box::new(move || Box::new(sink.clone())))
             }
             Mode::Advisory => {
@@ -218,8 +214,8 @@ impl Bench {
             }
             Mode::Shadow => Ending::Shadow,
         };
-        let context =
-            LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape: Arc::new(Unwitnessed) };
+        let tape = Arc::new(crashes.clone());
+        let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape };
         let (mut running, events) = Loop::start(config, ending, context).await?;
         board.inlet.set_link(true);
         let ended = Arc::new(Mutex::new(None));
@@ -238,7 +234,7 @@ impl Bench {
         });
         let (tasks, period) = (vec![drive, carry], file.period());
         let seen = Vec::new();
-        Ok(Self { rig, board, telemetry, period, crashes, recommendations, ended, events, seen, tasks })
+        Ok(Self { rig, board, telemetry, period, crashes, outputs, recommendations, ended, events, seen, tasks })
     }
 
     /// Lets so many control periods pass.
