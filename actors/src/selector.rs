@@ -60,3 +60,58 @@ impl Stage for Select {
         self.interlock.ring(self.clock.wall_ns());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use control::selector::{Selection, SelectorConfig};
+    use signals::Proposer;
+    use signals::dcs::{DcsView, Reading};
+
+    use super::*;
+    use crate::board::Beat;
+    use crate::kernel::Unwitnessed;
+
+    /// A selector of one MV without a solver, in its fresh state.
+    fn select(board: &Board, last_good: &LastGood<SelectorMemory>) -> Select {
+        let config = SelectorConfig { plan_max_age: 0, hold_max: 2 };
+        Select {
+            period: Duration::from_secs(1),
+            board: board.clone(),
+            deadline_scan: 4,
+            interlock: Doorbell::new(),
+            clock: Clock::wall(1.0),
+            tape: Arc::new(Unwitnessed),
+            memory: SelectorMemory { selector: Selector::new(config), last_cycle: 0, last_u: None },
+            last_good: last_good.clone(),
+        }
+    }
+
+    /// What is chosen in four cycles, when the selector crashes after the first and its heir remembers or does not.
+    fn chosen(remembers: bool) -> [Option<Proposer>; 4] {
+        let (board, last_good) = (Board::new(0), LastGood::new());
+        let mut dcs = DcsView::sized(1, 0, 0);
+        dcs.mvs[0].sp_act = Reading::of(300.0, Stamp::ZERO);
+        board.image.dcs.put(dcs);
+        let mut selector = select(&board, &last_good);
+        std::array::from_fn(|k| {
+            let cycle = k as u64 + 1;
+            if cycle == 2 {
+                selector = select(&board, &last_good);
+                selector.memory = last_good.recall().filter(|_| remembers).unwrap_or(selector.memory.clone());
+            }
+            board.beat.put(Beat { cycle, scan: 4, ..Beat::default() });
+            selector.step(Stamp::from_secs_f64(cycle as f64));
+            match board.selected.read().unwrap().selection {
+                Selection::Move(proposed) => Some(proposed.proposer),
+                Selection::Shed => None,
+            }
+        })
+    }
+
+    #[test]
+    fn a_crash_does_not_renew_the_bound_on_holding() {
+        let hold = Some(Proposer::Hold);
+        assert_eq!(chosen(true), [hold, hold, None, None]);
+        assert_eq!(chosen(false), [hold, hold, hold, None], "the negative control: an heir that knows nothing");
+    }
+}
