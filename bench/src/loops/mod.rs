@@ -17,6 +17,7 @@ mod site;
 
 use std::time::Duration;
 
+use actors::kernel::panics::Panics;
 use anyhow::{Context, Result, bail};
 use safety::State;
 use serde::Serialize;
@@ -98,6 +99,7 @@ pub fn run(options: &Options, tell: &dyn Fn(&str)) -> Result<Report> {
     if options.loops <= FAULTY {
         bail!("{} loops are too few: the first {FAULTY} have faults and are not measured", options.loops);
     }
+    let panics = Panics::hook();
     let plants = Plants::start(options)?;
     tell(&format!("{} loops; warming up", options.loops));
     std::thread::sleep(options.period * WARM_UP);
@@ -109,6 +111,7 @@ pub fn run(options: &Options, tell: &dyn Fn(&str)) -> Result<Report> {
     let faulty = names.into_iter().zip(&plants.loops).map(|(fault, running)| running.report(fault)).collect();
     faults.end();
     plants.stop()?;
+    panics.drain().for_each(|panicked| tell(&format!("{panicked:?}")));
     Ok(Report { rows, faulty })
 }
 

@@ -83,7 +83,7 @@ impl Plants {
         Ok(Self { loops, sticky, field, over, stop })
     }
 
-    /// From now on one loop's estimator crashes every twelve periods, one loop's estimator does not return, and one
+    /// From now on one loop's estimator crashes every thirty periods, one loop's estimator does not return, and one
     /// loop's solver does not.
     pub(super) fn begin_faults(&self, period: Duration) -> Result<Faults> {
         let meter = |number: usize| self.loops.get(number).map(|l| Arc::clone(&l.meter)).context("no such loop");
@@ -94,7 +94,7 @@ impl Plants {
         let crashing = std::thread::Builder::new().name("faults".to_owned()).spawn(move || {
             while !ends.load(Ordering::Relaxed) {
                 crashes.crash.store(true, Ordering::Relaxed);
-                std::thread::park_timeout(12 * period);
+                std::thread::park_timeout(30 * period);
             }
         })?;
         Ok(Faults { hangs, sticky: self.sticky, over, crashing })
