@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::simulate::SimulateArgs;
+
 /// A real-time controller that runs beside a DCS.
 ///
 /// Outrigger reads a plant through OPC UA, estimates its state, plans its moves (nonlinear MPC), and writes set-points
@@ -52,6 +54,8 @@ pub enum LogFormat {
 pub enum Command {
     /// Run the loop of a plant file.
     Run(RunArgs),
+    /// Simulate the loop of a plant file beside an emulated plant and DCS, in virtual time and reproducibly.
+    Simulate(SimulateArgs),
     /// Check a plant file and report every fault with file, line, key, value and what was expected.
     Check {
         /// The plant file.

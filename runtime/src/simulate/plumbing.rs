@@ -1,0 +1,218 @@
+//! What stands where the link would be: it carries images, samples and moves between a rig and a loop's ports, all in
+//! one process, and may do it badly.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actors::kernel::Latest;
+use actors::{Board, MoveSink};
+use rig::Rig;
+use safety::{ApprovedMove, MoveKind, WriteReport};
+use signals::dcs::{ApcView, DcsTag, DcsView, Direction, ModeActual, MvTag, WireValue};
+use signals::{Fixed, MAX_MVS, Quality, Sample, Stamp, TagId};
+
+/// The most scans by which images may be late.
+pub const LATE_MAX: usize = 15;
+
+/// A rig that the plumbing, the sink and whoever plays the operator share.
+#[derive(Clone, Debug)]
+pub struct SharedRig(Arc<Mutex<Rig>>);
+
+impl SharedRig {
+    /// Shares a rig.
+    #[must_use]
+    pub fn new(rig: Rig) -> Self {
+        Self(Arc::new(Mutex::new(rig)))
+    }
+
+    /// The rig.
+    pub fn lock(&self) -> MutexGuard<'_, Rig> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is wrong with the link; by default nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkFaults {
+    /// Nothing passes, in neither direction, and nobody is told.
+    pub frozen: bool,
+    /// Images and samples come so many scans late; at most [`LATE_MAX`].
+    pub late_scans: usize,
+    /// The samples of this tag are lost.
+    pub lost_tag: Option<TagId>,
+    /// Writes of moves fail, and the loop is told.
+    pub failing_writes: bool,
+}
+
+/// Moves that no sink should ever be handed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct InvalidMoves {
+    /// With a set-point that is no finite number.
+    pub not_finite: u64,
+    /// With a set-point outside the clamp that the DCS has.
+    pub outside_clamp: u64,
+    /// That move the plant while the loop does not claim ON.
+    pub not_on: u64,
+}
+
+impl InvalidMoves {
+    /// How many there were.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.not_finite + self.outside_clamp + self.not_on
+    }
+}
+
+/// Writes set-points straight into the rig. Clones, such as the sink of a restarted actuator, share their counts.
+#[derive(Clone, Debug)]
+pub struct RigSink {
+    rig: SharedRig,
+    board: Board,
+    faults: Latest<LinkFaults>,
+    invalid: Latest<InvalidMoves>,
+    failures: Fixed<u32, MAX_MVS>,
+}
+
+impl RigSink {
+    /// A sink into `rig`; what became of its writes goes to `board`'s inlet.
+    #[must_use]
+    pub fn new(rig: SharedRig, board: Board, faults: Latest<LinkFaults>) -> Self {
+        let failures = Fixed::filled(0, rig.lock().view().mvs.len());
+        Self { rig, board, faults, invalid: Latest::new(), failures }
+    }
+
+    /// Counts the moves that should never have come here. Judged by what the DCS has, not by our own limits.
+    #[must_use]
+    pub fn invalid(&self) -> Latest<InvalidMoves> {
+        self.invalid.clone()
+    }
+
+    fn judge(&self, approved: &ApprovedMove, dcs: &DcsView) {
+        let mut invalid = self.invalid.read().unwrap_or_default();
+        let set_points = (0..dcs.mvs.len()).filter_map(|n| approved.set_point(n).zip(dcs.mvs.get(n)));
+        for (u, mv) in set_points {
+            invalid.not_finite += u64::from(!u.is_finite());
+            let inside = (mv.clamp_lo.value..=mv.clamp_hi.value).contains(&u);
+            invalid.outside_clamp += u64::from(u.is_finite() && !inside);
+        }
+        let on = self.board.outlet.read().and_then(|apc| apc.mode_act.good()) == Some(ModeActual::On);
+        invalid.not_on += u64::from(approved.kind() == MoveKind::Move && !on);
+        self.invalid.put(invalid);
+    }
+}
+
+impl MoveSink for RigSink {
+    fn write(&mut self, approved: ApprovedMove) {
+        let faults = self.faults.read().unwrap_or_default();
+        let mut rig = self.rig.lock();
+        self.judge(&approved, rig.view());
+        if faults.frozen {
+            return;
+        }
+        for mv in 0..self.failures.len() {
+            let (Some(u), Ok(n)) = (approved.set_point(mv), u8::try_from(mv)) else { continue };
+            let tag = DcsTag::Mv(n, MvTag::SpReq);
+            let written = !faults.failing_writes && rig.write(tag, WireValue::Double(u), Quality::Good).is_ok();
+            if let Some(failures) = self.failures.get_mut(mv) {
+                *failures = if written { 0 } else { *failures + 1 };
+            }
+        }
+        let confirmed = if self.failures.iter().all(|f| *f == 0) { approved.id() } else { 0 };
+        self.board.inlet.writes.put(WriteReport { confirmed, failures: self.failures, at: rig.now() });
+    }
+}
+
+/// Carries the images between a rig and a loop's ports, as the link does over the wire.
+#[derive(Debug)]
+pub struct Plumbing {
+    rig: SharedRig,
+    board: Board,
+    faults: Latest<LinkFaults>,
+    /// The status tags, moves excepted: those go through the sink.
+    status_tags: Vec<DcsTag>,
+    last: ApcView,
+    /// What the DCS said at the last scans, newest last.
+    said: VecDeque<DcsView>,
+    carried: Stamp,
+    sequence: u64,
+}
+
+impl Plumbing {
+    /// Nothing carried yet, nothing wrong.
+    #[must_use]
+    pub fn new(rig: SharedRig, board: Board) -> Self {
+        let view = *rig.lock().view();
+        let tags = DcsTag::all(view.mvs.len(), view.cvs.len(), view.dvs.len()).into_iter();
+        let moves = |tag: &DcsTag| matches!(tag, DcsTag::Mv(_, MvTag::SpReq));
+        let status_tags = tags.filter(|tag| tag.direction() == Direction::ApcToDcs && !moves(tag)).collect();
+        Self {
+            rig,
+            board,
+            faults: Latest::new(),
+            status_tags,
+            last: ApcView::default(),
+            said: VecDeque::with_capacity(LATE_MAX + 2),
+            carried: Stamp::NEVER,
+            sequence: 0,
+        }
+    }
+
+    /// Where the link is told what to do wrong; the sink must be given the same.
+    #[must_use]
+    pub fn faults(&self) -> Latest<LinkFaults> {
+        self.faults.clone()
+    }
+
+    /// Writes what the loop says, lets the rig run for `dt`, and reads what it says.
+    pub fn exchange(&mut self, dt: Duration) {
+        let faults = self.faults.read().unwrap_or_default();
+        if !faults.frozen {
+            self.carry_out();
+        }
+        let view = {
+            let mut rig = self.rig.lock();
+            rig.step(dt);
+            *rig.view()
+        };
+        if self.said.len() > LATE_MAX {
+            self.said.pop_front();
+        }
+        self.said.push_back(view);
+        let newest = self.said.len().saturating_sub(1);
+        let Some(view) = self.said.get(newest.saturating_sub(faults.late_scans)).copied() else { return };
+        // A link that has become slow stands still until its time has come; it does not go back.
+        if !faults.frozen && view.hb_dcs.source_time > self.carried {
+            self.carried = view.hb_dcs.source_time;
+            self.carry_in(&view, faults.lost_tag);
+        }
+    }
+
+    /// The status tags that changed, to the DCS.
+    fn carry_out(&mut self) {
+        let Some(mut view) = self.board.outlet.read() else { return };
+        let mut rig = self.rig.lock();
+        for tag in &self.status_tags {
+            let Some(new) = view.field_mut(*tag).map(|f| f.get()) else { continue };
+            let old = self.last.field_mut(*tag).map(|f| f.get().value);
+            if new.quality.is_good() && old != Some(new.value) {
+                let _ = rig.write(*tag, new.value, Quality::Good);
+            }
+        }
+        self.last = view;
+    }
+
+    fn carry_in(&mut self, view: &DcsView, lost: Option<TagId>) {
+        let readings = view.cvs.iter().map(|cv| cv.pv).chain(view.dvs.iter().map(|dv| dv.pv));
+        for ((number, pv), slot) in (0..).zip(readings).zip(&self.board.inlet.samples) {
+            let tag = TagId(number);
+            if lost == Some(tag) {
+                continue;
+            }
+            self.sequence += 1;
+            let sequence = self.sequence;
+            slot.put(Sample { tag, value: pv.value, quality: pv.quality, source_time: pv.source_time, sequence });
+        }
+        self.board.inlet.dcs.put(*view);
+    }
+}
