@@ -12,7 +12,7 @@ use actors::{Board, Ending, Loop, LoopContext, RecommendationSink, WiringError};
 use safety::{Event, Recommended};
 use tokio::task::JoinHandle;
 
-use super::plumbing::{InvalidMoves, Plumbing, RigSink, SharedRig};
+use super::plumbing::{InvalidMoves, Plumbing, SharedRig};
 use crate::config::{Mode, PlantFile};
 
 /// Makes the sink of recommendations for each incarnation of the recommender.
@@ -71,7 +71,7 @@ impl Cell {
         let config = plant.loop_config();
         let board = Board::new(config.screens.len());
         let plumbing = Plumbing::new(rig.clone(), board.clone());
-        let sink = RigSink::new(rig.clone(), board.clone(), plumbing.faults());
+        let sink = plumbing.sink();
         let invalid = sink.invalid();
         let ending = match plant.mode {
             Mode::ClosedLoop => Ending::ClosedLoop(Box::new(move || Box::new(sink.clone()))),

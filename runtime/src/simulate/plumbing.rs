@@ -12,6 +12,8 @@ use safety::{ApprovedMove, MoveKind, WriteReport};
 use signals::dcs::{ApcView, DcsTag, DcsView, Direction, ModeActual, MvTag, WireValue};
 use signals::{Fixed, MAX_MVS, Quality, Sample, Stamp, TagId};
 
+use crate::opcua::objection;
+
 /// The most scans by which images may be late.
 pub const LATE_MAX: usize = 15;
 
@@ -64,24 +66,46 @@ impl InvalidMoves {
     }
 }
 
-/// Writes set-points straight into the rig. Clones, such as the sink of a restarted actuator, share their counts.
+/// The status tags on their way to the DCS: those that changed since they were carried last, moves excepted.
+#[derive(Debug)]
+struct Status {
+    tags: Vec<DcsTag>,
+    last: ApcView,
+}
+
+impl Status {
+    fn of(view: &DcsView) -> Self {
+        let tags = DcsTag::all(view.mvs.len(), view.cvs.len(), view.dvs.len()).into_iter();
+        let moves = |tag: &DcsTag| matches!(tag, DcsTag::Mv(_, MvTag::SpReq));
+        let tags = tags.filter(|tag| tag.direction() == Direction::ApcToDcs && !moves(tag)).collect();
+        Self { tags, last: ApcView::default() }
+    }
+
+    fn carry(&mut self, mut view: ApcView, rig: &mut Rig) {
+        for tag in &self.tags {
+            let Some(new) = view.field_mut(*tag).map(|f| f.get()) else { continue };
+            let old = self.last.field_mut(*tag).map(|f| f.get().value);
+            if new.quality.is_good() && old != Some(new.value) {
+                let _ = rig.write(*tag, new.value, Quality::Good);
+            }
+        }
+        self.last = view;
+    }
+}
+
+/// Writes set-points straight into the rig, as the link does: status before orders, and none that at the last moment
+/// something speaks against. Clones, such as the sink of a restarted actuator, share their counts.
 #[derive(Clone, Debug)]
 pub struct RigSink {
     rig: SharedRig,
     board: Board,
     faults: Latest<LinkFaults>,
+    status: Arc<Mutex<Status>>,
     invalid: Latest<InvalidMoves>,
     failures: Fixed<u32, MAX_MVS>,
 }
 
 impl RigSink {
-    /// A sink into `rig`; what became of its writes goes to `board`'s inlet.
-    #[must_use]
-    pub fn new(rig: SharedRig, board: Board, faults: Latest<LinkFaults>) -> Self {
-        let failures = Fixed::filled(0, rig.lock().view().mvs.len());
-        Self { rig, board, faults, invalid: Latest::new(), failures }
-    }
-
     /// Counts the moves that should never have come here. Judged by what the DCS has, not by our own limits.
     #[must_use]
     pub fn invalid(&self) -> Latest<InvalidMoves> {
@@ -96,9 +120,19 @@ impl RigSink {
             let inside = (mv.clamp_lo.value..=mv.clamp_hi.value).contains(&u);
             invalid.outside_clamp += u64::from(u.is_finite() && !inside);
         }
-        let on = self.board.outlet.read().and_then(|apc| apc.mode_act.good()) == Some(ModeActual::On);
-        invalid.not_on += u64::from(approved.kind() == MoveKind::Move && !on);
+        invalid.not_on += u64::from(approved.kind() == MoveKind::Move && self.mode() != ModeActual::On);
         self.invalid.put(invalid);
+    }
+
+    /// What the loop says of itself.
+    fn mode(&self) -> ModeActual {
+        self.board.outlet.read().map_or(ModeActual::Off, |apc| apc.mode_act.value)
+    }
+
+    /// Whether the last look before the write speaks against it.
+    fn is_void(&self, approved: &ApprovedMove, now: Stamp) -> bool {
+        let heard = self.board.inlet.dcs.read().unwrap_or_default();
+        now > approved.valid_until() || objection(approved.kind(), approved.lease(), self.mode(), &heard).is_some()
     }
 }
 
@@ -107,8 +141,11 @@ impl MoveSink for RigSink {
         let faults = self.faults.read().unwrap_or_default();
         let mut rig = self.rig.lock();
         self.judge(&approved, rig.view());
-        if faults.frozen {
+        if faults.frozen || self.is_void(&approved, rig.now()) {
             return;
+        }
+        if let Some(view) = self.board.outlet.read() {
+            self.status.lock().unwrap_or_else(PoisonError::into_inner).carry(view, &mut rig);
         }
         for mv in 0..self.failures.len() {
             let (Some(u), Ok(n)) = (approved.set_point(mv), u8::try_from(mv)) else { continue };
@@ -129,9 +166,7 @@ pub struct Plumbing {
     rig: SharedRig,
     board: Board,
     faults: Latest<LinkFaults>,
-    /// The status tags, moves excepted: those go through the sink.
-    status_tags: Vec<DcsTag>,
-    last: ApcView,
+    status: Arc<Mutex<Status>>,
     /// What the DCS said at the last scans, newest last.
     said: VecDeque<DcsView>,
     carried: Stamp,
@@ -142,23 +177,25 @@ impl Plumbing {
     /// Nothing carried yet, nothing wrong.
     #[must_use]
     pub fn new(rig: SharedRig, board: Board) -> Self {
-        let view = *rig.lock().view();
-        let tags = DcsTag::all(view.mvs.len(), view.cvs.len(), view.dvs.len()).into_iter();
-        let moves = |tag: &DcsTag| matches!(tag, DcsTag::Mv(_, MvTag::SpReq));
-        let status_tags = tags.filter(|tag| tag.direction() == Direction::ApcToDcs && !moves(tag)).collect();
-        Self {
-            rig,
-            board,
-            faults: Latest::new(),
-            status_tags,
-            last: ApcView::default(),
-            said: VecDeque::with_capacity(LATE_MAX + 2),
-            carried: Stamp::NEVER,
-            sequence: 0,
+        let status = Arc::new(Mutex::new(Status::of(rig.lock().view())));
+        let said = VecDeque::with_capacity(LATE_MAX + 1);
+        Self { rig, board, faults: Latest::new(), status, said, carried: Stamp::NEVER, sequence: 0 }
+    }
+
+    /// The sink of moves beside this plumbing.
+    #[must_use]
+    pub fn sink(&self) -> RigSink {
+        RigSink {
+            failures: Fixed::filled(0, self.rig.lock().view().mvs.len()),
+            rig: self.rig.clone(),
+            board: self.board.clone(),
+            faults: self.faults.clone(),
+            status: Arc::clone(&self.status),
+            invalid: Latest::new(),
         }
     }
 
-    /// Where the link is told what to do wrong; the sink must be given the same.
+    /// Where the link is told what to do wrong.
     #[must_use]
     pub fn faults(&self) -> Latest<LinkFaults> {
         self.faults.clone()
@@ -167,11 +204,11 @@ impl Plumbing {
     /// Writes what the loop says, lets the rig run for `dt`, and reads what it says.
     pub fn exchange(&mut self, dt: Duration) {
         let faults = self.faults.read().unwrap_or_default();
-        if !faults.frozen {
-            self.carry_out();
-        }
         let view = {
             let mut rig = self.rig.lock();
+            if let Some(view) = self.board.outlet.read().filter(|_| !faults.frozen) {
+                self.status.lock().unwrap_or_else(PoisonError::into_inner).carry(view, &mut rig);
+            }
             rig.step(dt);
             *rig.view()
         };
@@ -186,20 +223,6 @@ impl Plumbing {
             self.carried = view.hb_dcs.source_time;
             self.carry_in(&view, faults.lost_tag);
         }
-    }
-
-    /// The status tags that changed, to the DCS.
-    fn carry_out(&mut self) {
-        let Some(mut view) = self.board.outlet.read() else { return };
-        let mut rig = self.rig.lock();
-        for tag in &self.status_tags {
-            let Some(new) = view.field_mut(*tag).map(|f| f.get()) else { continue };
-            let old = self.last.field_mut(*tag).map(|f| f.get().value);
-            if new.quality.is_good() && old != Some(new.value) {
-                let _ = rig.write(*tag, new.value, Quality::Good);
-            }
-        }
-        self.last = view;
     }
 
     fn carry_in(&mut self, view: &DcsView, lost: Option<TagId>) {

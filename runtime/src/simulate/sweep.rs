@@ -1,9 +1,9 @@
 //! Many seeds, one run each, on all cores.
 
 use std::num::NonZero;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::Arc;
 use std::thread;
 
 use actors::kernel::Unwitnessed;
