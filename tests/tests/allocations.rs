@@ -10,10 +10,11 @@ use std::time::Duration;
 use actors::kernel::{Clock, Latest, Telemetry, Unobserved, Unwitnessed};
 use actors::{Board, Ending, Loop, LoopContext, MoveSink};
 use runtime::config::load;
+use runtime::simulate::{Plumbing, SharedRig};
 use safety::{ApprovedMove, State, WriteReport};
 use signals::dcs::{DcsTag, MvTag, WireValue};
 use signals::{Fixed, Quality};
-use tests::{Plumbing, SharedRig, repo};
+use tests::{repo, shared_rig};
 
 /// Hands over, as the link's sink does.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ fn rig_thread(rig: &SharedRig, board: &Board, moves: &Latest<ApprovedMove>, cloc
 #[test]
 fn wall_steady_cycles_do_not_allocate() {
     let file = load(&repo("deploy/plants/cstr.toml")).unwrap().plant;
-    let rig = SharedRig::load("cstr", 1).unwrap();
+    let rig = shared_rig("cstr", 1).unwrap();
     // A period of 180 ms on the wall: what ages in three of them does not age by a busy machine.
     let (clock, telemetry) = (Clock::wall(100.0), Telemetry::new(Box::new(Unobserved)));
     let board = Board::new(4);

@@ -9,7 +9,7 @@ use actors::kernel::Latest;
 use actors::{Board, MoveSink};
 use rig::Rig;
 use safety::{ApprovedMove, MoveKind, WriteReport};
-use signals::dcs::{ApcView, DcsTag, DcsView, Direction, ModeActual, MvTag, WireValue};
+use signals::dcs::{ApcView, DcsTag, DcsView, Direction, ModeActual, MvRead, MvTag, WireValue};
 use signals::{Fixed, MAX_MVS, Quality, Sample, Stamp, TagId};
 
 use crate::opcua::objection;
@@ -64,6 +64,14 @@ impl InvalidMoves {
     pub fn total(&self) -> u64 {
         self.not_finite + self.outside_clamp + self.not_on
     }
+
+    /// One set-point that is to be written, by what the DCS has.
+    fn judge(&mut self, set_point: Option<f64>, mv: Option<&MvRead>) {
+        let Some((u, mv)) = set_point.zip(mv) else { return };
+        let inside = (mv.clamp_lo.value..=mv.clamp_hi.value).contains(&u);
+        self.not_finite += u64::from(!u.is_finite());
+        self.outside_clamp += u64::from(u.is_finite() && !inside);
+    }
 }
 
 /// The status tags on their way to the DCS: those that changed since they were carried last, moves excepted.
@@ -114,11 +122,8 @@ impl RigSink {
 
     fn judge(&self, approved: &ApprovedMove, dcs: &DcsView) {
         let mut invalid = self.invalid.read().unwrap_or_default();
-        let set_points = (0..dcs.mvs.len()).filter_map(|n| approved.set_point(n).zip(dcs.mvs.get(n)));
-        for (u, mv) in set_points {
-            invalid.not_finite += u64::from(!u.is_finite());
-            let inside = (mv.clamp_lo.value..=mv.clamp_hi.value).contains(&u);
-            invalid.outside_clamp += u64::from(u.is_finite() && !inside);
+        for n in 0..dcs.mvs.len() {
+            invalid.judge(approved.set_point(n), dcs.mvs.get(n));
         }
         invalid.not_on += u64::from(approved.kind() == MoveKind::Move && self.mode() != ModeActual::On);
         self.invalid.put(invalid);
@@ -237,5 +242,65 @@ impl Plumbing {
             slot.put(Sample { tag, value: pv.value, quality: pv.quality, source_time: pv.source_time, sequence });
         }
         self.board.inlet.dcs.put(*view);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rig::RigConfig;
+    use signals::dcs::Reading;
+
+    use super::*;
+
+    fn plumbing() -> Plumbing {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../hil/plants/cstr.toml");
+        let config = RigConfig::load(std::path::Path::new(file)).unwrap();
+        let rig = SharedRig::new(Rig::new(config, 1).unwrap());
+        Plumbing::new(rig, Board::new(4))
+    }
+
+    const SCAN: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_set_point_that_is_no_number_or_leaves_the_clamp_is_invalid() {
+        let (lo, hi) = (Reading::of(1.0, Stamp::ZERO), Reading::of(2.0, Stamp::ZERO));
+        let mv = MvRead { clamp_lo: lo, clamp_hi: hi, ..MvRead::default() };
+        let judged = |u| {
+            let mut invalid = InvalidMoves::default();
+            invalid.judge(Some(u), Some(&mv));
+            (invalid.not_finite, invalid.outside_clamp)
+        };
+        assert_eq!([1.0, 2.0, 2.1, 0.9, f64::NAN].map(judged), [(0, 0), (0, 0), (0, 1), (0, 1), (1, 0)]);
+    }
+
+    #[test]
+    fn a_frozen_link_carries_nothing_and_a_late_one_what_was_said_before() {
+        let mut plumbing = plumbing();
+        let (inlet, faults) = (plumbing.board.inlet.clone(), plumbing.faults());
+        let heard = |inlet: &actors::Inlet| inlet.dcs.read().map(|view| view.hb_dcs.value);
+        let mut run = |wrong: LinkFaults, scans: usize| {
+            faults.put(wrong);
+            (0..scans).for_each(|_| plumbing.exchange(SCAN));
+            heard(&inlet)
+        };
+        let healthy = LinkFaults::default();
+        let first = run(healthy, 3);
+        assert_eq!(run(LinkFaults { frozen: true, ..healthy }, 5), first);
+        let after = run(healthy, 1);
+        assert_eq!(after, first.map(|hb| hb + 6));
+        // It stands still for the first of the scans that it is late, and does not go back.
+        assert_eq!(run(LinkFaults { late_scans: 4, ..healthy }, 3), after);
+        assert_eq!(run(LinkFaults { late_scans: 4, ..healthy }, 3), after.map(|hb| hb + 2));
+    }
+
+    #[test]
+    fn a_lost_tag_keeps_its_last_sample_and_the_others_go_on() {
+        let mut plumbing = plumbing();
+        let (samples, faults) = (plumbing.board.inlet.samples.clone(), plumbing.faults());
+        plumbing.exchange(SCAN);
+        faults.put(LinkFaults { lost_tag: Some(TagId(1)), ..LinkFaults::default() });
+        plumbing.exchange(SCAN);
+        let times: Vec<_> = samples.iter().map(|s| s.read().unwrap().source_time).collect();
+        assert!(times[1] < times[0] && times[0] == times[2] && times[2] == times[3], "{times:?}");
     }
 }

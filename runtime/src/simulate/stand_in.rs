@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_scan_is_a_whole_fraction_of_the_period() {
-        for (period_s, scan_s) in [(18.0, 1.0), (6.0, 1.0), (1.0, 0.5), (0.1, 0.05), (2.5, 0.5), (86_400.0, 1.0)] {
+        for (period_s, scan_s) in [(18.0, 1.0), (6.0, 1.0), (1.0, 0.5), (0.1, 0.05), (2.5, 0.625), (86_400.0, 1.0)] {
             let scan = scan_of(Duration::from_secs_f64(period_s));
             assert!((scan.as_secs_f64() - scan_s).abs() < 1e-12, "{period_s} s: {scan:?}");
         }
