@@ -82,7 +82,7 @@ fn with_endpoint(mut loaded: Loaded, endpoint: Option<String>) -> Loaded {
 
 fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     match load(file) {
-        Ok(Loaded { plant, revision }) => {
+        Ok(Loaded { plant, revision, .. }) => {
             if json {
                 println!("{}", serde_json::json!({ "ok": true, "revision": revision, "faults": [] }));
             } else {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actors::kernel::{Clock, Observer, Telemetry, Unwitnessed};
+use actors::ports::Tape;
 use actors::{Board, Ending, Loop, LoopContext, MoveSink, RecommendationSink};
 use hil::{Rig, RigConfig};
 use runtime::config::{Mode, PlantFile, load, parse};
@@ -187,7 +188,7 @@ impl Bench {
     pub async fn start(plant: &str, seed: u64, adapt: impl FnOnce(&mut PlantFile)) -> anyhow::Result<Self> {
         let mut file = load(&repo(&format!("deploy/plants/{plant}.toml")))?.plant;
         adapt(&mut file);
-        Self::start_with(plant, seed, file).await
+        Self::start_with((plant, seed), file, Arc::new(Unwitnessed)).await
     }
 
     /// As [`Self::start`]; `edit` may change the plant file's text.
@@ -197,10 +198,15 @@ impl Bench {
     pub async fn start_edited(plant: &str, seed: u64, edit: impl FnOnce(String) -> String) -> anyhow::Result<Self> {
         let path = repo(&format!("deploy/plants/{plant}.toml"));
         let text = edit(std::fs::read_to_string(&path)?);
-        Self::start_with(plant, seed, parse(&path, &text)?).await
+        Self::start_with((plant, seed), parse(&path, &text)?, Arc::new(Unwitnessed)).await
     }
 
-    async fn start_with(plant: &str, seed: u64, file: PlantFile) -> anyhow::Result<Self> {
+    /// The loop of a plant file against the rig of the plant `rig.0` with the seed `rig.1`; the tape is told all.
+    ///
+    /// # Errors
+    /// When the rig's file is faulty or the loop cannot be wired.
+    pub async fn start_with(rig: (&str, u64), file: PlantFile, tape: Arc<dyn Tape>) -> anyhow::Result<Self> {
+        let (plant, seed) = rig;
         let rig = SharedRig::load(plant, seed)?;
         let (crashes, recommendations) = (Crashes::default(), Recommendations::default());
         let (clock, telemetry) = (Clock::of_tokio(), Telemetry::new(Box::new(crashes.clone())));
@@ -218,8 +224,7 @@ impl Bench {
             }
             Mode::Shadow => Ending::Shadow,
         };
-        let context =
-            LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape: Arc::new(Unwitnessed) };
+        let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape };
         let (mut running, events) = Loop::start(config, ending, context).await?;
         board.inlet.set_link(true);
         let ended = Arc::new(Mutex::new(None));
