@@ -15,6 +15,7 @@
 //! | `tape` | the control thread's side: records into blocks, blocks into the ring |
 //! | `file` | the journal thread: blocks with their checksums into the file |
 //! | `reader` | back from the file |
+//! | `metrics` | what the metrics page says of it |
 //!
 //! [docs/journal.md](../../../docs/journal.md) is the format.
 //!
@@ -27,6 +28,7 @@
 mod bytes;
 mod file;
 mod header;
+mod metrics;
 mod reader;
 mod record;
 mod rows;

@@ -153,7 +153,7 @@ impl Layout {
         row.push(writes.is_some().into());
         let writes = writes.unwrap_or_default();
         row.extend([writes.confirmed, stamp(writes.at), writes.failures.len() as u64]);
-        row.extend(writes.failures.iter().take(self.shape.mvs).map(|n| u64::from(*n)));
+        row.extend((0..self.shape.mvs).map(|mv| writes.failures.get(mv).map_or(0, |n| u64::from(*n))));
     }
 
     /// Puts a row of an image into an inlet.

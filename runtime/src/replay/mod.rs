@@ -10,6 +10,7 @@
 //! - Nothing is made up. Where records are missing the replay ends, and says where.
 
 mod capture;
+pub mod command;
 mod compare;
 mod player;
 mod plot;
