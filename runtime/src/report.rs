@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::journal::JournalStatus;
 use crate::opcua::LinkCounts;
 
-/// The latency of a stage, in microseconds.
+/// The latency of a stage, in microseconds, and its restarts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StageLatency {
     name: &'static str,
@@ -19,12 +19,13 @@ pub struct StageLatency {
     p99_us: f64,
     p999_us: f64,
     max_us: f64,
+    restarts: u64,
 }
 
 impl From<StageReport> for StageLatency {
     fn from(r: StageReport) -> Self {
-        let StageReport { name, count, p50_us, p99_us, p999_us, max_us } = r;
-        Self { name, count, p50_us, p99_us, p999_us, max_us }
+        let StageReport { name, count, p50_us, p99_us, p999_us, max_us, restarts } = r;
+        Self { name, count, p50_us, p99_us, p999_us, max_us, restarts }
     }
 }
 

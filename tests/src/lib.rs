@@ -13,7 +13,7 @@ use std::time::Duration;
 use actors::kernel::{Clock, Observer, Telemetry, Unwitnessed};
 use actors::ports::Tape;
 use actors::{Board, Ending, Loop, LoopContext, MoveSink, RecommendationSink};
-use hil::{Rig, RigConfig};
+use rig::{Rig, RigConfig};
 use runtime::config::{Mode, PlantFile, load, parse};
 use safety::{ApprovedMove, Event, Recommended, State, WriteReport};
 use signals::dcs::{ApcView, DcsTag, Direction, MvTag, WireValue};

@@ -189,7 +189,7 @@ impl Layout {
 
     /// The row of an answer.
     pub fn solved(&self, solved: &Solved, row: &mut Vec<u64>) {
-        let Solved { cycle, at, took_ns, outcome, effort } = solved;
+        let Solved { cycle, at, deadline, took_ns, outcome, effort } = solved;
         let (prepared, wanted) = match effort.prepared {
             Prepared::Not => (0, 0),
             Prepared::Ran { wanted_after } => (1, optional(wanted_after)),
@@ -201,7 +201,7 @@ impl Layout {
         row.extend([prepared, wanted, late, panicked]);
         let plan = outcome.plan.as_ref();
         let cost = plan.map_or(0, |plan| plan.cost.to_bits());
-        row.extend([outcome.status.code().into(), outcome.iterations.into(), cost]);
+        row.extend([outcome.status.code().into(), outcome.iterations.into(), cost, stamp(*deadline)]);
         let first = plan.and_then(|plan| plan.u.first());
         row.extend((0..self.shape.mvs).map(|mv| first.and_then(|u| u.get(mv)).map_or(0, |u| u.to_bits())));
     }
@@ -267,7 +267,7 @@ const SAMPLE: [(Cell, &str); 6] = [
     (Cell::Count, "sequence"),
 ];
 
-const SOLVED: [(Cell, &str); 12] = [
+const SOLVED: [(Cell, &str); 13] = [
     (Cell::Count, "cycle"),
     (Cell::Time, "done at"),
     (Cell::Count, "wall time"),
@@ -280,6 +280,7 @@ const SOLVED: [(Cell, &str); 12] = [
     (Cell::Count, "status"),
     (Cell::Count, "iterations"),
     (Cell::Bits, "cost"),
+    (Cell::Time, "deadline"),
 ];
 
 const MOVE: [(Cell, &str); 5] = [

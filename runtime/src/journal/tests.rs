@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::board::Beat;
-use actors::kernel::{Act, Witness};
+use actors::kernel::Act;
 use actors::ports::{Entry, Tape};
 use actors::{Inlet, Reach};
 use safety::WriteReport;
