@@ -129,12 +129,11 @@ pub struct JournalArgs {
 
 /// What to replay, and to what end.
 #[derive(Debug, Args)]
-#[group(id = "end", required = true, multiple = false, args = ["verify", "with"])]
 pub struct ReplayArgs {
     /// The journal of a run.
     pub journal: PathBuf,
     /// Compare every output with the recorded one.
-    #[arg(long)]
+    #[arg(long, required_unless_present = "with", conflicts_with = "with")]
     pub verify: bool,
     /// Say what this plant file would have proposed.
     #[arg(long, value_name = "PLANT")]
@@ -166,6 +165,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_replay_is_asked_for_one_thing() {
+        let replay =
+            |more: &[&str]| Cli::try_parse_from(["outrigger", "replay", "run.journal"].iter().chain(more)).is_ok();
+        assert!(replay(&["--verify", "--json"]) && replay(&["--with", "new.toml", "--plot", "both.svg"]));
+        for bad in [&[][..], &["--verify", "--with", "new.toml"], &["--verify", "--plot", "both.svg"]] {
+            assert!(!replay(bad), "{bad:?}");
+        }
     }
 
     #[test]
