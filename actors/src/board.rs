@@ -1,7 +1,9 @@
 //! The loop's slots: one per edge. Who writes which is told by the fields' order, which is that of the cycle.
 
+use std::time::Duration;
+
 use control::accuracy::ModelError;
-use control::estimation::{Checkpoint, Estimate};
+use control::estimation::Estimate;
 use control::frame::Frame;
 use control::mpc::MpcOutcome;
 use control::screening::Screened;
@@ -11,6 +13,7 @@ use signals::dcs::ModeActual;
 use signals::{MAX_MVS, Stamp, Values};
 
 use crate::kernel::Latest;
+use crate::kernel::watchdog::Heartbeat;
 use crate::ports::{Inlet, Outlet};
 
 /// Interlock scans in a control period (the interlock's scan is T/10).
@@ -43,6 +46,8 @@ pub struct Solved {
     pub cycle: u64,
     /// When it was done.
     pub at: Stamp,
+    /// By when it was to be done: a later one is not used in its cycle.
+    pub deadline: Stamp,
     /// How long it took, in wall time.
     pub took_ns: i64,
     /// Its result.
@@ -80,6 +85,20 @@ pub enum Prepared {
     },
     /// It panicked and the solver was built anew.
     Panicked,
+}
+
+impl Solved {
+    /// Its age, counted from the opening of its cycle: the age of the measurements that it knows.
+    #[must_use]
+    pub fn age(&self, now: Stamp) -> Option<Duration> {
+        self.outcome.plan.map(|plan| now.since(plan.computed_at))
+    }
+
+    /// Whether it came after its deadline.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.at > self.deadline
+    }
 }
 
 /// What the selector chose.
@@ -136,8 +155,6 @@ pub struct Board {
     pub frame: Latest<Frame>,
     /// From the estimator.
     pub estimate: Latest<Estimate>,
-    /// From the estimator, for its next incarnation.
-    pub checkpoint: Latest<Checkpoint>,
     /// From the model that runs beside the plant.
     pub model_error: Latest<ModelError>,
     /// From the solver, on its thread, to the selector; taken, not read.
@@ -155,6 +172,8 @@ pub struct Board {
     pub status: Latest<LoopStatus>,
     /// To the plant, beside moves.
     pub outlet: Outlet,
+    /// From the pacer and the interlock to the watchdog.
+    pub heartbeat: Heartbeat,
 }
 
 impl Board {
@@ -168,7 +187,6 @@ impl Board {
             screened: (0..tags).map(|_| Latest::new()).collect(),
             frame: Latest::new(),
             estimate: Latest::new(),
-            checkpoint: Latest::new(),
             model_error: Latest::new(),
             answer: Latest::new(),
             solved: Latest::new(),
@@ -177,6 +195,7 @@ impl Board {
             recommended: Latest::new(),
             status: Latest::new(),
             outlet: Outlet::default(),
+            heartbeat: Heartbeat::new(),
         }
     }
 

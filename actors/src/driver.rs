@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::board::{Beat, Board, SCANS_PER_CYCLE};
 use crate::kernel::supervision::Escalation;
-use crate::kernel::{Clock, Doorbell, Telemetry, Tick};
+use crate::kernel::watchdog::Sign;
+use crate::kernel::{Clock, Doorbell, Probe, Telemetry, Tick};
 use crate::ports::{Entry, Tape};
 
 /// The bells of one loop.
@@ -33,6 +34,8 @@ pub(crate) struct Driver {
     pub(crate) bells: Bells,
     pub(crate) clock: Clock,
     pub(crate) telemetry: Telemetry,
+    /// How late the beats are.
+    pub(crate) release: Probe,
     pub(crate) tape: Arc<dyn Tape>,
     pub(crate) deadline_scan: u64,
     pub(crate) cycle: u64,
@@ -44,18 +47,18 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// Whether a stage was given up a period ago: the interlock had the time to shed, and if it was the interlock
-    /// itself, nobody else can say that the loop is over.
-    pub(crate) fn is_over(&mut self) -> bool {
-        if self.escalation.is_raised() {
-            let since = *self.given_up.get_or_insert(self.cycle);
-            return self.cycle > since + 1;
-        }
-        false
+    /// The stage that was given up a period ago or more: the interlock had the time to shed, and if it was the
+    /// interlock itself, nobody else can say that the loop is over.
+    pub(crate) fn over(&mut self) -> Option<&'static str> {
+        let stage = self.escalation.raised_by()?;
+        let since = *self.given_up.get_or_insert(self.cycle);
+        (self.cycle > since + 1).then_some(stage)
     }
 
-    pub(crate) fn beat(&mut self, Tick { index, dropped, .. }: Tick) {
+    pub(crate) fn beat(&mut self, Tick { index, dropped, lateness }: Tick) {
+        self.board.heartbeat.give(Sign::Beat, self.clock.boot_ns());
         self.telemetry.count_overruns(dropped);
+        self.release.record(i64::try_from(lateness.as_nanos()).unwrap_or(i64::MAX));
         let (cycle, scan) = (index / SCANS_PER_CYCLE + 1, index % SCANS_PER_CYCLE);
         let (now, wall_ns) = (self.clock.now(), self.clock.wall_ns());
         let opens = cycle != self.cycle;

@@ -16,12 +16,13 @@ use safety::{ApprovedMove, Recommended};
 use signals::Stamp;
 
 use crate::board::{Beat, Board, Effort, Prepared, Solved};
+use crate::children::Wiring;
 use crate::driver::Bells;
 use crate::kernel::supervision::{ChildSpec, Escalation};
 use crate::kernel::{Act, Clock, Stage, Telemetry, Unobserved};
 use crate::ports::{Entry, Inlet, MoveSink, RecommendationSink, Tape};
-use crate::solver::{MakeNmpc, Problem, Sturdy, broken_down};
-use crate::wiring::{Ending, LoopConfig, Wiring, WiringError};
+use crate::solver::{MakeOptimiser, Problem, Sturdy, broken_down};
+use crate::wiring::{Ending, LoopConfig, WiringError};
 
 /// Problems that wait for an answer in a playback; a solver that is so far behind had long been given up.
 const PROBLEMS: usize = 16;
@@ -106,7 +107,7 @@ struct Part {
 pub struct Playback {
     board: Board,
     parts: Vec<Part>,
-    solvers: PlayedSolvers,
+    solver: PlayedSolver,
     telemetry: Telemetry,
     escalation: Escalation,
     tape: Arc<dyn Tape>,
@@ -125,7 +126,7 @@ impl Playback {
         };
         let board = Board::new(config.screens.len());
         let (telemetry, escalation) = (Telemetry::new(Box::new(Unobserved)), Escalation::default());
-        let solvers = PlayedSolvers::default();
+        let solver = PlayedSolver::default();
         let bells = Bells::of(config.screens.len());
         let wiring = Wiring {
             config,
@@ -135,13 +136,13 @@ impl Playback {
             clock: Clock::wall(1.0),
             telemetry: telemetry.clone(),
             tape: Arc::clone(&tape),
-            played: Some(solvers.clone()),
+            played: Some(solver.clone()),
         };
         // Events are not outputs: the log is closed, and takes none.
         let (events, _closed) = std::sync::mpsc::sync_channel(1);
         let children = wiring.children(ending, events, escalation.clone())?;
         let parts = children.into_iter().map(|mut spec| Part { stage: Some((spec.make)()), spec }).collect();
-        Ok(Self { board, parts, solvers, telemetry, escalation, tape })
+        Ok(Self { board, parts, solver, telemetry, escalation, tape })
     }
 
     /// Where the recorded image is put before [`Self::beat`].
@@ -199,13 +200,14 @@ impl Playback {
     /// [`PlaybackError::NoChild`].
     pub fn restart(&mut self, child: u16) -> Result<(), PlaybackError> {
         let part = self.parts.get_mut(usize::from(child)).ok_or(PlaybackError::NoChild { child })?;
-        part.stage = Some((part.spec.make)());
+        // One that panics while it is made is down at once, as it was in the run.
+        part.stage = catch_unwind(AssertUnwindSafe(|| (part.spec.make)())).ok();
         Ok(())
     }
 
     /// A stage is given up: from now on nothing is proposed.
     pub fn give_up(&mut self) {
-        self.escalation.raise();
+        self.escalation.raise("played");
     }
 
     /// Solves as the recorded solver did, and lays the answer where the selector will take it.
@@ -213,7 +215,7 @@ impl Playback {
     /// # Errors
     /// [`PlaybackError`] when the record names a problem that was not stated, or an answer is missing before it.
     pub fn answer(&mut self, answer: &Answer) -> Result<(), PlaybackError> {
-        let solved = self.solvers.lock().solve(answer)?;
+        let solved = self.solver.lock().solve(answer)?;
         self.board.answer.put(solved);
         Ok(())
     }
@@ -221,27 +223,22 @@ impl Playback {
     /// Solves the newest problem without a time limit, if there is one that was not solved: for a loop that is asked what it
     /// would have done. The answer counts as given at `at`.
     pub fn answer_freely(&mut self, at: Stamp) {
-        if let Some(solved) = self.solvers.lock().solve_newest(at) {
+        if let Some(solved) = self.solver.lock().solve_newest(at) {
             self.board.answer.put(solved);
         }
     }
 }
 
-/// The solvers of a playback, by number.
+/// The solver of a playback: empty until the wiring has made it, and in shadow for good.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PlayedSolvers(Arc<Mutex<Rack>>);
-
-/// What the `mpc` stage of a playback holds in place of a solver.
-#[derive(Clone, Debug)]
-pub(crate) struct PlayedSolver {
-    number: u32,
-    solvers: PlayedSolvers,
-}
+pub(crate) struct PlayedSolver(Arc<Mutex<Rack>>);
 
 #[derive(Debug, Default)]
-struct Rack(Vec<Played>);
+struct Rack(Option<Played>);
 
+/// The one of the run's solvers that is in service, and the problems that were stated.
 struct Played {
+    make: MakeOptimiser,
     number: u32,
     sturdy: Sturdy,
     answers: u64,
@@ -255,15 +252,22 @@ impl std::fmt::Debug for Played {
     }
 }
 
-impl PlayedSolvers {
-    /// A solver with this number. The one before it may still answer what it was at; those before that are gone.
-    pub(crate) fn add(&self, make: MakeNmpc, number: u32) -> PlayedSolver {
-        let (sturdy, problems) = (Sturdy::new(make), VecDeque::with_capacity(PROBLEMS));
-        let mut rack = self.lock();
-        rack.0.retain(|solver| solver.number + 1 == number);
-        rack.0.push(Played { number, sturdy, answers: 0, problems, last: None });
-        drop(rack);
-        PlayedSolver { number, solvers: self.clone() }
+impl PlayedSolver {
+    /// What the `mpc` stage is given in place of a solver.
+    pub(crate) fn take_up(&self, make: MakeOptimiser) -> Self {
+        let (sturdy, problems) = (Sturdy::new(Arc::clone(&make)), VecDeque::with_capacity(PROBLEMS));
+        self.lock().0 = Some(Played { make, number: 0, sturdy, answers: 0, problems, last: None });
+        self.clone()
+    }
+
+    /// Notes a problem; which of them were solved, the record says.
+    pub(crate) fn note(&self, problem: Problem) {
+        if let Some(solver) = &mut self.lock().0 {
+            if solver.problems.len() == PROBLEMS {
+                solver.problems.pop_front();
+            }
+            solver.problems.push_back(problem);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Rack> {
@@ -271,24 +275,14 @@ impl PlayedSolvers {
     }
 }
 
-impl PlayedSolver {
-    /// Notes a problem; which of them were solved, the record says.
-    pub(crate) fn start(&self, problem: Problem) {
-        let mut rack = self.solvers.lock();
-        if let Some(solver) = rack.0.iter_mut().find(|s| s.number == self.number) {
-            if solver.problems.len() == PROBLEMS {
-                solver.problems.pop_front();
-            }
-            solver.problems.push_back(problem);
-        }
-    }
-}
-
 impl Rack {
     fn solve(&mut self, answer: &Answer) -> Result<Solved, PlaybackError> {
         let Answer { cycle, at, took_ns, effort } = *answer;
         let unknown = PlaybackError::NoProblem { solver: effort.solver, cycle };
-        let solver = self.0.iter_mut().find(|s| s.number == effort.solver).ok_or(unknown)?;
+        let solver = self.0.as_mut().filter(|s| s.number <= effort.solver).ok_or(unknown)?;
+        if solver.number != effort.solver {
+            solver.is_replaced_by(effort.solver);
+        }
         if effort.answer != solver.answers + 1 {
             return Err(PlaybackError::AnswerLost { solver: effort.solver, expected: solver.answers + 1 });
         }
@@ -304,24 +298,30 @@ impl Rack {
             solver.sturdy.solve(&problem, &after(effort.late_after)).unwrap_or_else(broken_down)
         };
         solver.last = Some(problem);
-        Ok(Solved { cycle, at, took_ns, outcome, effort })
+        Ok(Solved { cycle, at, deadline: problem.deadline, took_ns, outcome, effort })
     }
 
     fn solve_newest(&mut self, at: Stamp) -> Option<Solved> {
-        let solver = self.0.last_mut()?;
+        let solver = self.0.as_mut()?;
         let problem = solver.problems.pop_back()?;
         solver.problems.clear();
         solver.prepare(Prepared::Ran { wanted_after: None });
         let outcome = solver.sturdy.solve(&problem, &|| false).unwrap_or_else(broken_down);
         solver.answers += 1;
         let effort = Effort { solver: solver.number, answer: solver.answers, ..Effort::default() };
-        let cycle = problem.estimate.cycle();
+        let (cycle, deadline) = (problem.estimate.cycle(), problem.deadline);
         solver.last = Some(problem);
-        Some(Solved { cycle, at, took_ns: 0, outcome, effort })
+        Some(Solved { cycle, at, deadline, took_ns: 0, outcome, effort })
     }
 }
 
 impl Played {
+    /// The run's solver did not return and was replaced; the problems that were stated are still there.
+    fn is_replaced_by(&mut self, number: u32) {
+        self.sturdy = Sturdy::new(Arc::clone(&self.make));
+        (self.number, self.answers, self.last) = (number, 0, None);
+    }
+
     /// Prepares on the last problem, as was recorded.
     fn prepare(&mut self, prepared: Prepared) {
         let Some(last) = self.last.take() else { return };

@@ -9,19 +9,27 @@ use control::selector::{Selector, SelectorInput};
 use signals::{MAX_MVS, Stamp, Values};
 
 use crate::board::{Board, Selected};
-use crate::kernel::{Clock, Doorbell, Stage};
+use crate::kernel::{Clock, Doorbell, LastGood, Stage};
 use crate::ports::{Entry, Tape};
 
 /// `Solved` → `ProposedMove`, or nothing left.
 #[derive(Debug)]
 pub(crate) struct Select {
-    pub(crate) selector: Selector,
     pub(crate) period: Duration,
     pub(crate) board: Board,
     pub(crate) deadline_scan: u64,
     pub(crate) interlock: Doorbell,
     pub(crate) clock: Clock,
     pub(crate) tape: Arc<dyn Tape>,
+    pub(crate) memory: SelectorMemory,
+    pub(crate) last_good: LastGood<SelectorMemory>,
+}
+
+/// What a selector's next incarnation must know: the last plan, and since when it has been holding. Without them a crash
+/// would take the fallback away, and crashes in a row would let it hold for ever.
+#[derive(Clone, Debug)]
+pub(crate) struct SelectorMemory {
+    pub(crate) selector: Selector,
     pub(crate) last_cycle: u64,
     pub(crate) last_u: Option<Values<MAX_MVS>>,
 }
@@ -32,15 +40,15 @@ impl Stage for Select {
             self.tape.note(Entry::Solved(&answer));
             self.board.solved.put(answer);
         }
-        let Some(beat) = self.board.beat.read().filter(|b| b.cycle != self.last_cycle) else { return };
+        let Some(beat) = self.board.beat.read().filter(|b| b.cycle != self.memory.last_cycle) else { return };
         let solved = self.board.solved.read().filter(|s| s.cycle == beat.cycle);
         if solved.is_none() && beat.scan < self.deadline_scan {
             return;
         }
-        let Some(in_use) = self.board.set_points_in_use(&mut self.last_u) else { return };
-        self.last_cycle = beat.cycle;
+        let Some(in_use) = self.board.set_points_in_use(&mut self.memory.last_u) else { return };
+        self.memory.last_cycle = beat.cycle;
         let last_move = self.board.status.read().filter(|s| s.engaged()).and_then(|s| s.last_move);
-        let selection = self.selector.step(&SelectorInput {
+        let selection = self.memory.selector.step(&SelectorInput {
             cycle: beat.cycle,
             now,
             valid_for: self.period,
@@ -48,6 +56,7 @@ impl Stage for Select {
             u_current: &last_move.unwrap_or(in_use),
         });
         self.board.selected.put(Selected { cycle: beat.cycle, selection });
+        self.last_good.save(&self.memory);
         self.interlock.ring(self.clock.wall_ns());
     }
 }

@@ -10,8 +10,10 @@
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod journal;
 pub mod metrics;
 pub mod opcua;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod simulate;

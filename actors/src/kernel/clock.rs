@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::time::{ClockId, clock_gettime};
 use signals::Stamp;
 
 /// Plant time, from the wall or from tokio's paused clock.
@@ -61,6 +62,19 @@ impl Clock {
         i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX)
     }
 
+    /// Nanoseconds since the machine was booted, the time that it was suspended included (`CLOCK_BOOTTIME`): by this the
+    /// watchdog judges silence. Under virtual time, the virtual time.
+    #[must_use]
+    pub fn boot_ns(&self) -> i64 {
+        match self.source {
+            Source::Wall { .. } => {
+                let t = clock_gettime(ClockId::Boottime);
+                t.tv_sec.saturating_mul(1_000_000_000).saturating_add(t.tv_nsec)
+            }
+            Source::Virtual { origin } => i64::try_from(origin.elapsed().as_nanos()).unwrap_or(i64::MAX),
+        }
+    }
+
     /// The plant time at a moment of the calendar: for source times that come over the wire. Under virtual time the
     /// calendar has no meaning and the answer is now.
     #[must_use]
@@ -72,10 +86,10 @@ impl Clock {
         }
     }
 
-    /// How much wall time a span of plant time takes.
+    /// How much wall time a span of plant time takes; the longest span there is, if it takes longer.
     #[must_use]
     pub fn wall_span(&self, plant: Duration) -> Duration {
-        plant.div_f64(self.speed)
+        Duration::try_from_secs_f64(plant.as_secs_f64() / self.speed).unwrap_or(Duration::MAX)
     }
 
     /// Whether time is virtual.

@@ -6,25 +6,34 @@
 //! - [`Clock`]: the reader of the clock; wall or virtual.
 //! - [`Pacer`]: beats on absolute time that keep their phase and never burst. Beside [`Clock`], the only one that asks for
 //!   the time.
+//! - [`watchdog`]: takes the permit to write away from a loop whose cycle stands still.
+//! - [`rt`]: what the control thread asks of the operating system, so that the beat comes in time.
+//! - [`panics`]: a panic hook that costs the panicking thread next to nothing.
 //! - [`Witness`]: is told what the kernel does, in its order, so that it can be done again.
 //! - [`supervision`]: restarts with intensity and backoff in control periods.
+//! - [`LastGood`]: a stage's memory of its last good step, for its next incarnation.
 //!
 //! Why not plain ractor: its mailboxes are unbounded, a panicked actor loses its state and its address, and its
 //! timers are late and burst (docs/adr/0004).
 
 mod clock;
 mod doorbell;
+mod last_good;
 mod pacer;
+pub mod panics;
 mod probe;
+pub mod rt;
 mod slot;
 mod stage;
 pub mod supervision;
+pub mod watchdog;
 mod witness;
 
 pub use clock::Clock;
 pub use doorbell::{Doorbell, Ring};
+pub use last_good::{LastGood, PROBATION};
 pub use pacer::{Pacer, PacerError, Tick};
-pub use probe::{Observer, Probe, StageReport, Telemetry, Unobserved};
+pub use probe::{Observer, Probe, RELEASE, StageReport, Telemetry, Unobserved};
 pub use slot::Latest;
 pub use stage::Stage;
 pub use witness::{Act, Unwitnessed, Witness};

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::kernel::{Clock, Unwitnessed};
+use actors::ports::Tape;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rig::RigConfig;
 
 use super::{Outcome, Simulation, stand_in, sweep};
 use crate::config::load;
+use crate::journal::{Header, Journal, Settings};
 
 /// How to simulate.
 #[derive(Debug, Args)]
@@ -34,6 +36,9 @@ pub struct SimulateArgs {
     /// Crash stages, and make the link lose, delay, refuse and freeze, by the seed.
     #[arg(long)]
     pub upsets: bool,
+    /// Write the journal of the run here, for `outrigger replay`; of one seed only.
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
+    pub journal: Option<PathBuf>,
     /// Print one JSON object per run.
     #[arg(long)]
     pub json: bool,
@@ -53,26 +58,38 @@ fn hours(text: &str) -> Result<f64, String> {
 /// # Errors
 /// A file with faults, a rig of another plant, a loop that cannot be wired.
 pub fn perform(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
-    let plant = load(&args.plant)?.plant;
+    let loaded = load(&args.plant)?;
     let rig = match &args.rig {
         Some(file) => RigConfig::load(file)?,
-        None => stand_in(&plant)?,
+        None => stand_in(&loaded.plant)?,
     };
     let duration = Duration::from_secs_f64(args.hours * 3600.0);
-    let simulation = Simulation::new(plant, rig, duration, args.upsets)?;
-    if args.seeds == 1 { one(&simulation, args) } else { many(&simulation, args) }
+    let simulation = Simulation::new(loaded.plant.clone(), rig, duration, args.upsets)?;
+    if args.seeds > 1 {
+        return many(&simulation, args);
+    }
+    // In virtual time nobody is late: a full ring is waited for, and nothing is lost.
+    let settings = Settings { waits: true, ..Settings::default() };
+    let begin = |file: &PathBuf| -> anyhow::Result<Journal> {
+        Ok(Journal::create(file, &Header::of(&loaded, args.seed)?, settings)?)
+    };
+    one(&simulation, args, args.journal.as_ref().map(begin).transpose()?)
 }
 
-fn one(simulation: &Simulation, args: &SimulateArgs) -> anyhow::Result<ExitCode> {
+fn one(simulation: &Simulation, args: &SimulateArgs, journal: Option<Journal>) -> anyhow::Result<ExitCode> {
+    let tape = journal.as_ref().map_or_else(|| Arc::new(Unwitnessed) as Arc<dyn Tape>, Journal::tape);
     let (clock, bar) = (Clock::wall(1.0), bar(simulation.duration.as_secs(), "{bar:40} {percent} % of the plant time"));
     let mut shown = 0;
-    let outcome = simulation.run(args.seed, Arc::new(Unwitnessed), &mut |passed| {
+    let outcome = simulation.run(args.seed, tape, &mut |passed| {
         if passed.as_secs() >= shown + 60 {
             shown = passed.as_secs();
             bar.set_position(shown);
         }
     })?;
     bar.finish_and_clear();
+    if let Some(why) = journal.and_then(|journal| journal.close(outcome.cycles).stopped()) {
+        anyhow::bail!("the journal is not whole: {why}");
+    }
     let wall_s = clock.wall_ns() as f64 * 1e-9;
     let mut out = std::io::stdout().lock();
     if args.json {
