@@ -21,7 +21,7 @@ pub mod config;
 pub mod dcs;
 mod emulator;
 mod instruments;
-mod noise;
+mod random;
 pub mod report;
 mod rig;
 mod slave;
@@ -29,6 +29,7 @@ mod slave;
 pub use command::{Ack, Command, CommandError};
 pub use config::{ConfigError, RigConfig};
 pub use dcs::WriteRefusal;
+pub use random::Random;
 pub use rig::{Carried, Rig, RigError};
 
 #[cfg(test)]

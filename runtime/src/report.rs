@@ -7,6 +7,7 @@ use actors::kernel::{StageReport, Telemetry};
 use safety::State;
 use serde::Serialize;
 
+use crate::journal::JournalStatus;
 use crate::opcua::LinkCounts;
 
 /// The latency of a stage, in microseconds, and its restarts.
@@ -45,6 +46,8 @@ pub struct Status {
     solve_status: Option<String>,
     solve_ms: Option<f64>,
     stages: Vec<StageLatency>,
+    /// How the run is recorded; `None` where it is not.
+    journal: Option<String>,
 }
 
 impl Status {
@@ -63,7 +66,18 @@ impl Status {
             solve_status: solved.map(|s| format!("{:?}", s.outcome.status)),
             solve_ms: solved.map(|s| s.took_ns as f64 * 1e-6),
             stages: stages(telemetry),
+            journal: None,
         }
+    }
+
+    /// With what is to be said of the journal.
+    #[must_use]
+    pub fn with_journal(self, journal: Option<&JournalStatus>) -> Self {
+        let say = |status: &JournalStatus| match status.stopped() {
+            Some(why) => format!("journalling stopped: {why}"),
+            None => format!("{} bytes, {} blocks lost", status.bytes(), status.lost()),
+        };
+        Self { journal: journal.map(say), ..self }
     }
 }
 

@@ -37,9 +37,12 @@ impl Victim {
     }
 }
 
-/// The crashes of one loop. Clones share them.
-#[derive(Clone, Debug, Default)]
-pub struct Crashes(Arc<Mutex<Plan>>);
+/// The crashes of one loop, as an observer and as a tape that tells another one. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Crashes {
+    plan: Arc<Mutex<Plan>>,
+    tape: Arc<dyn Tape>,
+}
 
 #[derive(Debug, Default)]
 struct Plan {
@@ -49,11 +52,16 @@ struct Plan {
     supervisor: bool,
     /// The stage that is stepping, or stepped last.
     stepping: u16,
-    /// Steps begun, by stage.
-    begun: Vec<u64>,
+    /// The cycle of the newest move that was handed to the sink.
+    moved: u64,
 }
 
 impl Crashes {
+    /// No crash is planned; what the loop tells is told on to `tape`.
+    pub fn telling(tape: Arc<dyn Tape>) -> Self {
+        Self { plan: Arc::default(), tape }
+    }
+
     /// Lets the next `n` steps of the stage `name` crash, after the step.
     pub fn inject(&self, name: &'static str, n: u32) {
         self.lock().by_name = Some((name, n));
@@ -71,14 +79,14 @@ impl Crashes {
         plan.once.is_some() || plan.supervisor
     }
 
-    /// How many steps the stage with this number has begun.
+    /// The cycle of the newest move that was handed to the sink.
     #[must_use]
-    pub fn steps(&self, stage: u16) -> u64 {
-        self.lock().begun.get(usize::from(stage)).copied().unwrap_or(0)
+    pub fn moved(&self) -> u64 {
+        self.lock().moved
     }
 
     fn lock(&self) -> MutexGuard<'_, Plan> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Crashes, if that is the plan for the stage that is stepping.
@@ -114,15 +122,11 @@ impl Observer for Crashes {
 impl Witness for Crashes {
     #[allow(clippy::panic, reason = "the crash is the scenario")]
     fn act(&self, act: Act) {
+        self.tape.act(act);
         let mut plan = self.lock();
         match act {
             Act::Step { child, .. } => {
                 plan.stepping = child;
-                let stages = plan.begun.len().max(usize::from(child) + 1);
-                plan.begun.resize(stages, 0);
-                if let Some(begun) = plan.begun.get_mut(usize::from(child)) {
-                    *begun += 1;
-                }
                 drop(plan);
                 self.come(Moment::Before);
             }
@@ -138,9 +142,13 @@ impl Witness for Crashes {
 
 impl Tape for Crashes {
     fn note(&self, entry: Entry<'_>) {
+        self.tape.note(entry);
         // The beat is the driver's, which is no actor.
         if !matches!(entry, Entry::Beat { .. }) {
             self.come(Moment::During);
+        }
+        if let Entry::Move(approved) = entry {
+            self.lock().moved = approved.cycle();
         }
     }
 }
