@@ -1,11 +1,13 @@
 //! The end of the loop. Which of the two stands there is wiring: closed loop has an actuator, advisory has a
 //! recommender, shadow has neither.
 
+use std::sync::Arc;
+
 use signals::Stamp;
 
 use crate::board::Board;
 use crate::kernel::{Clock, Probe, Stage};
-use crate::ports::{MoveSink, RecommendationSink};
+use crate::ports::{Entry, MoveSink, RecommendationSink, Tape};
 
 /// `ApprovedMove` → plant.
 #[derive(Debug)]
@@ -15,6 +17,7 @@ pub(crate) struct Actuator {
     /// From the opening of the cycle to the hand-over of its move.
     pub(crate) cycle: Probe,
     pub(crate) clock: Clock,
+    pub(crate) tape: Arc<dyn Tape>,
 }
 
 impl Stage for Actuator {
@@ -22,6 +25,7 @@ impl Stage for Actuator {
         // An actuator that was down for a while finds an approval whose time is over.
         let Some(approved) = self.board.approved.take().filter(|a| now <= a.valid_until()) else { return };
         let cycle = approved.cycle();
+        self.tape.note(Entry::Move(&approved));
         self.sink.write(approved);
         // Tracking and holding follow other rhythms; only the answer to a cycle's proposal is timed.
         let answered = self.board.status.read().is_some_and(|s| s.answered == cycle);
@@ -36,11 +40,13 @@ impl Stage for Actuator {
 pub(crate) struct Recommender {
     pub(crate) sink: Box<dyn RecommendationSink>,
     pub(crate) board: Board,
+    pub(crate) tape: Arc<dyn Tape>,
 }
 
 impl Stage for Recommender {
     fn step(&mut self, _now: Stamp) {
         if let Some(recommended) = self.board.recommended.take() {
+            self.tape.note(Entry::Recommended(&recommended));
             self.sink.recommend(recommended);
         }
     }

@@ -1,17 +1,20 @@
 //! The interlock actor: gathers the interlock's inputs, lets it step, and carries its decision out.
 //!
 //! Rung at every scan (T/10) by the pacer and by the selector when there is a proposal. A new incarnation, after a
-//! crash, boots tripped: whatever had been granted is withdrawn (invariant I16).
+//! crash, boots tripped: whatever had been granted is withdrawn (invariant I16). It takes up the latch of the one before,
+//! so that the first cause of an earlier trip is not lost, and nothing else.
 
-use safety::{Decision, Inputs, Interlock, MoveKind, SolveReport, Verdict};
+use std::sync::Arc;
+
+use safety::{Decision, Inputs, Interlock, Latch, MoveKind, SolveReport, Verdict};
 use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, Stamp, Values};
 
 use control::selector::Selection;
 
 use crate::board::{Board, LoopStatus};
 use crate::kernel::supervision::Escalation;
-use crate::kernel::{Clock, Doorbell, Latest, Stage, Telemetry};
-use crate::ports::EventQueue;
+use crate::kernel::{Clock, Doorbell, LastGood, Latest, Stage, Telemetry};
+use crate::ports::{Entry, EventQueue, Tape};
 use crate::report;
 
 /// `ProposedMove` → `Verdict` → `ApprovedMove`.
@@ -25,9 +28,11 @@ pub(crate) struct Guard {
     pub(crate) next: Doorbell,
     pub(crate) events: EventQueue,
     pub(crate) clock: Clock,
+    pub(crate) tape: Arc<dyn Tape>,
     pub(crate) last_cycle: u64,
     pub(crate) last_move: Option<Values<MAX_MVS>>,
     pub(crate) answered: u64,
+    pub(crate) last_good: LastGood<Latch>,
 }
 
 impl Guard {
@@ -68,6 +73,7 @@ impl Guard {
             }
             Verdict::Withhold(_) | Verdict::Trip(_) => {}
         }
+        self.tape.note(Entry::View(&view));
         self.board.outlet.put(view);
     }
 
@@ -112,5 +118,6 @@ impl Stage for Guard {
         };
         let decision = self.interlock.step(&inputs, now);
         self.carry_out(decision, proposal.map(|p| p.cycle), now);
+        self.last_good.save(&self.interlock.latch());
     }
 }

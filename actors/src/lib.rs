@@ -16,16 +16,20 @@
 //! - Nothing unbounded is reachable from the cycle: edges are slots, doorbells coalesce, the event log is a bounded
 //!   channel that loses the newest.
 //! - A move reaches a [`MoveSink`] only as a [`safety::ApprovedMove`], by value.
-//! - All of a loop's stages run on one thread, the control runtime's; only the solver has its own.
+//! - All of a loop's stages run on one thread, the control runtime's; only the solver and its keeper have their own. A
+//!   process may hold many loops: each has its own threads and its own subtree, and they share nothing.
 //! - In the steady state a cycle allocates nothing outside the solver.
 
 mod actuator;
 pub mod board;
+mod children;
+mod driver;
 mod estimator;
 mod interlock;
 pub mod kernel;
 mod model;
 mod mpc;
+mod playback;
 pub mod ports;
 mod report;
 mod selector;
@@ -34,5 +38,6 @@ mod solver;
 mod wiring;
 
 pub use board::Board;
+pub use playback::{Answer, Playback, PlaybackError, Reach};
 pub use ports::{EventQueue, Inlet, MoveSink, Outlet, RecommendationSink};
 pub use wiring::{Ending, Loop, LoopConfig, LoopContext, Stopped, WiringError};

@@ -6,7 +6,8 @@ use signals::{MAX_MVS, Stamp, Values};
 use crate::board::Board;
 use crate::kernel::Stage;
 
-/// Frame, Estimate → `ModelError`. A side branch: the loop does not wait for it.
+/// Frame, Estimate → `ModelError`. A side branch: the loop does not wait for it, and no decision hangs on it. So a new
+/// incarnation anchors and counts anew.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) open_loop: OpenLoop,

@@ -4,11 +4,13 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use actors::kernel::rt::RealTime;
 use anyhow::{Result, bail};
 use bench::cases::{self, Bench, Options};
 use bench::latency;
+use bench::loops;
 use bench::meter::Effort;
 use bench::report::Report;
 use clap::{Args, Parser, Subcommand};
@@ -30,6 +32,8 @@ enum Command {
     Qp(QpArgs),
     /// Cycle, release, crash and overload of the loop's kernel.
     Latency(LatencyArgs),
+    /// Many loops in one process, without faults and with.
+    Loops(LoopsArgs),
     /// The names of the benchmarks.
     List,
 }
@@ -70,6 +74,19 @@ struct LatencyArgs {
     cpu: Option<usize>,
 }
 
+#[derive(Debug, Args)]
+struct LoopsArgs {
+    /// How many loops; the first three have the faults and are not measured.
+    #[arg(long, default_value_t = 50)]
+    loops: usize,
+    /// The control period, in milliseconds.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(20..))]
+    period_ms: u64,
+    /// Length of each of the two phases, in periods.
+    #[arg(long, default_value_t = 600)]
+    periods: u32,
+}
+
 #[derive(Clone, Copy, Debug, Args)]
 struct EffortArgs {
     /// Fewer repetitions.
@@ -97,11 +114,19 @@ impl EffortArgs {
     }
 }
 
+impl LoopsArgs {
+    fn options(&self) -> loops::Options {
+        loops::Options { loops: self.loops, period: Duration::from_millis(self.period_ms), periods: self.periods }
+    }
+}
+
+/// What a command has found, as one line.
 fn main() -> ExitCode {
     let report = match Cli::parse().command {
         Command::Mpc(args) => mpc(&args).and_then(json),
         Command::Qp(args) => cases::run_file(&args.file, args.effort.effort()).and_then(json),
         Command::Latency(args) => latency::run(&args.options(), &|line| eprintln!("{line}")).and_then(json),
+        Command::Loops(args) => loops::run(&args.options(), &|line| eprintln!("{line}")).and_then(json),
         Command::List => {
             cases::all().iter().for_each(|case| println!("{}", case.name));
             return ExitCode::SUCCESS;

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::kernel::{Clock, Telemetry};
+use actors::kernel::{Clock, Telemetry, Unwitnessed};
+use actors::ports::Tape;
 use actors::{Board, Ending, EventQueue, Loop, LoopContext, Outlet};
 use anyhow::Context;
 use prometheus::Registry;
@@ -19,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::config::{Loaded, Mode};
 use crate::http::{self, Pages};
+use crate::journal::{Header, Journal, Settings};
 use crate::metrics::{Exporter, StageLatencies, tag_names};
 use crate::opcua::{Link, LinkCounts, LinkSettings};
 use crate::report::RunReport;
@@ -34,6 +36,17 @@ pub struct RunOptions {
     pub http: Option<SocketAddr>,
     /// Where the report of the run is written.
     pub report: Option<PathBuf>,
+    /// Where and how the run is recorded.
+    pub journal: Option<JournalOptions>,
+}
+
+/// Where and how a run is recorded.
+#[derive(Clone, Debug)]
+pub struct JournalOptions {
+    /// The file; it must not exist.
+    pub file: PathBuf,
+    /// How it is kept.
+    pub settings: Settings,
 }
 
 /// Runs the loop until `stop` resolves or something fails that trying again cannot mend.
@@ -46,17 +59,20 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     let registry = Registry::new();
     let latencies = StageLatencies::register(&registry)?;
     let telemetry = Telemetry::new(Box::new(latencies));
+    let journal = options.journal.map(|options| record(&loaded, &options, &registry)).transpose()?;
     let config = loaded.plant.loop_config();
     let board = Board::new(config.screens.len());
     let settings = LinkSettings { loaded: loaded.clone(), pki_dir: options.pki_dir, clock };
     let mut link = Link::new(settings, board.inlet.clone(), board.outlet.clone());
     let counts = link.counts();
     let ending = ending(loaded.plant.mode, &link);
-    let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone() };
+    let tape = journal.as_ref().map_or_else(|| Arc::new(Unwitnessed) as Arc<dyn Tape>, Journal::tape);
+    let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape };
     let pages = Pages {
         exporter: Exporter::register(registry)?,
         board,
         telemetry: telemetry.clone(),
+        journal: journal.as_ref().map(Journal::status),
         link: counts.clone(),
         tags: tag_names(&loaded.plant),
         clock,
@@ -79,6 +95,10 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     if !matches!(joined, Ok(Ok(()))) {
         tracing::error!("the control thread did not end in order");
     }
+    if let Some(journal) = journal {
+        let status = journal.close(telemetry.cycles());
+        tracing::info!(bytes = status.bytes(), blocks = status.blocks(), lost = status.lost(), "journal closed");
+    }
     // An ended link carries no farewell: then the DCS's watchdog has the last word.
     let outcome = match outcome {
         Ok(outcome) => {
@@ -90,6 +110,13 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     };
     write_report(options.report, &loaded, &telemetry, &counts, &log)?;
     outcome
+}
+
+/// Begins the journal of a run.
+fn record(loaded: &Loaded, options: &JournalOptions, registry: &Registry) -> anyhow::Result<Journal> {
+    let journal = Journal::create(&options.file, &Header::of(loaded, 0)?, options.settings)?;
+    journal.status().register(registry)?;
+    Ok(journal)
 }
 
 /// How long the link may take to carry the farewell.

@@ -50,9 +50,8 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    use super::super::probe::{Telemetry, Unobserved};
-    use super::super::supervision::{ChildSpec, Escalation, RestartPolicy, Supervised};
-    use super::super::{Clock, Stage};
+    use super::super::supervision::{ChildSpec, Escalation, RestartPolicy, Supervised, Surroundings};
+    use super::super::{Clock, Stage, Telemetry, Unobserved, Unwitnessed};
     use super::*;
 
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,7 +68,7 @@ mod tests {
     }
 
     impl Stage for Told {
-        fn step(&mut self) {
+        fn step(&mut self, _now: signals::Stamp) {
             while let Some(command) = self.commands.receive() {
                 let Command::Retune(to) = command else { panic!("injected") };
                 self.seen.lock().unwrap().push(to);
@@ -87,8 +86,13 @@ mod tests {
         let children = vec![ChildSpec { name: "told", bell, make }];
         let policy = RestartPolicy { period: Duration::from_secs(1), intensity: 3, window_periods: 60 };
         let telemetry = Telemetry::new(Box::new(Unobserved));
-        let tree = Supervised::start(children, policy, Clock::of_tokio(), telemetry.clone(), Escalation::default());
-        let tree = tree.await.unwrap();
+        let around = Surroundings {
+            clock: Clock::of_tokio(),
+            telemetry: telemetry.clone(),
+            escalation: Escalation::default(),
+            witness: Arc::new(Unwitnessed),
+        };
+        let tree = Supervised::start(children, policy, around).await.unwrap();
         for command in [Command::Retune(1), Command::Crash, Command::Retune(2), Command::Retune(3)] {
             handle.try_send(command, 0).unwrap();
         }

@@ -11,7 +11,9 @@
 //! - [`watchdog`]: takes the permit to write away from a loop whose cycle stands still.
 //! - [`rt`]: what the control thread asks of the operating system, so that the beat comes in time.
 //! - [`panics`]: a panic hook that costs the panicking thread next to nothing.
+//! - [`Witness`]: is told what the kernel does, in its order, so that it can be done again.
 //! - [`supervision`]: restarts with intensity and backoff in control periods.
+//! - [`LastGood`]: a stage's memory of its last good step, for its next incarnation.
 //!
 //! Why not plain ractor: its mailboxes are unbounded, a panicked actor loses its state and its address, and its
 //! timers are late and burst (docs/adr/0004).
@@ -19,6 +21,7 @@
 mod clock;
 mod doorbell;
 mod handle;
+mod last_good;
 mod pacer;
 pub mod panics;
 mod probe;
@@ -26,11 +29,14 @@ pub mod rt;
 mod stage;
 pub mod supervision;
 pub mod watchdog;
+mod witness;
 
 pub use clock::Clock;
 pub use doorbell::{Doorbell, Ring};
 pub use handle::Handle;
+pub use last_good::{LastGood, PROBATION};
 pub use pacer::{Pacer, PacerError, Tick};
 pub use probe::{Observer, Probe, RELEASE, StageReport, Telemetry, Unobserved};
 pub use slots::{Bounded, Full, Latest};
 pub use stage::Stage;
+pub use witness::{Act, Unwitnessed, Witness};

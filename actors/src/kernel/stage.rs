@@ -1,6 +1,7 @@
 //! A stage of the loop, and the ractor shell around it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use signals::Stamp;
@@ -8,6 +9,7 @@ use signals::Stamp;
 use super::clock::Clock;
 use super::doorbell::{Doorbell, Ring};
 use super::probe::Probe;
+use super::witness::{Act, Witness};
 
 /// What an actor of the loop does when its bell rings: read slots, call one pure step, write slots, ring on.
 ///
@@ -26,6 +28,8 @@ pub(crate) struct Incarnation {
     pub(crate) bell: Doorbell,
     pub(crate) probe: Probe,
     pub(crate) clock: Clock,
+    pub(crate) child: u16,
+    pub(crate) witness: Arc<dyn Witness>,
 }
 
 /// The one ractor actor of the house: it answers the bell.
@@ -47,7 +51,9 @@ impl Actor for Shell {
     async fn handle(&self, _me: ActorRef<Ring>, Ring: Ring, it: &mut Incarnation) -> Result<(), ActorProcessingErr> {
         // After a restart a ring may come twice.
         let Some(rung_at_ns) = it.bell.answer() else { return Ok(()) };
-        it.stage.step(it.clock.now());
+        let now = it.clock.now();
+        it.witness.act(Act::Step { child: it.child, now });
+        it.stage.step(now);
         it.probe.record(it.clock.wall_ns() - rung_at_ns);
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! Four ways through the same six stages, all on one single-threaded runtime.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use actors::kernel::supervision::{ChildSpec, Escalation, RestartPolicy, Supervised};
-use actors::kernel::{Clock, Doorbell, Latest, Stage, Telemetry, Unobserved};
+use actors::kernel::supervision::{ChildSpec, Escalation, RestartPolicy, Supervised, Surroundings};
+use actors::kernel::{Clock, Doorbell, Latest, Stage, Telemetry, Unobserved, Unwitnessed};
 use anyhow::Result;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use signals::Stamp;
@@ -65,7 +66,7 @@ impl Actors {
             let make: Box<dyn FnMut() -> Box<dyn Stage> + Send> = Box::new(move || Box::new(wrap(link.clone())));
             children.push(ChildSpec { name, bell: bell.clone(), make });
         }
-        let tree = Supervised::start(children, policy, clock, telemetry.clone(), Escalation::default()).await?;
+        let tree = Supervised::start(children, policy, surroundings(clock, &telemetry)).await?;
         let (first, bell) =
             (slots.into_iter().next().unwrap_or_default(), bells.into_iter().next().unwrap_or_default());
         Ok(Self { first, bell, clock, telemetry, _tree: tree })
@@ -74,6 +75,12 @@ impl Actors {
     pub(super) fn restarts(&self) -> u64 {
         self.telemetry.restarts()
     }
+}
+
+/// Of a tree of which nobody takes note.
+pub(super) fn surroundings(clock: Clock, telemetry: &Telemetry) -> Surroundings {
+    let (telemetry, escalation) = (telemetry.clone(), Escalation::default());
+    Surroundings { clock, telemetry, escalation, witness: Arc::new(Unwitnessed) }
 }
 
 /// No restarts to speak of: for measurements in which nothing crashes.

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actors::kernel::supervision::{ChildSpec, Escalation, Supervised};
+use actors::kernel::supervision::{ChildSpec, Supervised};
 use actors::kernel::{Clock, Doorbell, Latest, Stage, Telemetry, Unobserved};
 use anyhow::{Context, Result};
 use signals::Stamp;
 use tokio::sync::mpsc;
 
 use super::chain::Item;
-use super::contestants::NO_CRASHES;
+use super::contestants::{NO_CRASHES, surroundings};
 use super::control::on_control_thread;
 use super::{Run, Samples};
 
@@ -117,7 +117,7 @@ fn staleness(span: Duration) -> Result<(Samples, f64)> {
                     Box::new(move || Box::new(Slow { input: input.clone(), consumer: Arc::clone(&kept) }));
                 let children = vec![ChildSpec { name: "slow", bell, make }];
                 let telemetry = Telemetry::new(Box::new(Unobserved));
-                let tree = Supervised::start(children, NO_CRASHES, clock, telemetry, Escalation::default()).await?;
+                let tree = Supervised::start(children, NO_CRASHES, surroundings(clock, &telemetry)).await?;
                 tokio::time::sleep(span / 10).await;
                 let before = resident_bytes()?;
                 while !ended.load(Ordering::Acquire) {

@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::super::supervision::{ChildSpec, Escalation, RestartPolicy, Supervised};
-use super::super::{Doorbell, Pacer, Telemetry, Tick, Unobserved};
+use super::super::supervision::{ChildSpec, Escalation, RestartPolicy, Supervised, Surroundings};
+use super::super::{Doorbell, Pacer, Telemetry, Tick, Unobserved, Unwitnessed};
 use super::*;
 
 const BEAT: Duration = Duration::from_millis(5);
@@ -93,7 +93,9 @@ impl Cycle {
                 ];
                 let policy = RestartPolicy { period: 10 * BEAT, intensity: 1000, window_periods: 10 };
                 let telemetry = Telemetry::new(Box::new(Unobserved));
-                let _tree = Supervised::start(children, policy, clock, telemetry, Escalation::default()).await.unwrap();
+                let (escalation, witness) = (Escalation::default(), Arc::new(Unwitnessed));
+                let around = Surroundings { clock, telemetry, escalation, witness };
+                let _tree = Supervised::start(children, policy, around).await.unwrap();
                 let mut pacer = Pacer::new(&clock, BEAT).unwrap();
                 loop {
                     let tick = pacer.next().await.unwrap();
