@@ -1,9 +1,13 @@
 //! The end of the loop. Which of the two stands there is wiring: closed loop has an actuator, advisory has a
 //! recommender, shadow has neither.
 
+use std::sync::Arc;
+
+use signals::Stamp;
+
 use crate::board::Board;
 use crate::kernel::{Clock, Probe, Stage};
-use crate::ports::{MoveSink, RecommendationSink};
+use crate::ports::{Entry, MoveSink, RecommendationSink, Tape};
 
 /// `ApprovedMove` → plant.
 #[derive(Debug)]
@@ -13,14 +17,15 @@ pub(crate) struct Actuator {
     /// From the opening of the cycle to the hand-over of its move.
     pub(crate) cycle: Probe,
     pub(crate) clock: Clock,
+    pub(crate) tape: Arc<dyn Tape>,
 }
 
 impl Stage for Actuator {
-    fn step(&mut self) {
+    fn step(&mut self, now: Stamp) {
         // An actuator that was down for a while finds an approval whose time is over.
-        let now = self.clock.now();
         let Some(approved) = self.board.approved.take().filter(|a| now <= a.valid_until()) else { return };
         let cycle = approved.cycle();
+        self.tape.note(Entry::Move(&approved));
         self.sink.write(approved);
         // Tracking and holding follow other rhythms; only the answer to a cycle's proposal is timed.
         let answered = self.board.status.read().is_some_and(|s| s.answered == cycle);
@@ -35,11 +40,13 @@ impl Stage for Actuator {
 pub(crate) struct Recommender {
     pub(crate) sink: Box<dyn RecommendationSink>,
     pub(crate) board: Board,
+    pub(crate) tape: Arc<dyn Tape>,
 }
 
 impl Stage for Recommender {
-    fn step(&mut self) {
+    fn step(&mut self, _now: Stamp) {
         if let Some(recommended) = self.board.recommended.take() {
+            self.tape.note(Entry::Recommended(&recommended));
             self.sink.recommend(recommended);
         }
     }

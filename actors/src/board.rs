@@ -1,7 +1,9 @@
 //! The loop's slots: one per edge. Who writes which is told by the fields' order, which is that of the cycle.
 
+use std::time::Duration;
+
 use control::accuracy::ModelError;
-use control::estimation::{Checkpoint, Estimate};
+use control::estimation::Estimate;
 use control::frame::Frame;
 use control::mpc::MpcOutcome;
 use control::screening::Screened;
@@ -11,6 +13,7 @@ use signals::dcs::ModeActual;
 use signals::{MAX_MVS, Stamp, Values};
 
 use crate::kernel::Latest;
+use crate::kernel::watchdog::Heartbeat;
 use crate::ports::{Inlet, Outlet};
 
 /// Interlock scans in a control period (the interlock's scan is T/10).
@@ -43,10 +46,59 @@ pub struct Solved {
     pub cycle: u64,
     /// When it was done.
     pub at: Stamp,
+    /// By when it was to be done: a later one is not used in its cycle.
+    pub deadline: Stamp,
     /// How long it took, in wall time.
     pub took_ns: i64,
     /// Its result.
     pub outcome: MpcOutcome,
+    /// How it came about.
+    pub effort: Effort,
+}
+
+/// How a solver came to an answer: what beside the problem and the solves before it decides, to the last bit, on what it
+/// answers. `late_after` and `wanted_after` count the questions that were answered with no.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Which of the loop's solvers, counted from 0 in the order in which they were made.
+    pub solver: u32,
+    /// Which of its answers, counted from 1.
+    pub answer: u64,
+    /// The preparation before this solve.
+    pub prepared: Prepared,
+    /// The question whether it was late that was answered with yes; `None` if none was.
+    pub late_after: Option<u32>,
+    /// Whether the solve panicked and the solver was built anew.
+    pub panicked: bool,
+}
+
+/// What became of the preparation between two solves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prepared {
+    /// There was none.
+    #[default]
+    Not,
+    /// It ran to its end, or until somebody waited.
+    Ran {
+        /// The question whether somebody waited that was answered with yes; `None` if none was.
+        wanted_after: Option<u32>,
+    },
+    /// It panicked and the solver was built anew.
+    Panicked,
+}
+
+impl Solved {
+    /// Its age, counted from the opening of its cycle: the age of the measurements that it knows.
+    #[must_use]
+    pub fn age(&self, now: Stamp) -> Option<Duration> {
+        self.outcome.plan.map(|plan| now.since(plan.computed_at))
+    }
+
+    /// Whether it came after its deadline.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.at > self.deadline
+    }
 }
 
 /// What the selector chose.
@@ -90,8 +142,11 @@ impl LoopStatus {
 /// Every slot of one loop. Clones share the slots.
 #[derive(Clone, Debug)]
 pub struct Board {
-    /// From the plant.
+    /// From the plant: the adapter's side, which changes at any time. No stage reads it.
     pub inlet: Inlet,
+    /// From the pacer: the inlet as it was at the newest beat. Every stage reads this, so that all steps of a scan see
+    /// one plant, as the programme of a PLC sees its input image.
+    pub image: Inlet,
     /// From the pacer.
     pub beat: Latest<Beat>,
     /// From the sensors, by `TagId`.
@@ -100,11 +155,12 @@ pub struct Board {
     pub frame: Latest<Frame>,
     /// From the estimator.
     pub estimate: Latest<Estimate>,
-    /// From the estimator, for its next incarnation.
-    pub checkpoint: Latest<Checkpoint>,
     /// From the model that runs beside the plant.
     pub model_error: Latest<ModelError>,
-    /// From the solver.
+    /// From the solver, on its thread, to the selector; taken, not read.
+    pub answer: Latest<Solved>,
+    /// From the selector: the answer that it took over last. What every stage reads, so that a solver that is done in the
+    /// middle of a scan changes nothing but at the selector's step.
     pub solved: Latest<Solved>,
     /// From the selector.
     pub selected: Latest<Selected>,
@@ -116,6 +172,8 @@ pub struct Board {
     pub status: Latest<LoopStatus>,
     /// To the plant, beside moves.
     pub outlet: Outlet,
+    /// From the pacer and the interlock to the watchdog.
+    pub heartbeat: Heartbeat,
 }
 
 impl Board {
@@ -124,25 +182,27 @@ impl Board {
     pub fn new(tags: usize) -> Self {
         Self {
             inlet: Inlet::new(tags),
+            image: Inlet::new(tags),
             beat: Latest::new(),
             screened: (0..tags).map(|_| Latest::new()).collect(),
             frame: Latest::new(),
             estimate: Latest::new(),
-            checkpoint: Latest::new(),
             model_error: Latest::new(),
+            answer: Latest::new(),
             solved: Latest::new(),
             selected: Latest::new(),
             approved: Latest::new(),
             recommended: Latest::new(),
             status: Latest::new(),
             outlet: Outlet::default(),
+            heartbeat: Heartbeat::new(),
         }
     }
 
     /// The set-points in use: what the DCS says, and where it says nothing good, what was known before. `None` until
     /// every MV was heard of once.
     pub(crate) fn set_points_in_use(&self, last: &mut Option<Values<MAX_MVS>>) -> Option<Values<MAX_MVS>> {
-        let dcs = self.inlet.dcs.read()?;
+        let dcs = self.image.dcs.read()?;
         let known = *last;
         let mut u = Values::new();
         for (i, mv) in dcs.mvs.iter().enumerate() {

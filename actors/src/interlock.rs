@@ -1,18 +1,20 @@
 //! The interlock actor: gathers the interlock's inputs, lets it step, and carries its decision out.
 //!
 //! Rung at every scan (T/10) by the pacer and by the selector when there is a proposal. A new incarnation, after a
-//! crash, boots tripped: whatever had been granted is withdrawn (invariant I16).
+//! crash, boots tripped: whatever had been granted is withdrawn (invariant I16). It takes up the latch of the one before,
+//! so that the first cause of an earlier trip is not lost, and nothing else.
 
-use std::sync::mpsc::SyncSender;
+use std::sync::Arc;
 
-use safety::{Decision, Event, Inputs, Interlock, MoveKind, SolveReport, Verdict};
-use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, Values};
+use safety::{Decision, Inputs, Interlock, Latch, MoveKind, SolveReport, Verdict};
+use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, Stamp, Values};
 
 use control::selector::Selection;
 
 use crate::board::{Board, LoopStatus};
 use crate::kernel::supervision::Escalation;
-use crate::kernel::{Clock, Doorbell, Latest, Stage, Telemetry};
+use crate::kernel::{Clock, Doorbell, LastGood, Latest, Stage, Telemetry};
+use crate::ports::{Entry, EventQueue, Tape};
 use crate::report;
 
 /// `ProposedMove` → `Verdict` → `ApprovedMove`.
@@ -24,11 +26,13 @@ pub(crate) struct Guard {
     /// Raised when a stage was given up: then nothing is proposed any more.
     pub(crate) escalation: Escalation,
     pub(crate) next: Doorbell,
-    pub(crate) events: SyncSender<Event>,
+    pub(crate) events: EventQueue,
     pub(crate) clock: Clock,
+    pub(crate) tape: Arc<dyn Tape>,
     pub(crate) last_cycle: u64,
     pub(crate) last_move: Option<Values<MAX_MVS>>,
     pub(crate) answered: u64,
+    pub(crate) last_good: LastGood<Latch>,
 }
 
 impl Guard {
@@ -45,13 +49,13 @@ impl Guard {
         }
     }
 
-    fn carry_out(&mut self, decision: Decision, proposed: Option<u64>) {
-        let dcs = self.board.inlet.dcs.read();
-        let status = self.status_of(&decision, proposed);
+    fn carry_out(&mut self, decision: Decision, proposed: Option<u64>, now: Stamp) {
+        let dcs = self.board.image.dcs.read();
+        let status = self.status_of(&decision, proposed, now);
         self.board.status.put(status);
-        let view = report::apc_view(&self.board, &decision, dcs.as_ref(), &self.telemetry, self.clock.now());
+        let view = report::apc_view(&self.board, &decision, dcs.as_ref(), &self.telemetry, now);
         for event in &decision.events {
-            // A full log loses events, never time.
+            // A full log loses events, never time, and counts them.
             let _ = self.events.try_send(*event);
         }
         match decision.verdict {
@@ -69,16 +73,17 @@ impl Guard {
             }
             Verdict::Withhold(_) | Verdict::Trip(_) => {}
         }
+        self.tape.note(Entry::View(&view));
         self.board.outlet.put(view);
     }
 
-    fn status_of(&mut self, decision: &Decision, proposed: Option<u64>) -> LoopStatus {
+    fn status_of(&mut self, decision: &Decision, proposed: Option<u64>, now: Stamp) -> LoopStatus {
         if let Verdict::Pass(approved) = &decision.verdict {
             self.last_move = Some(Values::collect(approved.u().iter().copied()));
             self.answered = proposed.filter(|_| approved.kind() == MoveKind::Move).unwrap_or(self.answered);
         }
         LoopStatus {
-            at: self.clock.now(),
+            at: now,
             state: decision.state,
             mode_act: decision.mode_act,
             heartbeat: decision.heartbeat,
@@ -91,10 +96,10 @@ impl Guard {
 }
 
 impl Stage for Guard {
-    fn step(&mut self) {
-        let (Some(beat), Some(dcs)) = (self.board.beat.read(), self.board.inlet.dcs.read()) else { return };
+    fn step(&mut self, now: Stamp) {
+        let (Some(beat), Some(dcs)) = (self.board.beat.read(), self.board.image.dcs.read()) else { return };
         let samples: Fixed<Option<Sample>, MAX_TAGS> =
-            Fixed::collect(self.board.inlet.samples.iter().map(Latest::read));
+            Fixed::collect(self.board.image.samples.iter().map(Latest::read));
         let (proposal, no_proposal_left) = self.selection();
         let solve = self.board.solved.read().map_or_else(SolveReport::default, |s| SolveReport {
             status: s.outcome.status,
@@ -104,14 +109,15 @@ impl Stage for Guard {
         let inputs = Inputs {
             samples: &samples,
             dcs: &dcs,
-            link_up: self.board.inlet.link_up(),
+            link_up: self.board.image.link_up(),
             proposal: proposal.as_ref(),
             no_proposal_left,
             solve,
             cycle: beat.cycle,
-            writes: self.board.inlet.writes.read().unwrap_or_default(),
+            writes: self.board.image.writes.read().unwrap_or_default(),
         };
-        let decision = self.interlock.step(&inputs, self.clock.now());
-        self.carry_out(decision, proposal.map(|p| p.cycle));
+        let decision = self.interlock.step(&inputs, now);
+        self.carry_out(decision, proposal.map(|p| p.cycle), now);
+        self.last_good.save(&self.interlock.latch());
     }
 }

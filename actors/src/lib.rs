@@ -4,11 +4,11 @@
 //!            beat                                        T/10 scans
 //! pacer ──────┬──────────────────────────────────────────────┐
 //!             ▼                                              ▼
-//! inlet ▶ sensor (one per tag) ▶ estimator ▶ mpc ▷ solver ▶ selector ▶ interlock ▶ actuator ▶ MoveSink
+//! image ▶ sensor (one per tag) ▶ estimator ▶ mpc ▷ solver ▶ selector ▶ interlock ▶ actuator ▶ MoveSink
 //!                                    └─────▶ model                        └─────▶ outlet (status tags)
 //! ```
 //!
-//! `▶` is a newest-value slot and a doorbell; `▷` crosses to the solver's thread. Each stage is one file: it reads
+//! The image is the inlet, latched at each beat. `▶` is a newest-value slot and a doorbell; `▷` crosses to the solver's thread. Each stage is one file: it reads
 //! slots, calls one pure `step` of `control` or `safety`, writes slots and rings on. The kernel (slots, doorbells,
 //! pacer, clock, supervision) knows nothing of control.
 //!
@@ -16,16 +16,20 @@
 //! - Nothing unbounded is reachable from the cycle: edges are slots, doorbells coalesce, the event log is a bounded
 //!   channel that loses the newest.
 //! - A move reaches a [`MoveSink`] only as a [`safety::ApprovedMove`], by value.
-//! - All of a loop's stages run on one thread, the control runtime's; only the solver has its own.
+//! - All of a loop's stages run on one thread, the control runtime's; only the solver and its keeper have their own. A
+//!   process may hold many loops: each has its own threads and its own subtree, and they share nothing.
 //! - In the steady state a cycle allocates nothing outside the solver.
 
 mod actuator;
 pub mod board;
+mod children;
+mod driver;
 mod estimator;
 mod interlock;
 pub mod kernel;
 mod model;
 mod mpc;
+mod playback;
 pub mod ports;
 mod report;
 mod selector;
@@ -34,5 +38,6 @@ mod solver;
 mod wiring;
 
 pub use board::Board;
-pub use ports::{Inlet, MoveSink, Outlet, RecommendationSink};
+pub use playback::{Answer, Playback, PlaybackError, Reach};
+pub use ports::{EventQueue, Inlet, MoveSink, Outlet, RecommendationSink};
 pub use wiring::{Ending, Loop, LoopConfig, LoopContext, Stopped, WiringError};

@@ -5,14 +5,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use safety::{ApprovedMove, Recommended, WriteReport};
-use signals::Sample;
+use safety::{ApprovedMove, Event, Recommended, WriteReport};
 use signals::dcs::{ApcView, DcsView};
+use signals::{Sample, Stamp};
 use tokio::sync::Notify;
 
-use crate::kernel::Latest;
+use crate::board::{Beat, Solved};
+use crate::kernel::{Bounded, Latest, Unwitnessed, Witness};
 
-/// What flows in. The adapter puts; the stages read. Clones share the slots.
+/// The interlock's events on their way to the log. The interlock sends and never waits; a full log gives events back, which
+/// are then lost and counted (`rejected`). Whoever logs them looks from time to time, so that the cycle wakes nobody.
+pub type EventQueue = Bounded<Event, 1024>;
+
+/// What flows in. The adapter puts, and at each beat the loop latches it into its image. Clones share the slots.
 #[derive(Clone, Debug)]
 pub struct Inlet {
     /// The newest sample of each tag, by `TagId`: the CVs, then the DVs.
@@ -41,10 +46,26 @@ impl Inlet {
         self.link_up.store(up, Ordering::Release);
     }
 
+    /// Takes over what `from` holds now, as one scan's input image.
+    pub(crate) fn latch(&self, from: &Self) {
+        for (image, newest) in self.samples.iter().zip(&from.samples) {
+            carry(newest, image);
+        }
+        carry(&from.dcs, &self.dcs);
+        carry(&from.writes, &self.writes);
+        self.set_link(from.link_up());
+    }
+
     /// Whether the DCS can be reached.
     #[must_use]
     pub fn link_up(&self) -> bool {
         self.link_up.load(Ordering::Acquire)
+    }
+}
+
+fn carry<T: Copy>(from: &Latest<T>, to: &Latest<T>) {
+    if let Some(value) = from.read() {
+        to.put(value);
     }
 }
 
@@ -72,6 +93,42 @@ impl Outlet {
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
+}
+
+/// One thing that went into the loop's outputs, or came out.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry<'a> {
+    /// A beat of the pacer, after the image was latched.
+    Beat {
+        /// The beat.
+        beat: Beat,
+        /// When it came; within a cycle later than [`Beat::at`].
+        now: Stamp,
+        /// Scheduled beats that were dropped before it.
+        dropped: u64,
+        /// The input image of the scan that it begins.
+        image: &'a Inlet,
+    },
+    /// In: the selector takes over what the solver has answered.
+    Solved(&'a Solved),
+    /// Out: the status tags of a scan.
+    View(&'a ApcView),
+    /// Out: a move goes to the [`MoveSink`].
+    Move(&'a ApprovedMove),
+    /// Out: a recommendation goes to a person.
+    Recommended(&'a Recommended),
+}
+
+/// Where the control thread tells, in its order, all that its outputs depend on, and the outputs. With this the loop's
+/// stages can be stepped again, without actors, threads or a clock, and come to the same outputs bit for bit
+/// ([`crate::Playback`]). It must neither block nor, in the steady state, allocate.
+pub trait Tape: Witness {
+    /// Notes an entry. What a step does is noted between its [`crate::kernel::Act::Step`] and the next act.
+    fn note(&self, entry: Entry<'_>);
+}
+
+impl Tape for Unwitnessed {
+    fn note(&self, _entry: Entry<'_>) {}
 }
 
 /// The only way of a move to the plant: it takes an [`ApprovedMove`], which only the interlock makes, by value.

@@ -1,8 +1,8 @@
 //! What the DCS is told, moves excepted: the status tags of one scan.
 
 use safety::Decision;
-use signals::Stamp;
 use signals::dcs::{ApcView, CvStatus, CvWrite, DcsView, MvWrite, Reading};
+use signals::{SolveStatus, Stamp};
 
 use crate::board::Board;
 use crate::kernel::Telemetry;
@@ -26,7 +26,11 @@ pub(crate) fn apc_view(
     }
     if let Some(solved) = board.solved.read() {
         let millis = u32::try_from(solved.took_ns / 1_000_000).unwrap_or(u32::MAX);
-        view.solve_sts = Reading::of(solved.outcome.status.code(), now);
+        // A solver that says nothing is not to be read as the one that it was.
+        let cycle = board.beat.read().map_or(0, |beat| beat.cycle);
+        let silent = cycle > solved.cycle + 1;
+        let status = if silent { SolveStatus::NotRun } else { solved.outcome.status };
+        view.solve_sts = Reading::of(status.code(), now);
         view.cycle_ms = Reading::of(millis, now);
         if let Some(plan) = solved.outcome.plan {
             let planned = plan.cv_next.iter().zip(&plan.cv_end);

@@ -1,34 +1,23 @@
 //! From a configuration to a running loop. Modes are wiring: what a mode may not do, it is not given.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use control::accuracy::{OpenLoop, OpenLoopConfig};
-use control::estimation::{Ekf, EkfConfig, EstimationError};
-use control::mpc::{MpcConfig, MpcError, Nmpc};
-use control::screening::{Screen, ScreenConfig, ScreenError};
-use control::selector::{Selector, SelectorConfig};
-use control::targets::{Targeting, TargetsConfig};
+use control::accuracy::OpenLoopConfig;
+use control::estimation::{EkfConfig, EstimationError};
+use control::mpc::{MpcConfig, MpcError};
+use control::screening::{ScreenConfig, ScreenError};
+use control::selector::SelectorConfig;
+use control::targets::TargetsConfig;
 use plant_models::PlantModel;
-use safety::{Event, Interlock, InterlockConfig, SafetyError};
-use signals::TagId;
+use safety::{InterlockConfig, SafetyError};
 
-use crate::actuator::{Actuator, Recommender};
-use crate::board::{Beat, Board, SCANS_PER_CYCLE};
-use crate::estimator::Estimator;
-use crate::interlock::Guard;
-use crate::kernel::supervision::{ChildSpec, Escalation, RestartPolicy, Supervised};
-use crate::kernel::{Clock, Doorbell, Pacer, PacerError, Stage, Telemetry};
-use crate::model::Model;
-use crate::mpc::Mpc;
-use crate::ports::{MoveSink, RecommendationSink};
-use crate::selector::Select;
-use crate::sensor::Sensor;
-use crate::solver::{MakeNmpc, Results, Solver};
-
-/// How many events the log holds before it loses some.
-const EVENT_LOG: usize = 1024;
+use crate::board::{Board, SCANS_PER_CYCLE};
+use crate::children::Wiring;
+use crate::driver::{Bells, Driver};
+use crate::kernel::supervision::{Escalation, RestartPolicy, Supervised, Surroundings};
+use crate::kernel::{Clock, Pacer, PacerError, RELEASE, Telemetry, Witness};
+use crate::ports::{EventQueue, MoveSink, RecommendationSink, Tape};
 
 /// Everything that a loop must be told, every part checked by the crate that uses it.
 #[derive(Clone, Debug)]
@@ -100,6 +89,9 @@ pub enum WiringError {
     /// The pacer.
     #[error("pacer: {0}")]
     Pacer(#[from] PacerError),
+    /// The solver's threads.
+    #[error("no thread for the solver: {0}")]
+    Thread(#[from] std::io::Error),
     /// The actors.
     #[error("actors: {0}")]
     Spawn(#[from] Box<ractor::SpawnErr>),
@@ -112,20 +104,11 @@ pub enum Stopped {
     #[error("pacer: {0}")]
     Pacer(#[from] PacerError),
     /// A stage crashed more often than it may. The interlock, if it lives, has shed the loop before.
-    #[error("a stage crashed too often and was given up; its name is in the log")]
-    GivenUp,
-}
-
-/// The bells of one loop.
-#[derive(Clone, Debug, Default)]
-struct Bells {
-    sensors: Vec<Doorbell>,
-    estimator: Doorbell,
-    model: Doorbell,
-    mpc: Doorbell,
-    selector: Doorbell,
-    interlock: Doorbell,
-    end: Doorbell,
+    #[error("the stage {stage:?} crashed too often and was given up")]
+    GivenUp {
+        /// Its name.
+        stage: &'static str,
+    },
 }
 
 /// A loop that is wired and running once [`Loop::drive`] is polled.
@@ -145,11 +128,16 @@ pub struct LoopContext {
     pub clock: Clock,
     /// The measurements.
     pub telemetry: Telemetry,
+    /// Told of all that the outputs depend on; [`crate::kernel::Unwitnessed`] where nobody wants to know.
+    pub tape: Arc<dyn Tape>,
 }
 
 impl Loop {
     /// Wires and starts the actors of one loop on the runtime in which this is called: the control runtime. Gives the
     /// loop and the log of the interlock's events.
+    ///
+    /// The thread that makes the loop's other threads is made here: promote the calling thread after this, so that they
+    /// do not inherit its priority and its processor.
     ///
     /// # Errors
     /// [`WiringError`], naming the part that cannot be made; nothing is left running.
@@ -157,37 +145,41 @@ impl Loop {
         config: LoopConfig,
         ending: Ending,
         context: LoopContext,
-    ) -> Result<(Self, Receiver<Event>), WiringError> {
-        let LoopContext { board, clock, telemetry } = context;
+    ) -> Result<(Self, EventQueue), WiringError> {
+        let LoopContext { board, clock, telemetry, tape } = context;
         let pacer = Pacer::new(&clock, config.period / u32::try_from(SCANS_PER_CYCLE).unwrap_or(u32::MAX))?;
-        let bells = Bells { sensors: config.screens.iter().map(|_| Doorbell::new()).collect(), ..Bells::default() };
-        let (events, log) = sync_channel(EVENT_LOG);
+        let bells = Bells::of(config.screens.len());
+        let events = EventQueue::new();
         let escalation = Escalation::default();
-        let wiring = Wiring { config, board: board.clone(), bells: bells.clone(), clock, telemetry: telemetry.clone() };
-        let proposes = !matches!(ending, Ending::Shadow);
-        let mut children = wiring.sensing()?;
-        if proposes {
-            children.extend(wiring.proposing()?);
-        }
-        children.push(wiring.guard(events, escalation.clone())?);
-        children.extend(wiring.ending(ending));
-        let restarts = wiring.config.restarts;
-        let deadline_scan = wiring.config.deadline_scan;
-        let supervised = Supervised::start(children, restarts, clock, telemetry.clone(), escalation.clone())
-            .await
-            .map_err(Box::new)?;
+        let (restarts, deadline_scan) = (config.restarts, config.deadline_scan);
+        let wiring = Wiring {
+            config,
+            board: board.clone(),
+            bells: bells.clone(),
+            clock,
+            telemetry: telemetry.clone(),
+            tape: Arc::clone(&tape),
+            played: None,
+        };
+        let children = wiring.children(ending, events.clone(), escalation.clone())?;
+        let witness: Arc<dyn Witness> = Arc::clone(&tape) as Arc<dyn Witness>;
+        let (shared, raised) = (telemetry.clone(), escalation.clone());
+        let around = Surroundings { clock, telemetry: shared, escalation: raised, witness };
+        let supervised = Supervised::start(children, restarts, around).await.map_err(Box::new)?;
         let driver = Driver {
             board,
             bells,
             clock,
+            release: telemetry.probe(RELEASE),
             telemetry,
+            tape,
             deadline_scan,
             cycle: 0,
             estimated: 0,
             escalation: escalation.clone(),
             given_up: None,
         };
-        Ok((Self { supervised, pacer, driver }, log))
+        Ok((Self { supervised, pacer, driver }, events))
     }
 
     /// Drives the loop, beat by beat, until it cannot go on; drop it, or race it, to stop.
@@ -197,10 +189,10 @@ impl Loop {
     pub async fn drive(&mut self) -> Result<std::convert::Infallible, Stopped> {
         loop {
             let tick = self.pacer.next().await?;
-            self.driver.telemetry.count_overruns(tick.dropped);
-            self.driver.beat(tick.index);
-            if self.driver.is_over() {
-                return Err(Stopped::GivenUp);
+            self.supervised.mend().await;
+            self.driver.beat(tick);
+            if let Some(stage) = self.driver.over() {
+                return Err(Stopped::GivenUp { stage });
             }
         }
     }
@@ -208,190 +200,5 @@ impl Loop {
     /// Stops every actor and waits for them.
     pub async fn stop(self) {
         self.supervised.stop().await;
-    }
-}
-
-/// Turns the pacer's beats into rings.
-#[derive(Debug)]
-struct Driver {
-    board: Board,
-    bells: Bells,
-    clock: Clock,
-    telemetry: Telemetry,
-    deadline_scan: u64,
-    cycle: u64,
-    /// The last cycle whose cut-off was rung.
-    estimated: u64,
-    escalation: Escalation,
-    /// The cycle in which a stage was seen to be given up.
-    given_up: Option<u64>,
-}
-
-impl Driver {
-    /// Whether a stage was given up a period ago: the interlock had the time to shed, and if it was the interlock
-    /// itself, nobody else can say that the loop is over.
-    fn is_over(&mut self) -> bool {
-        if self.escalation.is_raised() {
-            let since = *self.given_up.get_or_insert(self.cycle);
-            return self.cycle > since + 1;
-        }
-        false
-    }
-
-    fn beat(&mut self, index: u64) {
-        let (cycle, scan) = (index / SCANS_PER_CYCLE + 1, index % SCANS_PER_CYCLE);
-        let (at, wall_ns) = (self.clock.now(), self.clock.wall_ns());
-        let opens = cycle != self.cycle;
-        let last = self.board.beat.read().unwrap_or_default();
-        self.cycle = cycle;
-        // Within a cycle the times of its opening stay: they are the stages' `now`.
-        let (at, wall_ns) = if opens { (at, wall_ns) } else { (last.at, last.wall_ns) };
-        self.board.beat.put(Beat { cycle, scan, at, wall_ns });
-        let now_ns = self.clock.wall_ns();
-        if opens {
-            self.telemetry.count_cycle();
-            for bell in &self.bells.sensors {
-                bell.ring(now_ns);
-            }
-        } else if self.estimated != cycle {
-            // Once a cycle is enough: the estimator has the whole of the sensors' answers or does without the rest.
-            self.estimated = cycle;
-            self.bells.estimator.ring(now_ns);
-        }
-        if scan >= self.deadline_scan {
-            self.bells.selector.ring(now_ns);
-        }
-        self.bells.interlock.ring(now_ns);
-    }
-}
-
-/// Makes the children of one loop.
-struct Wiring {
-    config: LoopConfig,
-    board: Board,
-    bells: Bells,
-    clock: Clock,
-    telemetry: Telemetry,
-}
-
-/// A child whose incarnations `make` makes.
-fn child<S: Stage + 'static>(
-    name: &'static str,
-    bell: &Doorbell,
-    mut make: impl FnMut() -> S + Send + 'static,
-) -> ChildSpec {
-    ChildSpec { name, bell: bell.clone(), make: Box::new(move || Box::new(make())) }
-}
-
-impl Wiring {
-    fn sensing(&self) -> Result<Vec<ChildSpec>, WiringError> {
-        let mut children = Vec::new();
-        for (i, (screen, bell)) in self.config.screens.iter().zip(&self.bells.sensors).enumerate() {
-            let tag = TagId(u16::try_from(i).unwrap_or(u16::MAX));
-            let screen = Screen::new(tag, *screen).map_err(|source| WiringError::Screen { tag: i + 1, source })?;
-            let (board, estimator, clock) = (self.board.clone(), self.bells.estimator.clone(), self.clock);
-            let dv = i.checked_sub(self.config.interlock.cvs);
-            children.push(child("sensor", bell, move || Sensor {
-                tag,
-                dv,
-                screen: screen.clone(),
-                board: board.clone(),
-                estimator: estimator.clone(),
-                clock,
-                last_u: None,
-            }));
-        }
-        let ekf = Ekf::new(self.config.model, self.config.ekf.clone())?;
-        let next = [self.bells.mpc.clone(), self.bells.model.clone()];
-        let (board, cvs, clock) = (self.board.clone(), self.config.interlock.cvs, self.clock);
-        children.push(child("estimator", &self.bells.estimator, move || {
-            Estimator::resume(ekf.clone(), cvs, board.clone(), next.clone(), clock)
-        }));
-        let (board, model, open_loop) = (self.board.clone(), self.config.model, self.config.open_loop.clone());
-        children.push(child("model", &self.bells.model, move || Model {
-            open_loop: OpenLoop::new(model, open_loop.clone()),
-            board: board.clone(),
-            last_u: None,
-        }));
-        Ok(children)
-    }
-
-    fn proposing(&self) -> Result<Vec<ChildSpec>, WiringError> {
-        let (model, mpc) = (self.config.model, self.config.mpc.clone());
-        drop(Nmpc::new(model, mpc.clone())?);
-        let make: MakeNmpc = Arc::new(move || match Nmpc::new(model, mpc.clone()) {
-            Ok(nmpc) => nmpc,
-            Err(error) => unreachable!("the same configuration was accepted before: {error}"),
-        });
-        let solved = self.board.solved.clone();
-        let results = Results { solved, bell: self.bells.selector.clone(), clock: self.clock };
-        let share = self.config.deadline_scan as f64 / SCANS_PER_CYCLE as f64;
-        let limit = self.clock.wall_span(self.config.period.mul_f64(share));
-        let limit_ns = i64::try_from(limit.as_nanos()).unwrap_or(i64::MAX);
-        let (board, clock, targets) = (self.board.clone(), self.clock, self.config.targets.clone());
-        let mpc = child("mpc", &self.bells.mpc, move || Mpc {
-            targeting: Targeting::new(targets.clone()),
-            solver: Solver::new(Arc::clone(&make), results.clone(), limit_ns),
-            board: board.clone(),
-            clock,
-            last_cycle: 0,
-            last_u: None,
-        });
-        let (board, interlock) = (self.board.clone(), self.bells.interlock.clone());
-        let (selector, period) = (self.config.selector, self.config.period);
-        let deadline_scan = self.config.deadline_scan;
-        let selector = child("selector", &self.bells.selector, move || Select {
-            selector: Selector::new(selector),
-            period,
-            board: board.clone(),
-            deadline_scan,
-            interlock: interlock.clone(),
-            clock,
-            last_cycle: 0,
-            last_u: None,
-        });
-        Ok(vec![mpc, selector])
-    }
-
-    fn guard(&self, events: SyncSender<Event>, escalation: Escalation) -> Result<ChildSpec, WiringError> {
-        // Every incarnation is a new interlock, and a new interlock is tripped.
-        let config = self.config.interlock.clone();
-        drop(Interlock::new(config.clone())?);
-        let (board, telemetry) = (self.board.clone(), self.telemetry.clone());
-        let (next, clock) = (self.bells.end.clone(), self.clock);
-        Ok(child("interlock", &self.bells.interlock, move || Guard {
-            interlock: match Interlock::new(config.clone()) {
-                Ok(interlock) => interlock,
-                Err(error) => unreachable!("the same configuration was accepted before: {error}"),
-            },
-            board: board.clone(),
-            telemetry: telemetry.clone(),
-            escalation: escalation.clone(),
-            next: next.clone(),
-            events: events.clone(),
-            clock,
-            last_cycle: 0,
-            last_move: None,
-            answered: 0,
-        }))
-    }
-
-    fn ending(&self, ending: Ending) -> Option<ChildSpec> {
-        let (board, bell, clock) = (self.board.clone(), self.bells.end.clone(), self.clock);
-        match ending {
-            Ending::Shadow => None,
-            Ending::Advisory(mut sink) => {
-                Some(child("recommender", &bell, move || Recommender { sink: sink(), board: board.clone() }))
-            }
-            Ending::ClosedLoop(mut sink) => {
-                let cycle = self.telemetry.probe("cycle");
-                Some(child("actuator", &bell, move || Actuator {
-                    sink: sink(),
-                    board: board.clone(),
-                    cycle: cycle.clone(),
-                    clock,
-                }))
-            }
-        }
     }
 }

@@ -4,12 +4,17 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use actors::kernel::rt::RealTime;
 use anyhow::{Result, bail};
 use bench::cases::{self, Bench, Options};
+use bench::latency;
+use bench::loops;
 use bench::meter::Effort;
 use bench::report::Report;
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
 
 /// Run the benchmarks; one JSON object on standard output, progress on standard error.
 #[derive(Debug, Parser)]
@@ -25,6 +30,10 @@ enum Command {
     Mpc(MpcArgs),
     /// A sequence of quadratic programmes from a file.
     Qp(QpArgs),
+    /// Cycle, release, crash and overload of the loop's kernel.
+    Latency(LatencyArgs),
+    /// Many loops in one process, without faults and with.
+    Loops(LoopsArgs),
     /// The names of the benchmarks.
     List,
 }
@@ -49,6 +58,35 @@ struct QpArgs {
     effort: EffortArgs,
 }
 
+#[derive(Debug, Args)]
+struct LatencyArgs {
+    /// Only measurements of rows whose name contains this.
+    #[arg(long)]
+    filter: Option<String>,
+    /// How long each measurement takes; the overload six times as long.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// Control threads are SCHED_FIFO with this priority, pinned, with their memory locked.
+    #[arg(long, value_name = "PRIORITY", num_args = 0..=1, default_missing_value = "80")]
+    rt: Option<u8>,
+    /// The CPU to which --rt pins; by default the first isolated one, else the last.
+    #[arg(long, requires = "rt")]
+    cpu: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+struct LoopsArgs {
+    /// How many loops; the first three have the faults and are not measured.
+    #[arg(long, default_value_t = 50)]
+    loops: usize,
+    /// The control period, in milliseconds.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(20..))]
+    period_ms: u64,
+    /// Length of each of the two phases, in periods.
+    #[arg(long, default_value_t = 600)]
+    periods: u32,
+}
+
 #[derive(Clone, Copy, Debug, Args)]
 struct EffortArgs {
     /// Fewer repetitions.
@@ -57,6 +95,13 @@ struct EffortArgs {
     /// Timed repetitions of each run, at least 1.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     reps: Option<u32>,
+}
+
+impl LatencyArgs {
+    fn options(self) -> latency::Options {
+        let rt = self.rt.map(|priority| RealTime { cpu: self.cpu, priority });
+        latency::Options { seconds: self.seconds, filter: self.filter, rt }
+    }
 }
 
 impl EffortArgs {
@@ -69,16 +114,25 @@ impl EffortArgs {
     }
 }
 
+impl LoopsArgs {
+    fn options(&self) -> loops::Options {
+        loops::Options { loops: self.loops, period: Duration::from_millis(self.period_ms), periods: self.periods }
+    }
+}
+
+/// What a command has found, as one line.
 fn main() -> ExitCode {
     let report = match Cli::parse().command {
-        Command::Mpc(args) => mpc(&args),
-        Command::Qp(args) => cases::run_file(&args.file, args.effort.effort()),
+        Command::Mpc(args) => mpc(&args).and_then(json),
+        Command::Qp(args) => cases::run_file(&args.file, args.effort.effort()).and_then(json),
+        Command::Latency(args) => latency::run(&args.options(), &|line| eprintln!("{line}")).and_then(json),
+        Command::Loops(args) => loops::run(&args.options(), &|line| eprintln!("{line}")).and_then(json),
         Command::List => {
             cases::all().iter().for_each(|case| println!("{}", case.name));
             return ExitCode::SUCCESS;
         }
     };
-    match report.and_then(|report| Ok(serde_json::to_string(&report)?)) {
+    match report {
         Ok(json) => {
             println!("{json}");
             ExitCode::SUCCESS
@@ -88,6 +142,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn json(report: impl Serialize) -> Result<String> {
+    Ok(serde_json::to_string(&report)?)
 }
 
 fn mpc(args: &MpcArgs) -> Result<Report> {

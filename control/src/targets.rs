@@ -65,23 +65,40 @@ pub struct Targets {
 #[derive(Clone, Debug)]
 pub struct Targeting {
     config: TargetsConfig,
-    last_setpoint: Fixed<Option<f64>, MAX_CVS>,
-    last_cv_limits: Fixed<(f64, f64), MAX_CVS>,
-    last_mv_limits: Fixed<(f64, f64), MAX_MVS>,
+    last: OperatorValues,
+}
+
+/// The operator's last good values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OperatorValues {
+    setpoints: Fixed<Option<f64>, MAX_CVS>,
+    cv_limits: Fixed<(f64, f64), MAX_CVS>,
+    mv_limits: Fixed<(f64, f64), MAX_MVS>,
 }
 
 impl Targeting {
     /// Nothing was asked yet: no set-points, no CV limits, the MVs' hard ranges.
     #[must_use]
     pub fn new(config: TargetsConfig) -> Self {
-        let last_mv_limits = Fixed::collect(config.mvs.iter().map(|m| (m.low, m.high)));
         let cvs = config.cvs.len();
-        Self {
-            last_setpoint: Fixed::filled(None, cvs),
-            last_cv_limits: Fixed::filled((f64::NEG_INFINITY, f64::INFINITY), cvs),
-            last_mv_limits,
-            config,
-        }
+        let last = OperatorValues {
+            setpoints: Fixed::filled(None, cvs),
+            cv_limits: Fixed::filled((f64::NEG_INFINITY, f64::INFINITY), cvs),
+            mv_limits: Fixed::collect(config.mvs.iter().map(|m| (m.low, m.high))),
+        };
+        Self { config, last }
+    }
+
+    /// Goes on with what another one of the same configuration knew.
+    #[must_use]
+    pub fn resume(config: TargetsConfig, last: OperatorValues) -> Self {
+        Self { config, last }
+    }
+
+    /// The operator's last good values, for [`Self::resume`].
+    #[must_use]
+    pub fn operator_values(&self) -> OperatorValues {
+        self.last
     }
 
     /// The targets of this cycle.
@@ -94,7 +111,7 @@ impl Targeting {
     pub fn step(&mut self, dcs: &DcsView, u_now: &[f64], engaged: bool) -> Targets {
         let mut targets = Targets::default();
         let cvs = self.config.cvs.iter().zip(&dcs.cvs);
-        for (((cv, read), last_sp), last_limits) in cvs.zip(&mut *self.last_setpoint).zip(&mut *self.last_cv_limits) {
+        for (((cv, read), last_sp), last_limits) in cvs.zip(&mut *self.last.setpoints).zip(&mut *self.last.cv_limits) {
             let (lo, hi) = cv_limits(cv, read, last_limits);
             // Every vector of the loop's CVs has the capacity MAX_CVS, so no push is refused.
             let _ = targets.setpoints.push(setpoint(cv, read, last_sp, (lo, hi)));
@@ -102,7 +119,7 @@ impl Targeting {
             let _ = targets.cv_hi.push(hi);
         }
         let mvs = self.config.mvs.iter().zip(&dcs.mvs);
-        for (((mv, read), last_limits), &u) in mvs.zip(&mut *self.last_mv_limits).zip(u_now) {
+        for (((mv, read), last_limits), &u) in mvs.zip(&mut *self.last.mv_limits).zip(u_now) {
             let (lo, hi) = mv_limits(mv, read, last_limits);
             let (lo, hi) = if is_free(read, engaged) { windup_limits(read, (lo, hi), u) } else { (u, u) };
             let _ = targets.mv_targets.push(mv.rest.map(|rest| rest.max(lo).min(hi)));

@@ -1,6 +1,6 @@
 //! The wall clock: the one place of this crate that reads a clock.
 //!
-//! Place in the loop: it turns wall time into the plant time that [`crate::Rig::step`] is given, n times faster if
+//! Place in the loop: it turns wall time into the plant time that [`rig::Rig::step`] is given, n times faster if
 //! asked, and plant time back into the UTC that OPC UA wants. What cannot be caught up within half a second of wall
 //! time is dropped and counted: the plant then ran slower than asked, it never ran in leaps.
 

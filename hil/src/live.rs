@@ -10,10 +10,10 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::clock::WallClock;
-use crate::command::{Ack, CommandError};
-use crate::report::{Snapshot, Summary};
-use crate::rig::Rig;
 use crate::server::{RigServer, ServerError, ServerOptions, SharedRig, certificate_path, lock};
+use rig::Rig;
+use rig::report::{Snapshot, Summary};
+use rig::{Ack, CommandError};
 
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_millis(10);

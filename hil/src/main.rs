@@ -11,9 +11,9 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use hil::live::{Event, LiveOptions};
-use hil::report::{Snapshot, Summary};
 use hil::server::ServerOptions;
-use hil::{Rig, RigConfig};
+use rig::report::{Snapshot, Summary};
+use rig::{Rig, RigConfig};
 use tokio::sync::mpsc;
 
 /// The most commands that wait to be carried out.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::simulate::SimulateArgs;
+
 /// A real-time controller that runs beside a DCS.
 ///
 /// Outrigger reads a plant through OPC UA, estimates its state, plans its moves (nonlinear MPC), and writes set-points
@@ -52,6 +54,14 @@ pub enum LogFormat {
 pub enum Command {
     /// Run the loop of a plant file.
     Run(RunArgs),
+    /// Do a recorded run again, from its journal.
+    ///
+    /// With --verify, the loop's stages are stepped as they were, and every output is compared bit for bit: 0 the same (a file
+    /// that was cut off counts up to its cut), 1 something differs, 3 the file is broken or has a gap. With --with, another
+    /// configuration looks at the same inputs: what would it have proposed? The plant is as recorded.
+    Replay(ReplayArgs),
+    /// Simulate the loop of a plant file beside an emulated plant and DCS, in virtual time and reproducibly.
+    Simulate(SimulateArgs),
     /// Check a plant file and report every fault with file, line, key, value and what was expected.
     Check {
         /// The plant file.
@@ -102,6 +112,47 @@ pub struct RunArgs {
     /// Write a report of the run here when it ends.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// The journal.
+    #[command(flatten)]
+    pub journal: JournalArgs,
+}
+
+/// How a journal is written.
+#[derive(Debug, Args)]
+pub struct JournalArgs {
+    /// Record the run here, so that it can be replayed; never overwrites.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// How long a record may wait until it is on the disk.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, requires = "journal", value_parser = sync)]
+    pub journal_sync: f64,
+    /// The journal does not grow beyond this; then journalling stops and the loop goes on.
+    #[arg(long, value_name = "MB", default_value_t = 4096, requires = "journal")]
+    pub journal_limit: u64,
+}
+
+/// What to replay, and to what end.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The journal of a run.
+    pub journal: PathBuf,
+    /// Compare every output with the recorded one.
+    #[arg(long, required_unless_present = "with", conflicts_with = "with")]
+    pub verify: bool,
+    /// Say what this plant file would have proposed.
+    #[arg(long, value_name = "PLANT")]
+    pub with: Option<PathBuf>,
+    /// Draw both proposals over time, as SVG.
+    #[arg(long, value_name = "FILE", requires = "with")]
+    pub plot: Option<PathBuf>,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn sync(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    if (0.0..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("expected 0 to 3600 s".to_owned()) }
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -118,6 +169,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_replay_is_asked_for_one_thing() {
+        let replay =
+            |more: &[&str]| Cli::try_parse_from(["outrigger", "replay", "run.journal"].iter().chain(more)).is_ok();
+        assert!(replay(&["--verify", "--json"]) && replay(&["--with", "new.toml", "--plot", "both.svg"]));
+        for bad in [&[][..], &["--verify", "--with", "new.toml"], &["--verify", "--plot", "both.svg"]] {
+            assert!(!replay(bad), "{bad:?}");
+        }
     }
 
     #[test]

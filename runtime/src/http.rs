@@ -15,6 +15,7 @@ use axum::{Json, Router};
 use signals::Stamp;
 use tokio::net::TcpListener;
 
+use crate::journal::JournalStatus;
 use crate::metrics::{Exporter, Sources};
 use crate::opcua::LinkCounts;
 use crate::report::Status;
@@ -28,6 +29,8 @@ pub struct Pages {
     pub board: Board,
     /// The loop's counters.
     pub telemetry: Telemetry,
+    /// The journal, where there is one.
+    pub journal: Option<JournalStatus>,
     /// The link's counters.
     pub link: LinkCounts,
     /// Names of the measured tags.
@@ -72,7 +75,7 @@ async fn metrics(State(pages): State<Arc<Pages>>) -> Response {
 }
 
 async fn status(State(pages): State<Arc<Pages>>) -> Json<Status> {
-    Json(Status::read(&pages.board, &pages.telemetry))
+    Json(Status::read(&pages.board, &pages.telemetry).with_journal(pages.journal.as_ref()))
 }
 
 async fn healthz(State(pages): State<Arc<Pages>>) -> Response {
@@ -151,6 +154,7 @@ mod tests {
             board: board.clone(),
             telemetry: Telemetry::new(Box::new(crate::metrics::StageLatencies::register(&registry).unwrap())),
             link: LinkCounts::default(),
+            journal: None,
             tags: vec!["AI101".to_owned()],
             clock: Clock::wall(1.0),
             period: Duration::from_secs(3600),

@@ -1,7 +1,7 @@
 //! The runtime: one plant file in, one loop beside the DCS.
 //!
 //! Configuration ([`config`]) → wiring ([`run`]) → adapters: the DCS ([`opcua`]), Prometheus ([`metrics`]), HTTP
-//! ([`http`]). One adapter, one foreign library, one place.
+//! ([`http`]). One adapter, one foreign library, one place. [`simulate`] runs the same loop beside a rig in this process.
 //!
 //! # Invariants
 //! - A plant file that has a fault starts nothing.
@@ -10,7 +10,10 @@
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod journal;
 pub mod metrics;
 pub mod opcua;
+pub mod replay;
 pub mod report;
 pub mod run;
+pub mod simulate;

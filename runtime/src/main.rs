@@ -7,15 +7,17 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use runtime::cli::{Cli, Command, LogFormat, RunArgs};
+use runtime::cli::{Cli, Command, JournalArgs, LogFormat, ReplayArgs, RunArgs};
 use runtime::config::{ConfigError, Loaded, load};
+use runtime::journal::Settings;
 use runtime::opcua::{Pki, browse};
-use runtime::run::{RunOptions, run};
+use runtime::replay::command::{compare_file, verify_file};
+use runtime::run::{JournalOptions, RunOptions, run};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging(cli.log);
+    start_logging(cli.log, &cli.command);
     match perform(cli.command) {
         Ok(code) => code,
         Err(error) => {
@@ -25,9 +27,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn start_logging(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,opcua_client=error,opcua_core=error,opcua_crypto=error"));
+fn start_logging(format: LogFormat, command: &Command) {
+    let usual = match command {
+        // What a simulated loop has to say is in its outcome; a crash there is no news.
+        Command::Simulate(_) => "off",
+        _ => "info,opcua_client=error,opcua_core=error,opcua_crypto=error",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
@@ -55,17 +61,48 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Run(args) => run_loop(args),
+        Command::Replay(args) => replay(&args),
+        Command::Simulate(args) => runtime::simulate::perform(&args),
     }
 }
 
 fn run_loop(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let RunArgs { plant, endpoint, pki, speed, http, report } = args;
+    let RunArgs { plant, endpoint, pki, speed, http, report, journal } = args;
     let loaded = with_endpoint(load(&plant)?, endpoint);
-    let options = RunOptions { speed, pki_dir: pki, http, report };
+    let options = RunOptions { speed, pki_dir: pki, http, report, journal: journal_options(journal) };
     let runtime = service_runtime()?;
     runtime.block_on(run(loaded, options, stopped()))?;
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     Ok(ExitCode::SUCCESS)
+}
+
+fn journal_options(args: JournalArgs) -> Option<JournalOptions> {
+    let JournalArgs { journal, journal_sync, journal_limit } = args;
+    let settings = Settings {
+        sync: std::time::Duration::from_secs_f64(journal_sync),
+        limit_bytes: journal_limit.saturating_mul(1_000_000),
+        ..Settings::default()
+    };
+    journal.map(|file| JournalOptions { file, settings })
+}
+
+fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+    if let Some(plant) = &args.with {
+        let proposed = compare_file(&args.journal, plant, args.plot.as_deref())?;
+        if args.json {
+            println!("{}", serde_json::to_string(&proposed)?);
+        } else {
+            println!("{proposed}");
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let answered = verify_file(&args.journal)?;
+    if args.json {
+        println!("{}", serde_json::to_string(&answered)?);
+    } else {
+        println!("{answered}");
+    }
+    Ok(answered.outcome.into())
 }
 
 fn service_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -82,7 +119,7 @@ fn with_endpoint(mut loaded: Loaded, endpoint: Option<String>) -> Loaded {
 
 fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     match load(file) {
-        Ok(Loaded { plant, revision }) => {
+        Ok(Loaded { plant, revision, .. }) => {
             if json {
                 println!("{}", serde_json::json!({ "ok": true, "revision": revision, "faults": [] }));
             } else {

@@ -7,9 +7,10 @@ use actors::kernel::{StageReport, Telemetry};
 use safety::State;
 use serde::Serialize;
 
+use crate::journal::JournalStatus;
 use crate::opcua::LinkCounts;
 
-/// The latency of a stage, in microseconds.
+/// The latency of a stage, in microseconds, and its restarts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StageLatency {
     name: &'static str,
@@ -18,12 +19,13 @@ pub struct StageLatency {
     p99_us: f64,
     p999_us: f64,
     max_us: f64,
+    restarts: u64,
 }
 
 impl From<StageReport> for StageLatency {
     fn from(r: StageReport) -> Self {
-        let StageReport { name, count, p50_us, p99_us, p999_us, max_us } = r;
-        Self { name, count, p50_us, p99_us, p999_us, max_us }
+        let StageReport { name, count, p50_us, p99_us, p999_us, max_us, restarts } = r;
+        Self { name, count, p50_us, p99_us, p999_us, max_us, restarts }
     }
 }
 
@@ -44,6 +46,8 @@ pub struct Status {
     solve_status: Option<String>,
     solve_ms: Option<f64>,
     stages: Vec<StageLatency>,
+    /// How the run is recorded; `None` where it is not.
+    journal: Option<String>,
 }
 
 impl Status {
@@ -62,7 +66,18 @@ impl Status {
             solve_status: solved.map(|s| format!("{:?}", s.outcome.status)),
             solve_ms: solved.map(|s| s.took_ns as f64 * 1e-6),
             stages: stages(telemetry),
+            journal: None,
         }
+    }
+
+    /// With what is to be said of the journal.
+    #[must_use]
+    pub fn with_journal(self, journal: Option<&JournalStatus>) -> Self {
+        let say = |status: &JournalStatus| match status.stopped() {
+            Some(why) => format!("journalling stopped: {why}"),
+            None => format!("{} bytes, {} blocks lost", status.bytes(), status.lost()),
+        };
+        Self { journal: journal.map(say), ..self }
     }
 }
 

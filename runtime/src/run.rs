@@ -5,12 +5,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::kernel::{Clock, Telemetry};
-use actors::{Board, Ending, Loop, LoopContext, Outlet};
+use actors::kernel::{Clock, Telemetry, Unwitnessed};
+use actors::ports::Tape;
+use actors::{Board, Ending, EventQueue, Loop, LoopContext, Outlet};
 use anyhow::Context;
 use prometheus::Registry;
 use safety::{Event, State};
@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::config::{Loaded, Mode};
 use crate::http::{self, Pages};
+use crate::journal::{Header, Journal, Settings};
 use crate::metrics::{Exporter, StageLatencies, tag_names};
 use crate::opcua::{Link, LinkCounts, LinkSettings};
 use crate::report::RunReport;
@@ -35,6 +36,17 @@ pub struct RunOptions {
     pub http: Option<SocketAddr>,
     /// Where the report of the run is written.
     pub report: Option<PathBuf>,
+    /// Where and how the run is recorded.
+    pub journal: Option<JournalOptions>,
+}
+
+/// Where and how a run is recorded.
+#[derive(Clone, Debug)]
+pub struct JournalOptions {
+    /// The file; it must not exist.
+    pub file: PathBuf,
+    /// How it is kept.
+    pub settings: Settings,
 }
 
 /// Runs the loop until `stop` resolves or something fails that trying again cannot mend.
@@ -47,17 +59,20 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     let registry = Registry::new();
     let latencies = StageLatencies::register(&registry)?;
     let telemetry = Telemetry::new(Box::new(latencies));
+    let journal = options.journal.map(|options| record(&loaded, &options, &registry)).transpose()?;
     let config = loaded.plant.loop_config();
     let board = Board::new(config.screens.len());
     let settings = LinkSettings { loaded: loaded.clone(), pki_dir: options.pki_dir, clock };
     let mut link = Link::new(settings, board.inlet.clone(), board.outlet.clone());
     let counts = link.counts();
     let ending = ending(loaded.plant.mode, &link);
-    let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone() };
+    let tape = journal.as_ref().map_or_else(|| Arc::new(Unwitnessed) as Arc<dyn Tape>, Journal::tape);
+    let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape };
     let pages = Pages {
         exporter: Exporter::register(registry)?,
         board,
         telemetry: telemetry.clone(),
+        journal: journal.as_ref().map(Journal::status),
         link: counts.clone(),
         tags: tag_names(&loaded.plant),
         clock,
@@ -80,6 +95,10 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     if !matches!(joined, Ok(Ok(()))) {
         tracing::error!("the control thread did not end in order");
     }
+    if let Some(journal) = journal {
+        let status = journal.close(telemetry.cycles());
+        tracing::info!(bytes = status.bytes(), blocks = status.blocks(), lost = status.lost(), "journal closed");
+    }
     // An ended link carries no farewell: then the DCS's watchdog has the last word.
     let outcome = match outcome {
         Ok(outcome) => {
@@ -91,6 +110,13 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     };
     write_report(options.report, &loaded, &telemetry, &counts, &log)?;
     outcome
+}
+
+/// Begins the journal of a run.
+fn record(loaded: &Loaded, options: &JournalOptions, registry: &Registry) -> anyhow::Result<Journal> {
+    let journal = Journal::create(&options.file, &Header::of(loaded, 0)?, options.settings)?;
+    journal.status().register(registry)?;
+    Ok(journal)
 }
 
 /// How long the link may take to carry the farewell.
@@ -200,19 +226,33 @@ impl ControlThread {
 #[derive(Clone, Debug, Default)]
 struct EventLog(Arc<Mutex<Vec<State>>>);
 
+/// How long an event waits for the log at most. The queue holds a thousand.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// States that the report keeps at most.
 const STATES_KEPT: usize = 10_000;
 
 impl EventLog {
-    fn drain(&self, events: Receiver<Event>) -> Result<(), String> {
+    /// Looks for events from time to time, on a thread of its own, until nobody can send any more.
+    fn drain(&self, events: EventQueue) -> Result<(), String> {
         let log = self.clone();
         let body = move || {
+            let mut lost = 0;
             loop {
-                match events.recv_timeout(Duration::from_secs(1)) {
-                    Ok(event) => log.note(event),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return,
+                // Asked before the last look: who is alone then misses nothing.
+                let is_last = events.is_alone();
+                while let Some(event) = events.receive() {
+                    log.note(event);
                 }
+                let rejected = events.rejected();
+                if rejected > lost {
+                    tracing::warn!(events = rejected - lost, "the log was full, and these are lost");
+                    lost = rejected;
+                }
+                if is_last {
+                    return;
+                }
+                std::thread::sleep(LOOK_EVERY);
             }
         };
         let spawned = std::thread::Builder::new().name("outrigger-events".to_owned()).spawn(body);

@@ -1,24 +1,27 @@
 //! Cross-crate scenarios. This library is their bench: the whole loop and the whole rig in one process.
 //!
-//! [`Bench`] runs every actor of a loop against the rig's emulated plant and fake DCS under tokio's paused clock: a
+//! [`Bench`] runs every actor of a loop against the rig's emulated plant and fake DCS ([`Cell`]) under tokio's paused clock: a
 //! minute of plant time takes milliseconds, and the same scenario gives the same numbers. Nothing is mocked but the
 //! clock and the wire; the wire's own tests are in `tests/over_the_wire.rs`.
 
+mod crashes;
 pub mod wire;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::kernel::{Clock, Observer, Telemetry};
-use actors::{Board, Ending, Loop, LoopContext, MoveSink, RecommendationSink};
-use hil::{Rig, RigConfig};
-use runtime::config::{Mode, PlantFile, load, parse};
-use safety::{ApprovedMove, Event, Recommended, State, WriteReport};
-use signals::dcs::{ApcView, DcsTag, Direction, MvTag, WireValue};
-use signals::{Fixed, MAX_MVS, Quality, Sample, TagId};
+use actors::kernel::{Telemetry, Unwitnessed};
+use actors::ports::Tape;
+use actors::{Board, RecommendationSink};
+use rig::{Rig, RigConfig};
+use runtime::config::{PlantFile, load, parse};
+use runtime::simulate::{Cell, Fittings, InvalidMoves, SharedRig};
+use safety::{Event, Recommended, State};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+
+pub use crashes::{Crashes, Moment, Victim};
 
 /// A file of the repository.
 #[must_use]
@@ -26,47 +29,13 @@ pub fn repo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// A rig that the plumbing, the sink and the test share.
-#[derive(Clone, Debug)]
-pub struct SharedRig(Arc<Mutex<Rig>>);
-
-impl SharedRig {
-    /// A rig of `hil/plants/<plant>.toml`.
-    ///
-    /// # Errors
-    /// When the file is faulty or the plant has no steady state where it says.
-    pub fn load(plant: &str, seed: u64) -> anyhow::Result<Self> {
-        let config = RigConfig::load(&repo(&format!("hil/plants/{plant}.toml")))?;
-        Ok(Self(Arc::new(Mutex::new(Rig::new(config, seed)?))))
-    }
-
-    /// The rig.
-    pub fn lock(&self) -> MutexGuard<'_, Rig> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Writes set-points straight into the rig.
-#[derive(Clone, Debug)]
-pub struct RigSink {
-    rig: SharedRig,
-    board: Board,
-    failures: Fixed<u32, MAX_MVS>,
-}
-
-impl MoveSink for RigSink {
-    fn write(&mut self, approved: ApprovedMove) {
-        let mut rig = self.rig.lock();
-        for mv in 0..self.failures.len() {
-            let (Some(u), Ok(n)) = (approved.set_point(mv), u8::try_from(mv)) else { continue };
-            let written = rig.write(DcsTag::Mv(n, MvTag::SpReq), WireValue::Double(u), Quality::Good);
-            if let Some(failures) = self.failures.get_mut(mv) {
-                *failures = if written.is_ok() { 0 } else { *failures + 1 };
-            }
-        }
-        let confirmed = if self.failures.iter().all(|f| *f == 0) { approved.id() } else { 0 };
-        self.board.inlet.writes.put(WriteReport { confirmed, failures: self.failures, at: rig.now() });
-    }
+/// A rig of `hil/plants/<plant>.toml`.
+///
+/// # Errors
+/// When the file is faulty or the plant has no steady state where it says.
+pub fn shared_rig(plant: &str, seed: u64) -> anyhow::Result<SharedRig> {
+    let config = RigConfig::load(&repo(&format!("hil/plants/{plant}.toml")))?;
+    Ok(SharedRig::new(Rig::new(config, seed)?))
 }
 
 /// Keeps every recommendation.
@@ -87,77 +56,6 @@ impl RecommendationSink for Recommendations {
     }
 }
 
-/// Crashes a stage on demand: a stage's latency is told to an observer inside the stage's actor, so an observer that
-/// panics is a stage that panics.
-#[derive(Clone, Debug, Default)]
-pub struct Crashes(Arc<Mutex<Option<(&'static str, u32)>>>);
-
-impl Crashes {
-    /// Lets the next `n` steps of the stage `name` crash.
-    pub fn inject(&self, name: &'static str, n: u32) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((name, n));
-    }
-}
-
-impl Observer for Crashes {
-    #[allow(clippy::panic, reason = "the crash is the scenario")]
-    fn stage(&self, name: &'static str, _latency_ns: u64) {
-        let mut planned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((stage, left)) = planned.as_mut()
-            && *stage == name
-            && *left > 0
-        {
-            *left -= 1;
-            drop(planned);
-            panic!("injected crash of the stage {name}");
-        }
-    }
-}
-
-/// Carries the images between a rig and a loop's ports, as the link does over the wire.
-#[derive(Debug)]
-pub struct Plumbing {
-    rig: SharedRig,
-    board: Board,
-    last: ApcView,
-    sequence: u64,
-}
-
-impl Plumbing {
-    /// Nothing carried yet.
-    #[must_use]
-    pub fn new(rig: SharedRig, board: Board) -> Self {
-        Self { rig, board, last: ApcView::default(), sequence: 0 }
-    }
-
-    /// Writes what the loop says, lets the rig run for `dt`, and reads what it says.
-    pub fn exchange(&mut self, dt: Duration) {
-        let mut rig = self.rig.lock();
-        let (mvs, cvs, dvs) = (rig.view().mvs.len(), rig.view().cvs.len(), rig.view().dvs.len());
-        if let Some(mut view) = self.board.outlet.read() {
-            for tag in DcsTag::all(mvs, cvs, dvs) {
-                let Some(new) = view.field_mut(tag).map(|f| f.get()) else { continue };
-                let old = self.last.field_mut(tag).map(|f| f.get().value);
-                let moves = matches!(tag, DcsTag::Mv(_, MvTag::SpReq));
-                if tag.direction() == Direction::ApcToDcs && !moves && new.quality.is_good() && old != Some(new.value) {
-                    let _ = rig.write(tag, new.value, Quality::Good);
-                }
-            }
-            self.last = view;
-        }
-        rig.step(dt);
-        let view = *rig.view();
-        drop(rig);
-        let readings = view.cvs.iter().map(|cv| cv.pv).chain(view.dvs.iter().map(|dv| dv.pv));
-        for ((number, pv), slot) in (0..).zip(readings).zip(&self.board.inlet.samples) {
-            self.sequence += 1;
-            let (tag, sequence) = (TagId(number), self.sequence);
-            slot.put(Sample { tag, value: pv.value, quality: pv.quality, source_time: pv.source_time, sequence });
-        }
-        self.board.inlet.dcs.put(view);
-    }
-}
-
 /// A loop and a rig in virtual time. Make it inside a tokio runtime whose clock is paused.
 #[derive(Debug)]
 pub struct Bench {
@@ -173,10 +71,9 @@ pub struct Bench {
     pub crashes: Crashes,
     /// What was recommended, in advisory mode.
     pub recommendations: Recommendations,
-    ended: Arc<Mutex<Option<String>>>,
-    events: std::sync::mpsc::Receiver<Event>,
+    cell: Cell,
     seen: Vec<Event>,
-    tasks: Vec<JoinHandle<()>>,
+    carry: JoinHandle<()>,
 }
 
 impl Bench {
@@ -187,7 +84,7 @@ impl Bench {
     pub async fn start(plant: &str, seed: u64, adapt: impl FnOnce(&mut PlantFile)) -> anyhow::Result<Self> {
         let mut file = load(&repo(&format!("deploy/plants/{plant}.toml")))?.plant;
         adapt(&mut file);
-        Self::start_with(plant, seed, file).await
+        Self::start_with((plant, seed), file, Arc::new(Unwitnessed)).await
     }
 
     /// As [`Self::start`]; `edit` may change the plant file's text.
@@ -197,37 +94,21 @@ impl Bench {
     pub async fn start_edited(plant: &str, seed: u64, edit: impl FnOnce(String) -> String) -> anyhow::Result<Self> {
         let path = repo(&format!("deploy/plants/{plant}.toml"));
         let text = edit(std::fs::read_to_string(&path)?);
-        Self::start_with(plant, seed, parse(&path, &text)?).await
+        Self::start_with((plant, seed), parse(&path, &text)?, Arc::new(Unwitnessed)).await
     }
 
-    async fn start_with(plant: &str, seed: u64, file: PlantFile) -> anyhow::Result<Self> {
-        let rig = SharedRig::load(plant, seed)?;
-        let (crashes, recommendations) = (Crashes::default(), Recommendations::default());
-        let (clock, telemetry) = (Clock::of_tokio(), Telemetry::new(Box::new(crashes.clone())));
-        let config = file.loop_config();
-        let board = Board::new(config.screens.len());
-        let ending = match file.mode {
-            Mode::ClosedLoop => {
-                let failures = Fixed::filled(0, file.mvs.len());
-                let sink = RigSink { rig: rig.clone(), board: board.clone(), failures };
-                Ending::ClosedLoop(Box::new(move || Box::new(sink.clone())))
-            }
-            Mode::Advisory => {
-                let sink = recommendations.clone();
-                Ending::Advisory(Box::new(move || Box::new(sink.clone())))
-            }
-            Mode::Shadow => Ending::Shadow,
-        };
-        let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone() };
-        let (mut running, events) = Loop::start(config, ending, context).await?;
-        board.inlet.set_link(true);
-        let ended = Arc::new(Mutex::new(None));
-        let end = Arc::clone(&ended);
-        let drive = tokio::spawn(async move {
-            let Err(stopped) = running.drive().await;
-            *end.lock().unwrap_or_else(PoisonError::into_inner) = Some(stopped.to_string());
-        });
-        let mut plumbing = Plumbing::new(rig.clone(), board.clone());
+    /// The loop of a plant file against the rig of the plant `rig.0` with the seed `rig.1`; the tape is told all.
+    ///
+    /// # Errors
+    /// When the rig's file is faulty or the loop cannot be wired.
+    pub async fn start_with(rig: (&str, u64), file: PlantFile, tape: Arc<dyn Tape>) -> anyhow::Result<Self> {
+        let rig = shared_rig(rig.0, rig.1)?;
+        let (crashes, recommendations) = (Crashes::telling(tape), Recommendations::default());
+        let told = recommendations.clone();
+        let advice = Box::new(move || -> Box<dyn RecommendationSink> { Box::new(told.clone()) });
+        let (observer, tape) = (Box::new(crashes.clone()), Arc::new(crashes.clone()));
+        let fittings = Fittings { observer, tape, advice };
+        let (cell, mut plumbing) = Cell::start(&file, rig.clone(), fittings).await?;
         let carry = tokio::spawn(async move {
             let (start, scan) = (Instant::now(), Duration::from_secs(1));
             for k in 1_u32.. {
@@ -235,9 +116,8 @@ impl Bench {
                 plumbing.exchange(scan);
             }
         });
-        let (tasks, period) = (vec![drive, carry], file.period());
-        let seen = Vec::new();
-        Ok(Self { rig, board, telemetry, period, crashes, recommendations, ended, events, seen, tasks })
+        let (board, telemetry, period) = (cell.board.clone(), cell.telemetry.clone(), file.period());
+        Ok(Self { rig, board, telemetry, period, crashes, recommendations, cell, seen: Vec::new(), carry })
     }
 
     /// Lets so many control periods pass.
@@ -271,18 +151,24 @@ impl Bench {
     /// Why the loop ended by itself, if it did.
     #[must_use]
     pub fn ended(&self) -> Option<String> {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.cell.ended()
+    }
+
+    /// Moves that should never have been made.
+    #[must_use]
+    pub fn invalid_moves(&self) -> InvalidMoves {
+        self.cell.invalid.read().unwrap_or_default()
     }
 
     /// Every event of the interlock so far.
     pub fn events(&mut self) -> &[Event] {
-        self.seen.extend(self.events.try_iter());
+        self.seen.extend(std::iter::from_fn(|| self.cell.events.receive()));
         &self.seen
     }
 }
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.carry.abort();
     }
 }

@@ -1,7 +1,8 @@
 //! A cycle of the loop in its steady state allocates nothing outside the solver.
 //!
 //! The loop runs on the wall's clock and on this thread, as it does in the runtime; the solver has its own thread and
-//! the rig another, so that what is counted here is the loop and nothing else.
+//! the rig another, so that what is counted here is the loop, with the tape of its journal, and nothing else. The journal
+//! of the run is replayed afterwards: what the solver's thread answered under a clock comes out again without one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +11,13 @@ use std::time::Duration;
 use actors::kernel::{Clock, Latest, Telemetry, Unobserved};
 use actors::{Board, Ending, Loop, LoopContext, MoveSink};
 use runtime::config::load;
+use runtime::journal::{Header, Journal, Reader, Record, Settings};
+use runtime::replay::{Verdict, verify};
+use runtime::simulate::{Plumbing, SharedRig};
 use safety::{ApprovedMove, State, WriteReport};
 use signals::dcs::{DcsTag, MvTag, WireValue};
 use signals::{Fixed, Quality};
-use tests::{Plumbing, SharedRig, repo};
+use tests::{repo, shared_rig};
 
 /// Hands over, as the link's sink does.
 #[derive(Clone, Debug)]
@@ -50,8 +54,11 @@ fn rig_thread(rig: &SharedRig, board: &Board, moves: &Latest<ApprovedMove>, cloc
 
 #[test]
 fn wall_steady_cycles_do_not_allocate() {
-    let file = load(&repo("deploy/plants/cstr.toml")).unwrap().plant;
-    let rig = SharedRig::load("cstr", 1).unwrap();
+    let loaded = load(&repo("deploy/plants/cstr.toml")).unwrap();
+    let (folder, header) = (tempfile::tempdir().unwrap(), Header::of(&loaded, 1).unwrap());
+    let file = folder.path().join("run.journal");
+    let journal = Journal::create(&file, &header, Settings::default()).unwrap();
+    let rig = shared_rig("cstr", 1).unwrap();
     // A period of 180 ms on the wall: what ages in three of them does not age by a busy machine.
     let (clock, telemetry) = (Clock::wall(100.0), Telemetry::new(Box::new(Unobserved)));
     let board = Board::new(4);
@@ -63,9 +70,9 @@ fn wall_steady_cycles_do_not_allocate() {
         std::thread::spawn(move || rig_thread(&rig, &board, &moves, clock, &stop))
     };
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone() };
+    let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape: journal.tape() };
     let ending = Ending::ClosedLoop(Box::new(move || Box::new(sink.clone())));
-    let (mut running, _events) = control.block_on(Loop::start(file.loop_config(), ending, context)).unwrap();
+    let (mut running, _events) = control.block_on(Loop::start(loaded.plant.loop_config(), ending, context)).unwrap();
     board.inlet.set_link(true);
     let mut run_for = |wall: Duration| {
         control.block_on(async {
@@ -87,9 +94,29 @@ fn wall_steady_cycles_do_not_allocate() {
     assert!(cycles >= 20, "{cycles} cycles");
     println!("{cycles} cycles, {} allocations, {} bytes", counted.count_total, counted.bytes_total);
     // The negative control: the counter counts on this thread.
-    let control = allocation_counter::measure(|| idle = Some(Box::new(cycles)));
-    assert_eq!(control.count_total, 1);
+    let counter = allocation_counter::measure(|| idle = Some(Box::new(cycles)));
+    assert_eq!(counter.count_total, 1);
     assert_eq!(counted.count_total, 0);
     stop.store(true, Ordering::Relaxed);
     rig_side.join().unwrap();
+    control.block_on(running.stop());
+    let status = journal.close(telemetry.cycles());
+    assert_eq!((status.lost(), status.stopped()), (0, None));
+    comes_out_again(&file);
+}
+
+fn comes_out_again(file: &std::path::Path) {
+    let mut reader = Reader::open(file).unwrap();
+    let (header, mut records) = (reader.header().clone(), reader.by_ref().collect::<Vec<Record>>());
+    let verified = verify(&header, records.iter().cloned()).unwrap();
+    println!("{:?}", verified.counts);
+    assert_eq!(verified.verdict, Verdict::Same);
+    assert!(verified.counts.solves > 20 && verified.counts.moves > 10, "{:?}", verified.counts);
+    // The negative control: one measurement, changed by less than a millionth.
+    let images = records.iter_mut().filter_map(|r| match r {
+        Record::Beat { beat, image, .. } if beat.scan == 0 => Some(image),
+        _ => None,
+    });
+    images.last().unwrap()[3] ^= 1 << 20;
+    assert!(matches!(verify(&header, records.into_iter()).unwrap().verdict, Verdict::Differs(_)));
 }

@@ -2,7 +2,13 @@
 //!
 //! `tokio::time::interval` is 1 to 2 ms late by construction and bursts after a stall, so the wall's beat comes from a
 //! Linux `timerfd` armed once with an absolute start and an interval: its phase cannot drift, and a late reader is told
-//! how many expirations it missed instead of being sent them one by one.
+//! how many expirations it missed instead of being sent them one by one. A process that was stopped, or a thread that
+//! was blocked, for many periods gets one beat, which says how many were dropped.
+//!
+//! The timer runs on `CLOCK_MONOTONIC`, which stands while the machine is suspended: then no beat is dropped, and it is the
+//! watchdog that notices. Lateness is that of the beats that are released; dropped ones have none.
+//!
+//! Sources: timerfd_create(2), clock_gettime(2).
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -15,6 +21,10 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
 use super::clock::Clock;
+
+/// The periods that a timer keeps, in wall time; under virtual time, in virtual time.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// One tick of a pacer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +40,9 @@ pub struct Tick {
 /// A timer that could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PacerError {
-    /// The period is too short to be a wall period.
-    #[error("period {0:?} is below the shortest, 1 ms of wall time")]
-    TooShort(Duration),
+    /// The period is not one that a timer can keep.
+    #[error("period {0:?} is not of {SHORTEST:?} to {LONGEST:?} of wall time")]
+    Period(Duration),
     /// The operating system refused the timer.
     #[error("cannot set up a timerfd: {0}")]
     Timer(#[from] std::io::Error),
@@ -57,14 +67,14 @@ impl Pacer {
     /// will wait for the beats.
     ///
     /// # Errors
-    /// [`PacerError`] when the wall period is below 1 ms or the operating system gives no timer.
+    /// [`PacerError`] when the wall period is below 1 ms or above a year, or the operating system gives no timer.
     pub fn new(clock: &Clock, period: Duration) -> Result<Self, PacerError> {
+        let period = clock.wall_span(period);
+        if !(SHORTEST..=LONGEST).contains(&period) {
+            return Err(PacerError::Period(period));
+        }
         if clock.is_virtual() {
             return Ok(Self { period, next_index: 0, timer: Timer::Virtual { start: Instant::now() + period } });
-        }
-        let period = clock.wall_span(period);
-        if period < Duration::from_millis(1) {
-            return Err(PacerError::TooShort(period));
         }
         let start = clock_gettime(ClockId::Monotonic) + timespec(period);
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
@@ -84,22 +94,28 @@ impl Pacer {
     /// # Errors
     /// The operating system's, if reading the timer fails; the pacer is then of no use any more.
     pub async fn next(&mut self) -> Result<Tick, PacerError> {
-        let (expired, lateness) = match &self.timer {
+        let (dropped, since_start) = match &self.timer {
             Timer::Wall { fd, start } => {
-                let expired = read_expirations(fd).await?;
-                let scheduled = u128::from(self.next_index + expired - 1) * self.period.as_nanos();
-                let since_start = nanos(clock_gettime(ClockId::Monotonic)).saturating_sub(nanos(*start));
-                (expired, duration_ns(since_start.saturating_sub(scheduled)))
+                let dropped = read_expirations(fd).await? - 1;
+                (dropped, nanos(clock_gettime(ClockId::Monotonic)).saturating_sub(nanos(*start)))
             }
             Timer::Virtual { start } => {
-                let due = *start + duration_ns(u128::from(self.next_index) * self.period.as_nanos());
+                let scheduled = self.scheduled_ns(self.next_index);
+                // Beyond what the clock can tell there are no beats.
+                let Some(due) = start.checked_add(duration_ns(scheduled)) else { return std::future::pending().await };
                 tokio::time::sleep_until(due).await;
-                (1, Duration::ZERO)
+                (0, scheduled)
             }
         };
-        let index = self.next_index + expired - 1;
-        self.next_index = index + 1;
-        Ok(Tick { index, dropped: expired - 1, lateness })
+        let index = self.next_index.saturating_add(dropped);
+        self.next_index = index.saturating_add(1);
+        let lateness = duration_ns(since_start.saturating_sub(self.scheduled_ns(index)));
+        Ok(Tick { index, dropped, lateness })
+    }
+
+    /// When the beat `index` is due, after the first one. A u128 holds any product of two u64.
+    fn scheduled_ns(&self, index: u64) -> u128 {
+        u128::from(index) * self.period.as_nanos()
     }
 }
 
@@ -156,9 +172,63 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn virtual_beats_of_hours_keep_their_phase_for_years() {
+        let (clock, period) = (Clock::of_tokio(), Duration::from_secs(7 * 3600));
+        let mut pacer = Pacer::new(&clock, period).unwrap();
+        for k in 0..2000_u32 {
+            let tick = pacer.next().await.unwrap();
+            assert_eq!((tick.index, tick.dropped, tick.lateness), (u64::from(k), 0, Duration::ZERO));
+            assert_eq!(clock.now().since(signals::Stamp::ZERO), period * (k + 1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn near_the_end_of_the_clock_there_is_no_overflow_and_no_beat() {
+        let mut pacer = Pacer::new(&Clock::of_tokio(), LONGEST).unwrap();
+        assert_eq!(pacer.scheduled_ns(u64::MAX), u128::from(u64::MAX) * LONGEST.as_nanos());
+        pacer.next_index = u64::MAX;
+        let century = Duration::from_secs(100 * 366 * 24 * 3600);
+        assert!(tokio::time::timeout(century, pacer.next()).await.is_err());
+    }
+
+    /// The kernel's arithmetic, not ours: a timer of hours is armed for the right moment.
     #[tokio::test]
-    async fn a_period_below_a_millisecond_is_refused() {
-        let refused = Pacer::new(&Clock::wall(1000.0), Duration::from_millis(500));
-        assert!(matches!(refused, Err(PacerError::TooShort(_))));
+    async fn a_wall_period_of_hours_is_armed_on_absolute_time() {
+        for hours in [1, 24, 366 * 24] {
+            let period = Duration::from_secs(3600 * hours);
+            let pacer = Pacer::new(&Clock::wall(1.0), period).unwrap();
+            let Timer::Wall { fd, .. } = &pacer.timer else { panic!("the wall's") };
+            let armed = rustix::time::timerfd_gettime(fd.get_ref()).unwrap();
+            assert_eq!(nanos(armed.it_interval), period.as_nanos());
+            let left = nanos(armed.it_value);
+            assert!(left <= period.as_nanos() && left > period.as_nanos() - 10_000_000_000, "{armed:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn wall_a_period_of_a_millisecond_beats_a_thousand_times_a_second() {
+        let clock = Clock::wall(1.0);
+        let mut pacer = Pacer::new(&clock, Duration::from_millis(1)).unwrap();
+        let mut last = pacer.next().await.unwrap();
+        let begun_ns = clock.wall_ns();
+        let first = last.index;
+        while last.index < first + 1000 {
+            last = pacer.next().await.unwrap();
+        }
+        // Beats that this machine was too busy for are dropped, so the count holds whatever the load.
+        let took_s = (clock.wall_ns() - begun_ns) as f64 * 1e-9;
+        assert!((took_s - (last.index - first) as f64 * 1e-3).abs() < 0.05, "{took_s} s for {}", last.index - first);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_period_that_no_timer_keeps_is_refused() {
+        let (wall, fast, of_tokio) = (Clock::wall(1.0), Clock::wall(1000.0), Clock::of_tokio());
+        let refused = |clock: &Clock, period| matches!(Pacer::new(clock, period), Err(PacerError::Period(_)));
+        assert!(refused(&fast, Duration::from_millis(999)));
+        for clock in [wall, of_tokio] {
+            assert!(refused(&clock, Duration::ZERO) && refused(&clock, Duration::from_micros(999)));
+            assert!(refused(&clock, LONGEST + Duration::from_secs(1)) && refused(&clock, Duration::MAX));
+        }
     }
 }

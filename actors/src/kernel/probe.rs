@@ -1,13 +1,16 @@
 //! What is measured of the loop itself: latency per stage, and counts.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hdrhistogram::Histogram;
 
 /// Longest latency that a histogram tells apart: one minute.
 const LONGEST_NS: u64 = 60_000_000_000;
+
+/// The name of the probe of how late beats are released, in wall time.
+pub const RELEASE: &str = "release";
 
 /// Where a measurement also goes, such as a metrics endpoint. Called on the control thread: it must not block, and it
 /// should not allocate.
@@ -30,11 +33,13 @@ pub struct Telemetry(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    observer: Box<dyn Observer>,
+    observer: Arc<dyn Observer>,
     probes: Mutex<Vec<Probe>>,
     cycles: AtomicU64,
     overruns: AtomicU64,
     restarts: AtomicU64,
+    solvers_replaced: AtomicU64,
+    solvers_hung: AtomicUsize,
 }
 
 /// The latency of one stage. Recording neither allocates nor blocks on anything but a reader of the report.
@@ -42,10 +47,11 @@ struct Inner {
 pub struct Probe {
     name: &'static str,
     histogram: Arc<Mutex<Histogram<u64>>>,
-    telemetry: std::sync::Weak<Inner>,
+    observer: Arc<dyn Observer>,
+    restarts: Arc<AtomicU64>,
 }
 
-/// Latency of one stage over a run, in microseconds.
+/// Latency of one stage over a run, in microseconds, and its restarts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StageReport {
     /// The stage.
@@ -60,6 +66,8 @@ pub struct StageReport {
     pub p999_us: f64,
     /// The longest.
     pub max_us: f64,
+    /// How often it was restarted.
+    pub restarts: u64,
 }
 
 impl Telemetry {
@@ -67,8 +75,16 @@ impl Telemetry {
     #[must_use]
     pub fn new(observer: Box<dyn Observer>) -> Self {
         let probes = Mutex::new(Vec::new());
-        let zero = || AtomicU64::new(0);
-        Self(Arc::new(Inner { observer, probes, cycles: zero(), overruns: zero(), restarts: zero() }))
+        let observer = Arc::from(observer);
+        Self(Arc::new(Inner {
+            observer,
+            probes,
+            cycles: AtomicU64::new(0),
+            overruns: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
+            solvers_replaced: AtomicU64::new(0),
+            solvers_hung: AtomicUsize::new(0),
+        }))
     }
 
     /// The probe of the stage `name`, made at the first call.
@@ -80,7 +96,8 @@ impl Telemetry {
         }
         let histogram = Histogram::new_with_bounds(1, LONGEST_NS, 3).or_else(|_| Histogram::new(3));
         let Ok(histogram) = histogram else { unreachable!("1 ≤ LONGEST_NS / 2 and 3 digits are lawful bounds") };
-        let probe = Probe { name, histogram: Arc::new(Mutex::new(histogram)), telemetry: Arc::downgrade(&self.0) };
+        let (histogram, restarts) = (Arc::new(Mutex::new(histogram)), Arc::default());
+        let probe = Probe { name, histogram, restarts, observer: Arc::clone(&self.0.observer) };
         probes.push(probe.clone());
         probe
     }
@@ -95,9 +112,35 @@ impl Telemetry {
         self.0.overruns.fetch_add(beats, Ordering::Relaxed);
     }
 
-    /// Counts a restart of a stage.
-    pub fn count_restart(&self) {
+    /// Counts a restart of the stage `name`; of one without a probe only in the sum.
+    pub fn count_restart(&self, name: &'static str) {
         self.0.restarts.fetch_add(1, Ordering::Relaxed);
+        let probes = self.0.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(probe) = probes.iter().find(|p| p.name == name) {
+            probe.restarts.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a solver that did not return and was replaced.
+    pub fn count_solver_replaced(&self) {
+        self.0.solvers_replaced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says how many of the solver's threads hang now.
+    pub fn set_solvers_hung(&self, threads: usize) {
+        self.0.solvers_hung.store(threads, Ordering::Relaxed);
+    }
+
+    /// Solvers that were replaced so far.
+    #[must_use]
+    pub fn solvers_replaced(&self) -> u64 {
+        self.0.solvers_replaced.load(Ordering::Relaxed)
+    }
+
+    /// Threads of solvers that hang now.
+    #[must_use]
+    pub fn solvers_hung(&self) -> usize {
+        self.0.solvers_hung.load(Ordering::Relaxed)
     }
 
     /// Control cycles so far.
@@ -112,7 +155,7 @@ impl Telemetry {
         self.0.overruns.load(Ordering::Relaxed)
     }
 
-    /// Restarts so far.
+    /// Restarts so far, of all stages and the supervisor.
     #[must_use]
     pub fn restarts(&self) -> u64 {
         self.0.restarts.load(Ordering::Relaxed)
@@ -131,9 +174,7 @@ impl Probe {
     pub fn record(&self, latency_ns: i64) {
         let latency_ns = u64::try_from(latency_ns).unwrap_or(0).clamp(1, LONGEST_NS);
         self.histogram.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(latency_ns);
-        if let Some(telemetry) = self.telemetry.upgrade() {
-            telemetry.observer.stage(self.name, latency_ns);
-        }
+        self.observer.stage(self.name, latency_ns);
     }
 
     fn report(&self) -> StageReport {
@@ -146,6 +187,7 @@ impl Probe {
             p99_us: at(0.99),
             p999_us: at(0.999),
             max_us: if histogram.is_empty() { 0.0 } else { histogram.max() as f64 * 1e-3 },
+            restarts: self.restarts.load(Ordering::Relaxed),
         }
     }
 }

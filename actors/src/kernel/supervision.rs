@@ -1,21 +1,37 @@
 //! One-for-one supervision: who crashed is made anew, in its place, behind its old bell.
 //!
-//! ractor gives links and events; restarting is ours. A child is rebuilt by its factory, which takes what state may
-//! survive from a slot. The first crash is mended at once, so that it costs the rest of one cycle; further crashes
-//! within the window wait longer and longer, counted in control periods; beyond the intensity the supervisor gives the
-//! child up and says so, and the loop sheds.
+//! ractor gives links and events; restarting is ours. A child is rebuilt by its factory, which takes what memory may
+//! survive from a [`LastGood`](super::LastGood). The first crash is mended at once, so that it costs the rest of one
+//! cycle; further crashes within the window wait longer and longer, counted in control periods; beyond the intensity
+//! the supervisor gives the child up and says so, and the loop sheds.
+//!
+//! | who crashes | who mends it |
+//! |---|---|
+//! | a stage, in its step | the supervisor |
+//! | a stage, while it is being made | the supervisor: it counts as one more crash of that stage |
+//! | the supervisor; its stages die with it | the loop's driver, at its next beat: [`Supervised::mend`] |
+//!
+//! # Invariants
+//! - A factory that panics takes nobody along.
+//! - Every crash is counted under somebody's name, and nobody is mended for ever: beyond the intensity the
+//!   [`Escalation`] is raised, with the name, and stays raised.
+#![allow(clippy::disallowed_methods, reason = "the supervisor's own `Restart`: at most one per child is under way")]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, ActorStatus, SpawnErr, SupervisionEvent};
 use signals::Stamp;
 
 use super::clock::Clock;
 use super::doorbell::Doorbell;
 use super::probe::Telemetry;
 use super::stage::{Incarnation, Shell, Stage};
+use super::witness::{Act, Witness};
+
+/// The name under which the supervisor's own crashes are counted.
+const SUPERVISOR: &str = "supervisor";
 
 /// How often a stage may crash.
 #[derive(Clone, Copy, Debug)]
@@ -44,40 +60,91 @@ impl std::fmt::Debug for ChildSpec {
     }
 }
 
-/// Set once a stage was given up. The loop must shed, and a person must look.
+/// Raised once a stage was given up. The loop must shed, and a person must look.
 #[derive(Clone, Debug, Default)]
-pub struct Escalation(Arc<AtomicBool>);
+pub struct Escalation(Arc<OnceLock<&'static str>>);
 
 impl Escalation {
     /// Whether a stage was given up.
     #[must_use]
     pub fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.get().is_some()
     }
+
+    /// The stage that was given up first.
+    #[must_use]
+    pub fn raised_by(&self) -> Option<&'static str> {
+        self.0.get().copied()
+    }
+
+    /// Says that the stage `name` was given up.
+    pub(crate) fn raise(&self, name: &'static str) {
+        let _ = self.0.set(name);
+    }
+}
+
+/// What the supervisor shares with the rest of the loop.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The clock.
+    pub clock: Clock,
+    /// The measurements.
+    pub telemetry: Telemetry,
+    /// Raised when a child is given up.
+    pub escalation: Escalation,
+    /// Told of every step, crash and restart.
+    pub witness: Arc<dyn Witness>,
 }
 
 /// A running subtree: one loop's supervisor and its stages.
 #[derive(Debug)]
 pub struct Supervised {
     supervisor: ActorRef<Restart>,
+    tree: SharedTree,
+    /// Of the supervisor itself.
+    crashes: Crashes,
 }
 
 impl Supervised {
-    /// Starts every child under a new supervisor, on the runtime in which this is called. `escalation` is raised when
-    /// a child is given up.
+    /// Starts every child under a new supervisor, on the runtime in which this is called.
     ///
     /// # Errors
     /// ractor's, when an actor cannot be spawned; those already started are stopped.
     pub async fn start(
         children: Vec<ChildSpec>,
         policy: RestartPolicy,
-        clock: Clock,
-        telemetry: Telemetry,
-        escalation: Escalation,
+        around: Surroundings,
     ) -> Result<Self, SpawnErr> {
-        let tree = Tree { children: Vec::new(), policy, clock, telemetry, escalation };
-        let (supervisor, _join) = Actor::spawn(None, Supervisor, (tree, children)).await?;
-        Ok(Self { supervisor })
+        let children = children.into_iter().map(|spec| Child { spec, id: None, crashes: Crashes::default() }).collect();
+        let tree = SharedTree(Arc::new(Mutex::new(Tree { children, policy, around })));
+        let (supervisor, _join) = Actor::spawn(None, Supervisor, tree.clone()).await?;
+        Ok(Self { supervisor, tree, crashes: Crashes::default() })
+    }
+
+    /// Looks whether the supervisor lives, and if not, makes it and every stage anew: ractor has stopped them with it.
+    /// One load and nothing else while it lives; to be called at every beat, by whoever drives the loop.
+    pub async fn mend(&mut self) {
+        if matches!(self.supervisor.get_status(), ActorStatus::Starting | ActorStatus::Running) {
+            return;
+        }
+        let (policy, around) = self.tree.shared();
+        if around.escalation.is_raised() {
+            return;
+        }
+        let crashes = self.crashes.note(around.clock.now(), &policy);
+        tracing::error!(crashes, "the supervisor died and its stages with it");
+        if crashes > policy.intensity {
+            return around.escalation.raise(SUPERVISOR);
+        }
+        around.telemetry.count_restart(SUPERVISOR);
+        self.tree.tell_that_all_are_made_anew();
+        match Actor::spawn(None, Supervisor, self.tree.clone()).await {
+            Ok((supervisor, _join)) => self.supervisor = supervisor,
+            Err(error) => {
+                tracing::error!(%error, "the supervisor could not be restarted");
+                around.escalation.raise(SUPERVISOR);
+            }
+        }
     }
 
     /// Stops the subtree and waits for it.
@@ -91,42 +158,64 @@ struct Restart(usize);
 
 struct Supervisor;
 
+#[derive(Debug)]
 struct Child {
     spec: ChildSpec,
     id: Option<ActorId>,
-    crashes: Vec<Stamp>,
+    crashes: Crashes,
 }
 
+/// When somebody crashed, within the window.
+#[derive(Debug, Default)]
+struct Crashes(Vec<Stamp>);
+
+impl Crashes {
+    /// Notes a crash; gives how many there are in the window that ends now.
+    fn note(&mut self, now: Stamp, policy: &RestartPolicy) -> usize {
+        let window = policy.period * policy.window_periods;
+        self.0.retain(|at| now.since(*at) < window);
+        self.0.push(now);
+        self.0.len()
+    }
+}
+
+#[derive(Debug)]
 struct Tree {
     children: Vec<Child>,
     policy: RestartPolicy,
-    clock: Clock,
-    telemetry: Telemetry,
-    escalation: Escalation,
+    around: Surroundings,
 }
+
+/// The tree outlives its supervisor. Locked on the control thread only, and never across a wait.
+#[derive(Clone, Debug)]
+struct SharedTree(Arc<Mutex<Tree>>);
 
 impl Actor for Supervisor {
     type Msg = Restart;
-    type State = Tree;
-    type Arguments = (Tree, Vec<ChildSpec>);
+    type State = SharedTree;
+    type Arguments = SharedTree;
 
-    async fn pre_start(
-        &self,
-        me: ActorRef<Restart>,
-        (mut tree, children): Self::Arguments,
-    ) -> Result<Tree, ActorProcessingErr> {
-        for (index, spec) in children.into_iter().enumerate() {
-            tree.children.push(Child { spec, id: None, crashes: Vec::new() });
-            tree.spawn(index, me.get_cell()).await?;
+    async fn pre_start(&self, me: ActorRef<Restart>, tree: SharedTree) -> Result<SharedTree, ActorProcessingErr> {
+        let count = tree.lock().children.len();
+        for index in 0..count {
+            if !tree.spawn(index, &me.get_cell()).await? {
+                tree.mend(index, "panicked while it was made", &me);
+            }
         }
         Ok(tree)
     }
 
-    async fn handle(&self, me: ActorRef<Restart>, message: Restart, tree: &mut Tree) -> Result<(), ActorProcessingErr> {
-        tree.telemetry.count_restart();
-        if let Err(error) = tree.spawn(message.0, me.get_cell()).await {
-            tracing::error!(%error, "a stage could not be restarted");
-            tree.escalation.0.store(true, Ordering::Release);
+    async fn handle(
+        &self,
+        me: ActorRef<Restart>,
+        Restart(index): Restart,
+        tree: &mut SharedTree,
+    ) -> Result<(), ActorProcessingErr> {
+        tree.tell_restart(index);
+        match tree.spawn(index, &me.get_cell()).await {
+            Ok(true) => {}
+            Ok(false) => tree.mend(index, "panicked while it was made", &me),
+            Err(error) => tree.mend(index, &error.to_string(), &me),
         }
         Ok(())
     }
@@ -135,144 +224,102 @@ impl Actor for Supervisor {
         &self,
         me: ActorRef<Restart>,
         event: SupervisionEvent,
-        tree: &mut Tree,
+        tree: &mut SharedTree,
     ) -> Result<(), ActorProcessingErr> {
         let (who, why) = match &event {
             SupervisionEvent::ActorFailed(who, error) => (who, error.to_string()),
             SupervisionEvent::ActorTerminated(who, _, reason) => (who, reason.clone().unwrap_or_default()),
             _ => return Ok(()),
         };
-        let Some(index) = tree.children.iter().position(|c| c.id == Some(who.get_id())) else { return Ok(()) };
-        match tree.after_crash(index, &why) {
-            Some(Duration::ZERO) => drop(me.cast(Restart(index))),
-            Some(backoff) => drop(me.send_after(backoff, move || Restart(index))),
-            None => tree.escalation.0.store(true, Ordering::Release),
+        let index = tree.lock().children.iter().position(|c| c.id == Some(who.get_id()));
+        if let Some(index) = index {
+            tree.mend(index, &why, &me);
         }
         Ok(())
+    }
+}
+
+/// The number under which a witness knows a child.
+fn number(index: usize) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX)
+}
+
+impl SharedTree {
+    fn lock(&self) -> MutexGuard<'_, Tree> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shared(&self) -> (RestartPolicy, Surroundings) {
+        let tree = self.lock();
+        (tree.policy, tree.around.clone())
+    }
+
+    fn tell_that_all_are_made_anew(&self) {
+        let tree = self.lock();
+        for child in (0..tree.children.len()).map(number) {
+            tree.around.witness.act(Act::Crashed { child });
+            tree.around.witness.act(Act::Restarted { child });
+        }
+    }
+
+    /// Puts a new incarnation of a child behind its bell; `false` when it panicked while it was made.
+    async fn spawn(&self, index: usize, me: &ActorCell) -> Result<bool, SpawnErr> {
+        let Some(incarnation) = self.lock().incarnation(index) else { return Ok(false) };
+        let bell = incarnation.bell.clone();
+        let (actor, _join) = Actor::spawn_linked(None, Shell, incarnation, me.clone()).await?;
+        if let Some(child) = self.lock().children.get_mut(index) {
+            child.id = Some(actor.get_id());
+        }
+        bell.bind(actor);
+        Ok(true)
+    }
+
+    /// After a crash of a child: restarts it at once or after its backoff, or gives it up.
+    fn mend(&self, index: usize, why: &str, me: &ActorRef<Restart>) {
+        match self.lock().after_crash(index, why) {
+            Some(Duration::ZERO) => drop(me.cast(Restart(index))),
+            Some(backoff) => drop(me.send_after(backoff, move || Restart(index))),
+            None => {}
+        }
+    }
+
+    fn tell_restart(&self, index: usize) {
+        let tree = self.lock();
+        if let Some(child) = tree.children.get(index) {
+            tree.around.telemetry.count_restart(child.spec.name);
+            tree.around.witness.act(Act::Restarted { child: number(index) });
+        }
     }
 }
 
 impl Tree {
-    async fn spawn(&mut self, index: usize, me: ActorCell) -> Result<(), SpawnErr> {
-        let Some(child) = self.children.get_mut(index) else { return Ok(()) };
-        let incarnation = Incarnation {
-            stage: (child.spec.make)(),
-            bell: child.spec.bell.clone(),
-            probe: self.telemetry.probe(child.spec.name),
-            clock: self.clock,
-        };
-        let (actor, _join) = Actor::spawn_linked(None, Shell, incarnation, me).await?;
-        child.id = Some(actor.get_id());
-        child.spec.bell.bind(actor);
-        Ok(())
+    fn incarnation(&mut self, index: usize) -> Option<Incarnation> {
+        let child = self.children.get_mut(index)?;
+        let stage = catch_unwind(AssertUnwindSafe(|| (child.spec.make)())).ok()?;
+        let (bell, probe) = (child.spec.bell.clone(), self.around.telemetry.probe(child.spec.name));
+        let (clock, witness) = (self.around.clock, Arc::clone(&self.around.witness));
+        Some(Incarnation { stage, bell, probe, clock, child: number(index), witness })
     }
 
     /// Notes a crash; the wall time to wait before the restart, or `None` when the child is given up.
     fn after_crash(&mut self, index: usize, why: &str) -> Option<Duration> {
-        let (policy, now) = (self.policy, self.clock.now());
+        let Surroundings { clock, escalation, witness, .. } = &self.around;
+        let now = clock.now();
+        witness.act(Act::Crashed { child: number(index) });
         let child = self.children.get_mut(index)?;
         child.id = None;
-        let window = policy.period * policy.window_periods;
-        child.crashes.retain(|at| now.since(*at) < window);
-        child.crashes.push(now);
-        let crashes = child.crashes.len();
+        let crashes = child.crashes.note(now, &self.policy);
         tracing::error!(stage = child.spec.name, crashes, why, "a stage crashed");
-        if crashes > policy.intensity {
+        if crashes > self.policy.intensity {
             tracing::error!(stage = child.spec.name, "restart intensity exceeded, the stage is given up");
+            escalation.raise(child.spec.name);
+            witness.act(Act::GivenUp { child: number(index) });
             return None;
         }
         let periods = (1_u32 << (crashes - 1).min(10)) - 1;
-        Some(self.clock.wall_span(policy.period * periods))
+        Some(clock.wall_span(self.policy.period * periods))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicU64;
-
-    use super::super::probe::Unobserved;
-    use super::*;
-
-    #[derive(Debug)]
-    struct Fragile {
-        steps: Arc<AtomicU64>,
-        crash: Arc<AtomicBool>,
-    }
-
-    impl Stage for Fragile {
-        fn step(&mut self) {
-            assert!(!self.crash.swap(false, Ordering::Relaxed), "injected");
-            self.steps.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    struct Bench {
-        bell: Doorbell,
-        steps: Arc<AtomicU64>,
-        crash: Arc<AtomicBool>,
-        telemetry: Telemetry,
-        escalation: Escalation,
-        tree: Supervised,
-    }
-
-    async fn bench() -> Bench {
-        let (bell, steps, crash) = (Doorbell::new(), Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let telemetry = Telemetry::new(Box::new(Unobserved));
-        let (s, c) = (steps.clone(), crash.clone());
-        let make: Box<dyn FnMut() -> Box<dyn Stage> + Send> =
-            Box::new(move || Box::new(Fragile { steps: s.clone(), crash: c.clone() }));
-        let children = vec![ChildSpec { name: "fragile", bell: bell.clone(), make }];
-        let policy = RestartPolicy { period: Duration::from_secs(1), intensity: 3, window_periods: 60 };
-        let escalation = Escalation::default();
-        let (clock, t, e) = (Clock::of_tokio(), telemetry.clone(), escalation.clone());
-        let tree = Supervised::start(children, policy, clock, t, e).await.unwrap();
-        Bench { bell, steps, crash, telemetry, escalation, tree }
-    }
-
-    async fn settle() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_crashed_stage_answers_its_old_bell_again_at_once() {
-        let b = bench().await;
-        b.bell.ring(0);
-        settle().await;
-        b.crash.store(true, Ordering::Relaxed);
-        b.bell.ring(0);
-        settle().await;
-        b.bell.ring(0);
-        settle().await;
-        assert_eq!((b.steps.load(Ordering::Relaxed), b.telemetry.restarts()), (2, 1));
-        b.tree.stop().await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_second_crash_waits_and_the_fourth_escalates() {
-        let b = bench().await;
-        for (crash, wait_s) in [(1, 0), (2, 1), (3, 3)] {
-            b.crash.store(true, Ordering::Relaxed);
-            b.bell.ring(0);
-            settle().await;
-            b.bell.ring(0);
-            tokio::time::sleep(Duration::from_secs(wait_s)).await;
-            settle().await;
-            assert_eq!(b.steps.load(Ordering::Relaxed), crash, "answered after {wait_s} s");
-            assert!(!b.escalation.is_raised());
-        }
-        b.crash.store(true, Ordering::Relaxed);
-        b.bell.ring(0);
-        settle().await;
-        assert!(b.escalation.is_raised());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn rings_are_coalesced() {
-        let b = bench().await;
-        for _ in 0..100 {
-            b.bell.ring(0);
-        }
-        settle().await;
-        assert_eq!((b.steps.load(Ordering::Relaxed), b.bell.coalesced()), (1, 99));
-    }
-}
+mod tests;

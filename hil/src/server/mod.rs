@@ -29,11 +29,11 @@ use signals::dcs::ApcView;
 use tokio::runtime::Runtime;
 
 use crate::clock::WallClock;
-use crate::dcs::Texts;
-use crate::rig::Rig;
 use auth::Gate;
 pub use auth::{Credentials, Role};
 use nodes::{RigNodeManager, RigNodes};
+use rig::Rig;
+use rig::dcs::Texts;
 
 /// The namespace of the rig's nodes.
 pub const NAMESPACE_URI: &str = "urn:outrigger:rig";

@@ -22,11 +22,11 @@ use signals::{Quality, Stamp};
 
 use super::auth::Role;
 use super::{NAMESPACE_URI, SharedRig, lock};
-use crate::WriteRefusal;
 use crate::clock::WallClock;
-use crate::config::RigConfig;
-use crate::dcs::is_operator_tag;
-use crate::rig::Rig;
+use rig::Rig;
+use rig::RigConfig;
+use rig::WriteRefusal;
+use rig::dcs::is_operator_tag;
 
 /// The node manager of the rig.
 pub(super) type RigNodeManager = InMemoryNodeManager<RigNodes>;

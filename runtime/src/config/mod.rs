@@ -66,6 +66,8 @@ pub struct Loaded {
     pub plant: PlantFile,
     /// SHA-256 over the file and this program's version, the first 16 hexadecimal digits.
     pub revision: String,
+    /// The file, word by word.
+    pub text: String,
 }
 
 /// Reads and checks a plant file.
@@ -80,7 +82,7 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
     hash.update(env!("CARGO_PKG_VERSION"));
     hash.update(&text);
     let revision = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    Ok(Loaded { plant, revision })
+    Ok(Loaded { plant, revision, text })
 }
 
 fn text(file: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {

@@ -59,7 +59,7 @@ fn within(value: f64, (lo, hi): (Option<f64>, Option<f64>)) -> f64 {
 
 /// What speaks, right before the write, against set-points that were approved under `lease`: the mode that the loop now
 /// shows, or what the DCS now says.
-fn objection(kind: MoveKind, lease: u32, mode: ModeActual, dcs: &DcsView) -> Option<&'static str> {
+pub(crate) fn objection(kind: MoveKind, lease: u32, mode: ModeActual, dcs: &DcsView) -> Option<&'static str> {
     match kind {
         MoveKind::Track if matches!(mode, ModeActual::Off | ModeActual::Shed | ModeActual::Fault) => {
             Some("the loop tracks no more")

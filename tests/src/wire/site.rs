@@ -160,8 +160,24 @@ impl Site {
     /// As [`Self::run`].
     pub fn run_with(&self, plant: &Path, endpoint: &str, password: &str) -> Result<RuntimeProcess> {
         let mut command = self.program("outrigger");
-        command.arg("run").arg(plant).args(["--endpoint", endpoint, "--speed", &SPEED.to_string()]);
-        command.args(["--http", "127.0.0.1:0", "--report", "report.json"]).env(DCS_PASSWORD, password);
+        command.arg("run").env(DCS_PASSWORD, password);
+        self.start(command, plant, endpoint)
+    }
+
+    /// As [`Self::run`], recorded in the journal `journal` of the site's folder.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn run_recorded(&self, plant: &Path, endpoint: &str, journal: &str) -> Result<RuntimeProcess> {
+        let mut command = self.program("outrigger");
+        command.args(["run", "--journal", journal]);
+        self.start(command, plant, endpoint)
+    }
+
+    /// Starts a run. What `command` says already stands before the plant file.
+    fn start(&self, mut command: Command, plant: &Path, endpoint: &str) -> Result<RuntimeProcess> {
+        command.arg(plant).args(["--endpoint", endpoint, "--speed", &SPEED.to_string()]);
+        command.args(["--http", "127.0.0.1:0", "--report", "report.json"]);
         // A report of an earlier run must not pass for this one's.
         let report = self.path("report.json");
         let _ = std::fs::remove_file(&report);

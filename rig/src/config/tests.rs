@@ -2,7 +2,7 @@
 
 use super::*;
 
-const GOOD: &str = include_str!("../../plants/cstr.toml");
+const GOOD: &str = include_str!("../../../hil/plants/cstr.toml");
 
 fn faults(text: &str) -> Vec<(usize, String, String)> {
     match RigConfig::parse(text, "x.toml") {
@@ -17,7 +17,7 @@ fn line(text: &str, needle: &str) -> usize {
 
 #[test]
 fn every_shipped_plant_file_reads_and_starts_at_rest() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("plants");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hil/plants");
     let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).collect();
     assert!(files.len() >= 3);
     for file in files {

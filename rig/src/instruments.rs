@@ -8,7 +8,7 @@ use signals::{Quality, Stamp};
 
 use crate::command::{Forced, Measured};
 use crate::config::RigConfig;
-use crate::noise::Noise;
+use crate::random::Random;
 
 /// One transmitter.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ impl Transmitter {
     }
 
     /// Draws its noise in every case, so that a fault does not shift the noise of the others.
-    fn read(&mut self, truth: &[f64], noise: &mut Noise, now: Stamp) -> Reading<f64> {
+    fn read(&mut self, truth: &[f64], noise: &mut Random, now: Stamp) -> Reading<f64> {
         let draw = noise.normal() * self.noise_sd;
         self.shown = match self.forced {
             Some(Forced::Value(value)) => value,
@@ -40,7 +40,7 @@ impl Transmitter {
 /// Every transmitter of the loop.
 #[derive(Clone, Debug)]
 pub(crate) struct Instruments {
-    noise: Noise,
+    noise: Random,
     cvs: Vec<Transmitter>,
     dvs: Vec<Transmitter>,
 }
@@ -50,7 +50,7 @@ impl Instruments {
     #[must_use]
     pub(crate) fn new(config: &RigConfig, seed: u64) -> Self {
         Self {
-            noise: Noise::seeded(seed),
+            noise: Random::seeded(seed),
             cvs: config.cvs.iter().map(|cv| Transmitter::new(cv.output, cv.noise_sd)).collect(),
             dvs: config.dvs.iter().map(|dv| Transmitter::new(dv.index, dv.noise_sd)).collect(),
         }

@@ -1,0 +1,95 @@
+//! What stands at the head of a journal: all that the records mean nothing without.
+
+use std::sync::Arc;
+
+use actors::kernel::Unwitnessed;
+use actors::{Playback, Reach, WiringError};
+
+use super::bytes::{Bytes, put, put_text};
+use super::rows::Shape;
+use crate::config::Loaded;
+use crate::replay::reach;
+
+/// The first bytes of a journal.
+pub(super) const MAGIC: [u8; 8] = *b"OUTRJRNL";
+
+/// The format that is written here.
+pub const FORMAT: u64 = 1;
+
+/// What a run is, beside its records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The version of the program that ran.
+    pub program: String,
+    /// The hash by which the configuration is known (`CFG_REV`).
+    pub revision: String,
+    /// The plant file, word by word.
+    pub plant: String,
+    /// How far the run could go: the mode that was wired.
+    pub reach: Reach,
+    /// The seed of a simulated run; 0 beside a plant.
+    pub seed: u64,
+    /// How many variables the loop has.
+    pub shape: Shape,
+    /// The stages, by the numbers under which the records know them.
+    pub stages: Vec<String>,
+}
+
+impl Header {
+    /// The header of a run of this plant file in the mode that it is wired in now.
+    ///
+    /// # Errors
+    /// [`WiringError`] when its loop cannot be made.
+    pub fn of(loaded: &Loaded, seed: u64) -> Result<Self, WiringError> {
+        let (plant, reach) = (&loaded.plant, reach(loaded.plant.mode));
+        let stages = Playback::new(plant.loop_config(), reach, Arc::new(Unwitnessed))?;
+        Ok(Self {
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: loaded.revision.clone(),
+            plant: loaded.text.clone(),
+            reach,
+            seed,
+            shape: Shape { mvs: plant.mvs.len(), cvs: plant.cvs.len(), dvs: plant.dvs.len() },
+            stages: stages.names().map(str::to_owned).collect(),
+        })
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put(&mut out, FORMAT);
+        [&self.program, &self.revision, &self.plant].into_iter().for_each(|text| put_text(&mut out, text));
+        let reach = match self.reach {
+            Reach::Shadow => 0,
+            Reach::Advisory => 1,
+            Reach::ClosedLoop => 2,
+        };
+        let Shape { mvs, cvs, dvs } = self.shape;
+        for number in [reach, self.seed, mvs as u64, cvs as u64, dvs as u64, self.stages.len() as u64] {
+            put(&mut out, number);
+        }
+        self.stages.iter().for_each(|stage| put_text(&mut out, stage));
+        out
+    }
+
+    /// The header in a block; the format alone where it is not ours, and `None` where the block is none.
+    pub(super) fn decode(bytes: &mut Bytes<'_>) -> Option<Result<Self, u64>> {
+        let format = bytes.get()?;
+        if format != FORMAT {
+            return Some(Err(format));
+        }
+        let mut text = || bytes.text().map(str::to_owned);
+        let (program, revision, plant) = (text()?, text()?, text()?);
+        let reach = match bytes.get()? {
+            0 => Reach::Shadow,
+            1 => Reach::Advisory,
+            2 => Reach::ClosedLoop,
+            _ => return None,
+        };
+        let seed = bytes.get()?;
+        let mut size = |most: usize| bytes.get().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= most);
+        let shape = Shape { mvs: size(signals::MAX_MVS)?, cvs: size(signals::MAX_CVS)?, dvs: size(signals::MAX_DVS)? };
+        let stages =
+            (0..size(usize::from(u16::MAX))?).map(|_| bytes.text().map(str::to_owned)).collect::<Option<_>>()?;
+        Some(Ok(Self { program, revision, plant, reach, seed, shape, stages }))
+    }
+}

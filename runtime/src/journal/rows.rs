@@ -1,0 +1,369 @@
+//! The rows: what of the loop's inputs and outputs is told, cell by cell, and how it is put back.
+//!
+//! A reading is three cells: value, quality, time. What is not there is told by a flag or by the quality [`ABSENT`], never
+//! left out, so that a row of a kind has the same cells throughout a run.
+
+use actors::board::{Effort, Prepared, Solved};
+use actors::{Answer, Inlet};
+use safety::{ApprovedMove, MoveKind, Recommended, WriteReport};
+use signals::dcs::{ApcView, DcsTag, DcsView, Direction, WireField, WireType, WireValue};
+use signals::{Fixed, MAX_CVS, MAX_DVS, MAX_MVS, Quality, Sample, Stamp, TagId};
+
+use super::track::Cell;
+
+/// The quality of a field that an image does not have.
+const ABSENT: u64 = 3;
+
+/// How many variables a loop has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Manipulated variables.
+    pub mvs: usize,
+    /// Controlled variables.
+    pub cvs: usize,
+    /// Measured disturbances.
+    pub dvs: usize,
+}
+
+/// The kinds of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// In: the image of a scan.
+    Image,
+    /// In: an answer of the solver; its last cells say what the answer was, which a playback finds again.
+    Solved,
+    /// Out: the status tags.
+    View,
+    /// Out: a move.
+    Move,
+    /// Out: a recommendation.
+    Recommended,
+}
+
+/// One cell's name, for people, and kind.
+#[derive(Clone, Debug)]
+pub(super) struct Field {
+    pub(super) name: String,
+    pub(super) cell: Cell,
+}
+
+/// Which cells the rows of a loop have. Making rows allocates nothing but what the row itself lacks.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    shape: Shape,
+    ours: Vec<DcsTag>,
+    theirs: Vec<DcsTag>,
+}
+
+fn is_text(tag: DcsTag) -> bool {
+    tag.wire_type() == WireType::String
+}
+
+impl Layout {
+    /// The cells of a loop of this shape.
+    #[must_use]
+    pub fn new(shape: Shape) -> Self {
+        let owned = |direction| {
+            let tags = DcsTag::all(shape.mvs, shape.cvs, shape.dvs).into_iter();
+            tags.filter(move |tag| tag.direction() == direction && !is_text(*tag)).collect()
+        };
+        Self { shape, ours: owned(Direction::ApcToDcs), theirs: owned(Direction::DcsToApc) }
+    }
+
+    /// The cells of a kind of row, in order.
+    pub(super) fn fields(&self, kind: Kind) -> Vec<Field> {
+        let mut fields = Vec::new();
+        let mut field = |cell, name: String| fields.push(Field { name, cell });
+        match kind {
+            Kind::Image => {
+                field(Cell::Count, "link".into());
+                for tag in 0..self.shape.cvs + self.shape.dvs {
+                    for (cell, part) in SAMPLE {
+                        field(cell, format!("sample {tag} {part}"));
+                    }
+                }
+                for part in ["present", "mvs", "cvs", "dvs"] {
+                    field(Cell::Count, format!("dcs {part}"));
+                }
+                readings(&self.theirs, &mut field);
+                for (cell, part) in [(Cell::Count, "present"), (Cell::Count, "confirmed"), (Cell::Time, "at")] {
+                    field(cell, format!("writes {part}"));
+                }
+                field(Cell::Count, "writes mvs".into());
+                (0..self.shape.mvs).for_each(|mv| field(Cell::Count, format!("writes failed {mv}")));
+            }
+            Kind::Solved => {
+                SOLVED.iter().for_each(|(cell, part)| field(*cell, (*part).into()));
+                (0..self.shape.mvs).for_each(|mv| field(Cell::Bits, format!("plan u {mv}")));
+            }
+            Kind::View => readings(&self.ours, &mut field),
+            Kind::Move => {
+                MOVE.iter().for_each(|(cell, part)| field(*cell, (*part).into()));
+                for mv in 0..self.shape.mvs {
+                    field(Cell::Bits, format!("u {mv}"));
+                    field(Cell::Count, format!("written {mv}"));
+                    field(Cell::Count, format!("in service {mv}"));
+                }
+            }
+            Kind::Recommended => {
+                RECOMMENDED.iter().for_each(|(cell, part)| field(*cell, (*part).into()));
+                for mv in 0..self.shape.mvs {
+                    field(Cell::Bits, format!("u {mv}"));
+                    field(Cell::Count, format!("concerns {mv}"));
+                }
+            }
+        }
+        fields
+    }
+
+    /// The name of a cell, and how its value is said.
+    #[must_use]
+    pub fn field(&self, kind: Kind, cell: usize) -> (String, fn(u64) -> String) {
+        let Some(field) = self.fields(kind).into_iter().nth(cell) else { return (format!("cell {cell}"), count) };
+        let say: fn(u64) -> String = match field.cell {
+            Cell::Bits => |cell| format!("{} (0x{cell:016x})", f64::from_bits(cell)),
+            Cell::Count => count,
+            Cell::Time => |cell| format!("{} ns", cell.cast_signed()),
+        };
+        (field.name, say)
+    }
+
+    /// The row of an image.
+    pub fn image(&self, inlet: &Inlet, row: &mut Vec<u64>) {
+        row.clear();
+        row.push(inlet.link_up().into());
+        for slot in inlet.samples.iter().take(self.shape.cvs + self.shape.dvs) {
+            match slot.read() {
+                Some(s) => {
+                    let sample =
+                        [1, s.tag.0.into(), s.value.to_bits(), quality(s.quality), stamp(s.source_time), s.sequence];
+                    row.extend(sample);
+                }
+                None => row.extend([0; SAMPLE.len()]),
+            }
+        }
+        let dcs = inlet.dcs.read();
+        row.push(dcs.is_some().into());
+        let mut dcs = dcs.unwrap_or_default();
+        row.extend([dcs.mvs.len() as u64, dcs.cvs.len() as u64, dcs.dvs.len() as u64]);
+        for tag in &self.theirs {
+            row.extend(reading(dcs.field_mut(*tag)));
+        }
+        let writes = inlet.writes.read();
+        row.push(writes.is_some().into());
+        let writes = writes.unwrap_or_default();
+        row.extend([writes.confirmed, stamp(writes.at), writes.failures.len() as u64]);
+        row.extend((0..self.shape.mvs).map(|mv| writes.failures.get(mv).map_or(0, |n| u64::from(*n))));
+    }
+
+    /// Puts a row of an image into an inlet.
+    pub fn restore(&self, row: &[u64], inlet: &Inlet) {
+        let mut cells = row.iter().copied();
+        let mut next = || cells.next().unwrap_or_default();
+        inlet.set_link(next() != 0);
+        for slot in inlet.samples.iter().take(self.shape.cvs + self.shape.dvs) {
+            let [present, tag, value, quality, time, sequence] = [(); SAMPLE.len()].map(|()| next());
+            let tag = TagId(u16::try_from(tag).unwrap_or(u16::MAX));
+            let (value, quality, source_time) = (f64::from_bits(value), to_quality(quality), to_stamp(time));
+            if present != 0 {
+                slot.put(Sample { tag, value, quality, source_time, sequence });
+            }
+        }
+        let [present, mvs, cvs, dvs] = [(); 4].map(|()| next());
+        let mut dcs = DcsView::sized(size(mvs, MAX_MVS), size(cvs, MAX_CVS), size(dvs, MAX_DVS));
+        for tag in &self.theirs {
+            let [value, quality, time] = [(); 3].map(|()| next());
+            if let Some(field) = dcs.field_mut(*tag).filter(|_| quality != ABSENT) {
+                field.set(to_wire(value, field.wire_type()), to_quality(quality), to_stamp(time));
+            }
+        }
+        if present != 0 {
+            inlet.dcs.put(dcs);
+        }
+        let [present, confirmed, at, mvs] = [(); 4].map(|()| next());
+        let failures = Fixed::collect((0..size(mvs, MAX_MVS)).map(|_| u32::try_from(next()).unwrap_or(u32::MAX)));
+        if present != 0 {
+            inlet.writes.put(WriteReport { confirmed, failures, at: to_stamp(at) });
+        }
+    }
+
+    /// The row of an answer.
+    pub fn solved(&self, solved: &Solved, row: &mut Vec<u64>) {
+        let Solved { cycle, at, deadline, took_ns, outcome, effort } = solved;
+        let (prepared, wanted) = match effort.prepared {
+            Prepared::Not => (0, 0),
+            Prepared::Ran { wanted_after } => (1, optional(wanted_after)),
+            Prepared::Panicked => (2, 0),
+        };
+        let (late, panicked) = (optional(effort.late_after), u64::from(effort.panicked));
+        row.clear();
+        row.extend([*cycle, stamp(*at), took_ns.cast_unsigned(), effort.solver.into(), effort.answer]);
+        row.extend([prepared, wanted, late, panicked]);
+        let plan = outcome.plan.as_ref();
+        let cost = plan.map_or(0, |plan| plan.cost.to_bits());
+        row.extend([outcome.status.code().into(), outcome.iterations.into(), cost, stamp(*deadline)]);
+        let first = plan.and_then(|plan| plan.u.first());
+        row.extend((0..self.shape.mvs).map(|mv| first.and_then(|u| u.get(mv)).map_or(0, |u| u.to_bits())));
+    }
+
+    /// The answer in a row: what a playback needs of it.
+    #[must_use]
+    pub fn answer(row: &[u64]) -> Answer {
+        let mut cells = row.iter().copied();
+        let mut next = || cells.next().unwrap_or_default();
+        let [cycle, at, took, solver, answer, prepared, wanted, late, panicked] = [(); 9].map(|()| next());
+        let prepared = match prepared {
+            0 => Prepared::Not,
+            1 => Prepared::Ran { wanted_after: to_optional(wanted) },
+            _ => Prepared::Panicked,
+        };
+        let effort = Effort {
+            solver: u32::try_from(solver).unwrap_or(u32::MAX),
+            answer,
+            prepared,
+            late_after: to_optional(late),
+            panicked: panicked != 0,
+        };
+        Answer { cycle, at: to_stamp(at), took_ns: took.cast_signed(), effort }
+    }
+
+    /// The row of a status.
+    pub fn view(&self, view: &ApcView, row: &mut Vec<u64>) {
+        let mut view = *view;
+        row.clear();
+        for tag in &self.ours {
+            row.extend(reading(view.field_mut(*tag)));
+        }
+    }
+
+    /// The row of a move.
+    pub fn approved(&self, approved: &ApprovedMove, row: &mut Vec<u64>) {
+        let tracks = u64::from(approved.kind() == MoveKind::Track);
+        row.clear();
+        row.extend([approved.id(), tracks, approved.lease().into(), approved.cycle(), stamp(approved.valid_until())]);
+        for mv in 0..self.shape.mvs {
+            let u = approved.u().get(mv).map_or(0, |u| u.to_bits());
+            row.extend([u, approved.set_point(mv).is_some().into(), approved.in_service(mv).into()]);
+        }
+    }
+
+    /// The row of a recommendation.
+    pub fn recommended(&self, recommended: &Recommended, row: &mut Vec<u64>) {
+        let Recommended { id, u, concerns, proposer, cycle, valid_until } = recommended;
+        row.clear();
+        row.extend([u64::from(*id), *proposer as u64, *cycle, stamp(*valid_until)]);
+        for mv in 0..self.shape.mvs {
+            row.extend([u.get(mv).map_or(0, |u| u.to_bits()), concerns.get(mv).copied().unwrap_or(false).into()]);
+        }
+    }
+}
+
+const SAMPLE: [(Cell, &str); 6] = [
+    (Cell::Count, "present"),
+    (Cell::Count, "tag"),
+    (Cell::Bits, "value"),
+    (Cell::Count, "quality"),
+    (Cell::Time, "source time"),
+    (Cell::Count, "sequence"),
+];
+
+const SOLVED: [(Cell, &str); 13] = [
+    (Cell::Count, "cycle"),
+    (Cell::Time, "done at"),
+    (Cell::Count, "wall time"),
+    (Cell::Count, "solver"),
+    (Cell::Count, "answer"),
+    (Cell::Count, "prepared"),
+    (Cell::Count, "wanted after"),
+    (Cell::Count, "late after"),
+    (Cell::Count, "panicked"),
+    (Cell::Count, "status"),
+    (Cell::Count, "iterations"),
+    (Cell::Bits, "cost"),
+    (Cell::Time, "deadline"),
+];
+
+const MOVE: [(Cell, &str); 5] = [
+    (Cell::Count, "id"),
+    (Cell::Count, "tracks"),
+    (Cell::Count, "lease"),
+    (Cell::Count, "cycle"),
+    (Cell::Time, "valid until"),
+];
+
+const RECOMMENDED: [(Cell, &str); 4] =
+    [(Cell::Count, "id"), (Cell::Count, "proposer"), (Cell::Count, "cycle"), (Cell::Time, "valid until")];
+
+fn readings(tags: &[DcsTag], field: &mut impl FnMut(Cell, String)) {
+    for tag in tags {
+        let value = if tag.wire_type() == WireType::Double { Cell::Bits } else { Cell::Count };
+        for (cell, part) in [(value, "value"), (Cell::Count, "quality"), (Cell::Time, "time")] {
+            field(cell, format!("{tag} {part}"));
+        }
+    }
+}
+
+fn reading(field: Option<&mut dyn WireField>) -> [u64; 3] {
+    let Some(reading) = field.map(|field| field.get()) else { return [0, ABSENT, 0] };
+    let value = match reading.value {
+        WireValue::Boolean(v) => v.into(),
+        WireValue::UInt16(v) => v.into(),
+        WireValue::UInt32(v) => v.into(),
+        WireValue::Int32(v) => i64::from(v).cast_unsigned(),
+        WireValue::Double(v) => v.to_bits(),
+    };
+    [value, quality(reading.quality), stamp(reading.source_time)]
+}
+
+fn to_wire(cell: u64, kind: WireType) -> Option<WireValue> {
+    Some(match kind {
+        WireType::Boolean => WireValue::Boolean(cell != 0),
+        WireType::UInt16 => WireValue::UInt16(u16::try_from(cell).ok()?),
+        WireType::UInt32 => WireValue::UInt32(u32::try_from(cell).ok()?),
+        WireType::Int32 => WireValue::Int32(i32::try_from(cell.cast_signed()).ok()?),
+        WireType::Double => WireValue::Double(f64::from_bits(cell)),
+        WireType::String => return None,
+    })
+}
+
+fn count(cell: u64) -> String {
+    cell.cast_signed().to_string()
+}
+
+fn quality(quality: Quality) -> u64 {
+    match quality {
+        Quality::Good => 0,
+        Quality::Uncertain => 1,
+        Quality::Bad => 2,
+    }
+}
+
+fn to_quality(cell: u64) -> Quality {
+    match cell {
+        0 => Quality::Good,
+        1 => Quality::Uncertain,
+        _ => Quality::Bad,
+    }
+}
+
+fn stamp(stamp: Stamp) -> u64 {
+    stamp.nanos().cast_unsigned()
+}
+
+fn to_stamp(cell: u64) -> Stamp {
+    Stamp::from_nanos(cell.cast_signed())
+}
+
+/// 0 for none, else one more than the number.
+fn optional(value: Option<u32>) -> u64 {
+    value.map_or(0, |v| u64::from(v) + 1)
+}
+
+fn to_optional(cell: u64) -> Option<u32> {
+    cell.checked_sub(1).map(|v| u32::try_from(v).unwrap_or(u32::MAX))
+}
+
+/// A length in a row; no image is longer than `most`.
+fn size(cell: u64, most: usize) -> usize {
+    usize::try_from(cell).unwrap_or(0).min(most)
+}

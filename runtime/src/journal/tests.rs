@@ -1,0 +1,298 @@
+//! What a journal keeps, and what it says when it cannot.
+
+use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::board::Beat;
+use actors::kernel::Act;
+use actors::ports::{Entry, Tape};
+use actors::{Inlet, Reach};
+use safety::WriteReport;
+use signals::dcs::{ApcView, DcsView, Reading};
+use signals::{Fixed, Quality, Sample, Stamp, TagId};
+
+use super::*;
+
+const SHAPE: Shape = Shape { mvs: 2, cvs: 1, dvs: 1 };
+
+fn header() -> Header {
+    Header {
+        program: "0".into(),
+        revision: "abc".into(),
+        plant: "name = \"p\"".into(),
+        reach: Reach::ClosedLoop,
+        seed: 7,
+        shape: SHAPE,
+        stages: vec!["sensor".into(), "interlock".into()],
+    }
+}
+
+fn at(beat: u64) -> Stamp {
+    Stamp::from_nanos(i64::try_from(beat).unwrap() * 100_000_000 + 17)
+}
+
+/// The inlet at a beat: a noisy value, a NaN with a payload, a DCS that counts.
+fn fill(inlet: &Inlet, beat: u64) {
+    let noise = f64::from_bits(0x3ff0_0000_0000_0000 | (beat.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 12));
+    let values = [noise, f64::from_bits(0x7ff8_0000_0000_0000 | beat)];
+    for ((number, slot), value) in (0..).zip(&inlet.samples).zip(values) {
+        let quality = if beat % 7 == 3 { Quality::Uncertain } else { Quality::Good };
+        slot.put(Sample { tag: TagId(number), value, quality, source_time: at(beat), sequence: beat });
+    }
+    let mut dcs = DcsView::sized(2, 1, 1);
+    dcs.hb_dcs = Reading::of(u32::try_from(beat).unwrap(), at(beat));
+    inlet.dcs.put(dcs);
+    if beat > 5 {
+        inlet.writes.put(WriteReport { confirmed: beat, failures: Fixed::filled(3, 2), at: at(beat - 1) });
+    }
+    inlet.set_link(beat % 11 != 0);
+}
+
+fn view(beat: u64) -> ApcView {
+    let mut view = ApcView::sized(2, 1);
+    view.hb_apc = Reading::of(u32::try_from(beat).unwrap(), at(beat));
+    view
+}
+
+/// A run of so many beats, as a tape is told of it.
+fn play(tape: &dyn Tape, beats: std::ops::Range<u64>) {
+    let inlet = Inlet::new(2);
+    for index in beats {
+        fill(&inlet, index);
+        let beat = Beat { cycle: index / 10 + 1, scan: index % 10, at: at(index - index % 10), wall_ns: 0 };
+        tape.note(Entry::Beat { beat, now: at(index), dropped: 0, image: &inlet });
+        tape.act(Act::Step { child: 1, now: at(index) });
+        tape.note(Entry::View(&view(index)));
+    }
+}
+
+/// The same run, as its records ought to be.
+fn expected(beats: u64) -> Vec<Record> {
+    let (inlet, layout, mut records) = (Inlet::new(2), Layout::new(SHAPE), Vec::new());
+    for index in 0..beats {
+        let (mut image, mut row) = (Vec::new(), Vec::new());
+        fill(&inlet, index);
+        layout.image(&inlet, &mut image);
+        layout.view(&view(index), &mut row);
+        let beat = Beat { cycle: index / 10 + 1, scan: index % 10, at: at(index - index % 10), wall_ns: 0 };
+        records.push(Record::Beat { beat, now: at(index), dropped: 0, image });
+        records.push(Record::Act(Act::Step { child: 1, now: at(index) }));
+        records.push(Record::Row(Kind::View, row));
+    }
+    records
+}
+
+fn waiting() -> Settings {
+    Settings { waits: true, ..Settings::default() }
+}
+
+/// The bytes of a journal of so many beats.
+fn written(beats: u64) -> Vec<u8> {
+    let mut file = tempfile::tempfile().unwrap();
+    let journal = Journal::on(file.try_clone().unwrap(), &header(), waiting()).unwrap();
+    play(&*journal.tape(), 0..beats);
+    let status = journal.close(beats / 10);
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0)).unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    assert_eq!((status.bytes(), status.stopped(), status.lost()), (bytes.len() as u64, None, 0));
+    bytes
+}
+
+fn read(bytes: &[u8]) -> (Vec<Record>, Ending) {
+    let mut reader = Reader::of(Cursor::new(bytes), Path::new("journal")).unwrap();
+    assert_eq!(reader.header(), &header());
+    let records = reader.by_ref().collect();
+    (records, reader.ending().unwrap())
+}
+
+#[test]
+fn what_was_told_is_read_bit_for_bit() {
+    let (records, ending) = read(&written(300));
+    let mut told = expected(300);
+    told.push(Record::End { cycles: 30 });
+    assert!(records == told, "not what was told");
+    assert_eq!(ending, Ending::InOrder);
+}
+
+#[test]
+fn an_image_is_put_back_as_it_was() {
+    let (there, back, layout) = (Inlet::new(2), Inlet::new(2), Layout::new(SHAPE));
+    for beat in 0..20 {
+        let (mut row, mut again) = (Vec::new(), Vec::new());
+        fill(&there, beat);
+        layout.image(&there, &mut row);
+        layout.restore(&row, &back);
+        layout.image(&back, &mut again);
+        assert_eq!(row, again);
+        assert_eq!(there.dcs.read(), back.dcs.read());
+    }
+}
+
+#[test]
+fn a_torn_tail_costs_the_block_that_is_torn_and_nothing_before_it() {
+    let (bytes, told) = (written(50), expected(50));
+    let (mut endings, mut most) = (std::collections::BTreeSet::new(), 0);
+    let head = Reader::of(Cursor::new(&bytes), Path::new("")).unwrap().bytes();
+    for cut in usize::try_from(head).unwrap()..bytes.len() {
+        let (records, ending) = read(&bytes[..cut]);
+        assert!(records == told[..records.len()], "cut at {cut}");
+        assert!(records.len() >= most, "cut at {cut}: more of the file is more of the run");
+        most = records.len();
+        endings.insert(match ending {
+            Ending::Torn { .. } => "torn",
+            Ending::Unfinished => "unfinished",
+            _ => "other",
+        });
+    }
+    // The last block, of one beat, was never whole.
+    assert_eq!((endings.into_iter().collect::<Vec<_>>(), most), (vec!["torn", "unfinished"], told.len() - 3));
+}
+
+#[test]
+fn any_flipped_bit_is_found() {
+    let (bytes, told) = (written(20), expected(20));
+    let head = usize::try_from(Reader::of(Cursor::new(&bytes), Path::new("")).unwrap().bytes()).unwrap();
+    for bit in 0..bytes.len() * 8 {
+        let mut spoilt = bytes.clone();
+        spoilt[bit / 8] ^= 1 << (bit % 8);
+        if bit / 8 < head {
+            assert!(Reader::of(Cursor::new(&spoilt), Path::new("")).is_err(), "bit {bit} of the header");
+            continue;
+        }
+        let (records, ending) = read(&spoilt);
+        assert!(matches!(ending, Ending::Corrupt { .. } | Ending::Torn { .. }), "bit {bit}: {ending:?}");
+        assert!(records == told[..records.len()], "bit {bit}: nothing behind the fault is believed");
+    }
+}
+
+/// The negative control of the checksums: with each mended after the flip, most flips go through as other records.
+#[test]
+fn without_the_checksum_a_flipped_bit_is_believed() {
+    let (bytes, told) = (written(20), expected(20));
+    let head = usize::try_from(Reader::of(Cursor::new(&bytes), Path::new("")).unwrap().bytes()).unwrap();
+    let length = usize::try_from(u32::from_le_bytes(bytes[head..head + 4].try_into().unwrap())).unwrap();
+    let (mut believed, flips) = (0, length * 8);
+    for bit in 0..flips {
+        let mut spoilt = bytes.clone();
+        spoilt[head + 8 + bit / 8] ^= 1 << (bit % 8);
+        let sum = crc32fast::hash(&spoilt[head + 8..head + 8 + length]);
+        spoilt[head + 4..head + 8].copy_from_slice(&sum.to_le_bytes());
+        let (records, ending) = read(&spoilt);
+        believed += usize::from(ending == Ending::InOrder && records[..told.len()] != told);
+    }
+    assert!(believed * 2 > flips, "{believed} of {flips}");
+}
+
+#[test]
+fn a_ring_that_is_full_loses_blocks_and_says_so_in_the_file() {
+    let mut file = tempfile::tempfile().unwrap();
+    let (producer, mut ring) = rtrb::RingBuffer::new(2000);
+    let status = JournalStatus::default();
+    let recorder = tape::Recorder::new(SHAPE, producer, tape::WhenFull::Lose, status.clone());
+    play(&*recorder, 0..100);
+    let lost = status.lost();
+    assert!(lost > 50, "{lost} blocks lost: nobody reads the ring");
+    // The ring is read again, and the recorder goes on.
+    let mut payload = vec![0_u8; ring.slots()];
+    ring.pop_entire_slice(&mut payload).unwrap();
+    play(&*recorder, 100..103);
+    recorder.end(10);
+    let mut rest = vec![0_u8; ring.slots()];
+    ring.pop_entire_slice(&mut rest).unwrap();
+    payload.extend(rest);
+    // As the journal thread does.
+    let mut bytes = written(0);
+    bytes.truncate(usize::try_from(Reader::of(Cursor::new(&bytes), Path::new("")).unwrap().bytes()).unwrap());
+    let mut left = &payload[..];
+    while let Some((length, more)) = left.split_first_chunk::<4>() {
+        let (block, more) = more.split_at(usize::try_from(u32::from_le_bytes(*length)).unwrap());
+        bytes.extend(length);
+        bytes.extend(crc32fast::hash(block).to_le_bytes());
+        bytes.extend(block);
+        left = more;
+    }
+    std::io::Write::write_all(&mut file, &bytes).unwrap();
+    let (records, ending) = read(&bytes);
+    let gap = records.iter().position(|r| matches!(r, Record::Gap { .. })).unwrap();
+    assert!(records[..gap] == expected(100)[..gap], "up to the gap it is the run");
+    let Record::Gap { lost: said } = records[gap] else { unreachable!() };
+    assert_eq!((said, ending), (status.lost(), Ending::InOrder));
+    assert!(matches!(&records[gap + 1], Record::Beat { beat, .. } if beat.cycle == 11));
+}
+
+#[test]
+fn a_full_disk_stops_the_journal_and_not_the_loop() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let journal = Journal::on(full, &header(), Settings::default()).unwrap();
+    let (tape, status) = (journal.tape(), journal.status());
+    for _ in 0..500 {
+        if status.stopped().is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    play(&*tape, 0..100_000);
+    let status = journal.close(10_000);
+    assert!(status.stopped().is_some_and(|why| why.contains("cannot write")), "{:?}", status.stopped());
+    assert_eq!((status.bytes(), status.lost()), (0, 0), "a stopped journal takes nothing and loses nothing");
+}
+
+#[test]
+fn a_journal_keeps_its_limit_and_what_it_holds_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.journal");
+    let settings = Settings { limit_bytes: 20_000, ring_bytes: 100_000, ..waiting() };
+    let journal = Journal::create(&file, &header(), settings).unwrap();
+    for _ in 0..200 {
+        play(&*journal.tape(), 0..10);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let status = journal.close(1);
+    assert!(status.stopped().is_some_and(|why| why.contains("limit")), "{:?}", status.stopped());
+    let length = std::fs::metadata(&file).unwrap().len();
+    assert!(length <= 20_000 && length == status.bytes(), "{length}");
+    let mut reader = Reader::open(&file).unwrap();
+    assert!(reader.by_ref().count() > 30);
+    assert_eq!(reader.ending(), Some(Ending::Unfinished));
+    assert!(matches!(Journal::create(&file, &header(), settings), Err(JournalError::File { .. })), "never overwritten");
+}
+
+#[test]
+fn other_files_are_refused() {
+    let of = |bytes: &[u8]| Reader::of(Cursor::new(bytes.to_vec()), Path::new("x")).map(drop);
+    assert!(matches!(of(b"name = \"cstr\""), Err(JournalError::NotAJournal(_))));
+    assert!(matches!(of(b""), Err(JournalError::NotAJournal(_))));
+    let good = written(0);
+    assert!(of(&good).is_ok());
+    assert!(matches!(of(&good[..20]), Err(JournalError::NoHeader(_))));
+    let mut block = header().encode();
+    block[0] = 9;
+    let mut foreign = good[..8].to_vec();
+    foreign.extend(u32::try_from(block.len()).unwrap().to_le_bytes());
+    foreign.extend(crc32fast::hash(&block).to_le_bytes());
+    foreign.extend(block);
+    assert!(matches!(of(&foreign), Err(JournalError::Format { found: 9, expected: FORMAT, .. })));
+}
+
+/// Not a promise but a number: what a beat costs the control thread.
+#[test]
+#[ignore = "a measurement"]
+#[allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+fn what_a_beat_costs() {
+    let file = tempfile::tempfile().unwrap();
+    let journal = Journal::on(file, &header(), Settings { ring_bytes: 64 << 20, ..Settings::default() }).unwrap();
+    let (tape, beats) = (journal.tape(), 100_000);
+    play(&*tape, 0..1000);
+    let begun = std::time::Instant::now();
+    play(&*Arc::clone(&tape), 1000..1000 + beats);
+    let took = begun.elapsed();
+    let status = journal.close(0);
+    println!(
+        "{:.2} µs a beat, {} bytes a beat",
+        took.as_secs_f64() * 1e6 / beats as f64,
+        status.bytes() / (beats + 1000)
+    );
+}

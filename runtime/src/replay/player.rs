@@ -1,0 +1,113 @@
+//! Records in, steps out: what [`super::verify`] and [`super::what_if`] have in common.
+
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use actors::board::Beat;
+use actors::kernel::Act;
+use actors::{Playback, PlaybackError};
+use signals::Stamp;
+
+use super::capture::Capture;
+use super::{ReplayError, recorded_plant};
+use crate::config::PlantFile;
+use crate::journal::{Header, Kind, Layout, Record};
+
+/// One thing that was replayed.
+#[derive(Debug)]
+pub(super) enum Played {
+    /// A beat.
+    Beat,
+    /// A step of the stage `child`.
+    Step {
+        child: u16,
+        now: Stamp,
+        recorded: Vec<(Kind, Vec<u64>)>,
+        replayed: Vec<(Kind, Vec<u64>)>,
+        /// Whether it panicked here; and whether its crash was recorded.
+        panicked: (bool, bool),
+    },
+    /// A stage crashed, was restarted, or given up.
+    Act(Act),
+    /// Records are missing from here on.
+    Gap(u64),
+    /// The last word.
+    End,
+}
+
+/// A loop that is being replayed.
+pub(super) struct Player<I: Iterator<Item = Record>> {
+    pub(super) records: Peekable<I>,
+    pub(super) layout: Layout,
+    pub(super) plant: PlantFile,
+    pub(super) playback: Playback,
+    pub(super) stages: Vec<String>,
+    pub(super) beat: Beat,
+    pub(super) now: Stamp,
+    /// The image of the newest beat.
+    pub(super) image: Vec<u64>,
+    capture: Arc<Capture>,
+}
+
+impl<I: Iterator<Item = Record>> Player<I> {
+    /// The loop of this header, at its beginning.
+    pub(super) fn new(header: &Header, records: I) -> Result<Self, ReplayError> {
+        let plant = recorded_plant(header)?;
+        let layout = Layout::new(header.shape);
+        let capture = Capture::new(layout.clone());
+        let playback = Playback::new(plant.loop_config(), header.reach, Arc::<Capture>::clone(&capture))?;
+        let stages: Vec<String> = playback.names().map(str::to_owned).collect();
+        if stages != header.stages {
+            return Err(ReplayError::Stages { recorded: header.stages.clone(), ours: stages });
+        }
+        let (records, beat, now) = (records.peekable(), Beat::default(), Stamp::ZERO);
+        let image = Vec::new();
+        Ok(Self { records, layout, plant, playback, stages, beat, now, image, capture })
+    }
+
+    /// The name of a stage.
+    pub(super) fn stage(&self, child: u16) -> String {
+        self.stages.get(usize::from(child)).cloned().unwrap_or_default()
+    }
+
+    /// Replays the next record, and with a step all that was recorded within it.
+    pub(super) fn next(&mut self) -> Result<Option<Played>, PlaybackError> {
+        let Some(record) = self.records.next() else { return Ok(None) };
+        Ok(Some(match record {
+            Record::Beat { beat, now, dropped, image } => {
+                (self.beat, self.now) = (beat, now);
+                self.layout.restore(&image, self.playback.inlet());
+                self.playback.beat(beat, now, dropped);
+                self.image = image;
+                Played::Beat
+            }
+            Record::Act(Act::Step { child, now }) => self.step(child, now)?,
+            Record::Act(act) => {
+                match act {
+                    Act::Crashed { child } => self.playback.crash(child)?,
+                    Act::Restarted { child } => self.playback.restart(child)?,
+                    Act::GivenUp { .. } | Act::Step { .. } => self.playback.give_up(),
+                }
+                Played::Act(act)
+            }
+            // Rows belong to steps, which have taken theirs.
+            Record::Row(..) => return self.next(),
+            Record::Gap { lost } => Played::Gap(lost),
+            Record::End { .. } => Played::End,
+        }))
+    }
+
+    fn step(&mut self, child: u16, now: Stamp) -> Result<Played, PlaybackError> {
+        self.now = now;
+        let mut recorded = Vec::new();
+        while let Some(Record::Row(kind, row)) = self.records.next_if(|r| matches!(r, Record::Row(..))) {
+            if kind == Kind::Solved {
+                self.playback.answer(&Layout::answer(&row))?;
+            }
+            recorded.push((kind, row));
+        }
+        let through = self.playback.step(child, now)?;
+        let crashed = matches!(self.records.peek(), Some(Record::Act(Act::Crashed { child: who })) if *who == child);
+        Ok(Played::Step { child, now, recorded, replayed: self.capture.take(), panicked: (!through, crashed) })
+    }
+}

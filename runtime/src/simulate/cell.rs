@@ -1,0 +1,103 @@
+//! A loop wired to a rig in one process, under tokio's paused clock: every actor of the loop, and no wire.
+//!
+//! Place in the loop: where [`crate::run`] has a link, this has [`super::plumbing`]. Whoever holds the cell lets time
+//! pass: tokio's clock stands still while anything can run, and jumps to the next timer when nothing can.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actors::kernel::{Clock, Latest, Observer, Telemetry};
+use actors::ports::Tape;
+use actors::{Board, Ending, EventQueue, Loop, LoopContext, RecommendationSink, WiringError};
+use safety::Recommended;
+use tokio::task::JoinHandle;
+
+use super::plumbing::{InvalidMoves, Plumbing, SharedRig};
+use crate::config::{Mode, PlantFile};
+
+/// Makes the sink of recommendations for each incarnation of the recommender.
+pub type Advice = Box<dyn FnMut() -> Box<dyn RecommendationSink> + Send>;
+
+/// What a loop is fitted with, beside its plant file and its rig.
+pub struct Fittings {
+    /// Told of the stages' latencies.
+    pub observer: Box<dyn Observer>,
+    /// Told of all that goes in and comes out.
+    pub tape: Arc<dyn Tape>,
+    /// Where recommendations go, in advisory mode.
+    pub advice: Advice,
+}
+
+impl std::fmt::Debug for Fittings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fittings").field("observer", &self.observer).field("tape", &self.tape).finish_non_exhaustive()
+    }
+}
+
+/// A sink for recommendations that nobody reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Unread;
+
+impl RecommendationSink for Unread {
+    fn recommend(&mut self, _recommended: Recommended) {}
+}
+
+/// A running loop and its rig. Dropping it ends the loop.
+#[derive(Debug)]
+pub struct Cell {
+    /// The rig.
+    pub rig: SharedRig,
+    /// The loop's slots.
+    pub board: Board,
+    /// The loop's measurements.
+    pub telemetry: Telemetry,
+    /// The log of the interlock's events; it loses the newest when nobody reads.
+    pub events: EventQueue,
+    /// Moves that should never have been made.
+    pub invalid: Latest<InvalidMoves>,
+    ended: Arc<Mutex<Option<String>>>,
+    drive: JoinHandle<()>,
+}
+
+impl Cell {
+    /// Starts the loop of a plant file against a rig. Call it inside a tokio runtime whose clock is paused, and keep the
+    /// plumbing going: nothing else moves the rig.
+    ///
+    /// # Errors
+    /// [`WiringError`], naming the part that cannot be made.
+    pub async fn start(plant: &PlantFile, rig: SharedRig, fittings: Fittings) -> Result<(Self, Plumbing), WiringError> {
+        let Fittings { observer, tape, mut advice } = fittings;
+        let (clock, telemetry) = (Clock::of_tokio(), Telemetry::new(observer));
+        let config = plant.loop_config();
+        let board = Board::new(config.screens.len());
+        let plumbing = Plumbing::new(rig.clone(), board.clone());
+        let sink = plumbing.sink();
+        let invalid = sink.invalid();
+        let ending = match plant.mode {
+            Mode::ClosedLoop => Ending::ClosedLoop(Box::new(move || Box::new(sink.clone()))),
+            Mode::Advisory => Ending::Advisory(Box::new(move || advice())),
+            Mode::Shadow => Ending::Shadow,
+        };
+        let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape };
+        let (mut running, events) = Loop::start(config, ending, context).await?;
+        board.inlet.set_link(true);
+        let ended = Arc::new(Mutex::new(None));
+        let end = Arc::clone(&ended);
+        let drive = tokio::spawn(async move {
+            let Err(stopped) = running.drive().await;
+            *end.lock().unwrap_or_else(PoisonError::into_inner) = Some(stopped.to_string());
+        });
+        Ok((Self { rig, board, telemetry, events, invalid, ended, drive }, plumbing))
+    }
+
+    /// Why the loop ended by itself, if it did.
+    #[must_use]
+    pub fn ended(&self) -> Option<String> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Cell {
+    fn drop(&mut self) {
+        self.drive.abort();
+    }
+}

@@ -1,0 +1,306 @@
+//! What stands where the link would be: it carries images, samples and moves between a rig and a loop's ports, all in
+//! one process, and may do it badly.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actors::kernel::Latest;
+use actors::{Board, MoveSink};
+use rig::Rig;
+use safety::{ApprovedMove, MoveKind, WriteReport};
+use signals::dcs::{ApcView, DcsTag, DcsView, Direction, ModeActual, MvRead, MvTag, WireValue};
+use signals::{Fixed, MAX_MVS, Quality, Sample, Stamp, TagId};
+
+use crate::opcua::objection;
+
+/// The most scans by which images may be late.
+pub const LATE_MAX: usize = 15;
+
+/// A rig that the plumbing, the sink and whoever plays the operator share.
+#[derive(Clone, Debug)]
+pub struct SharedRig(Arc<Mutex<Rig>>);
+
+impl SharedRig {
+    /// Shares a rig.
+    #[must_use]
+    pub fn new(rig: Rig) -> Self {
+        Self(Arc::new(Mutex::new(rig)))
+    }
+
+    /// The rig.
+    pub fn lock(&self) -> MutexGuard<'_, Rig> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is wrong with the link; by default nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkFaults {
+    /// Nothing passes, in neither direction, and nobody is told.
+    pub frozen: bool,
+    /// Images and samples come so many scans late; at most [`LATE_MAX`].
+    pub late_scans: usize,
+    /// The samples of this tag are lost.
+    pub lost_tag: Option<TagId>,
+    /// Writes of moves fail, and the loop is told.
+    pub failing_writes: bool,
+}
+
+/// Moves that no sink should ever be handed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct InvalidMoves {
+    /// With a set-point that is no finite number.
+    pub not_finite: u64,
+    /// With a set-point outside the clamp that the DCS has.
+    pub outside_clamp: u64,
+    /// That move the plant while the loop does not claim ON.
+    pub not_on: u64,
+}
+
+impl InvalidMoves {
+    /// How many there were.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.not_finite + self.outside_clamp + self.not_on
+    }
+
+    /// One set-point that is to be written, by what the DCS has.
+    fn judge(&mut self, set_point: Option<f64>, mv: Option<&MvRead>) {
+        let Some((u, mv)) = set_point.zip(mv) else { return };
+        let inside = (mv.clamp_lo.value..=mv.clamp_hi.value).contains(&u);
+        self.not_finite += u64::from(!u.is_finite());
+        self.outside_clamp += u64::from(u.is_finite() && !inside);
+    }
+}
+
+/// The status tags on their way to the DCS: those that changed since they were carried last, moves excepted.
+#[derive(Debug)]
+struct Status {
+    tags: Vec<DcsTag>,
+    last: ApcView,
+}
+
+impl Status {
+    fn of(view: &DcsView) -> Self {
+        let tags = DcsTag::all(view.mvs.len(), view.cvs.len(), view.dvs.len()).into_iter();
+        let moves = |tag: &DcsTag| matches!(tag, DcsTag::Mv(_, MvTag::SpReq));
+        let tags = tags.filter(|tag| tag.direction() == Direction::ApcToDcs && !moves(tag)).collect();
+        Self { tags, last: ApcView::default() }
+    }
+
+    fn carry(&mut self, mut view: ApcView, rig: &mut Rig) {
+        for tag in &self.tags {
+            let Some(new) = view.field_mut(*tag).map(|f| f.get()) else { continue };
+            let old = self.last.field_mut(*tag).map(|f| f.get().value);
+            if new.quality.is_good() && old != Some(new.value) {
+                let _ = rig.write(*tag, new.value, Quality::Good);
+            }
+        }
+        self.last = view;
+    }
+}
+
+/// Writes set-points straight into the rig, as the link does: status before orders, and none that at the last moment
+/// something speaks against. Clones, such as the sink of a restarted actuator, share their counts.
+#[derive(Clone, Debug)]
+pub struct RigSink {
+    rig: SharedRig,
+    board: Board,
+    faults: Latest<LinkFaults>,
+    status: Arc<Mutex<Status>>,
+    invalid: Latest<InvalidMoves>,
+    failures: Fixed<u32, MAX_MVS>,
+}
+
+impl RigSink {
+    /// Counts the moves that should never have come here. Judged by what the DCS has, not by our own limits.
+    #[must_use]
+    pub fn invalid(&self) -> Latest<InvalidMoves> {
+        self.invalid.clone()
+    }
+
+    fn judge(&self, approved: &ApprovedMove, dcs: &DcsView) {
+        let mut invalid = self.invalid.read().unwrap_or_default();
+        for n in 0..dcs.mvs.len() {
+            invalid.judge(approved.set_point(n), dcs.mvs.get(n));
+        }
+        invalid.not_on += u64::from(approved.kind() == MoveKind::Move && self.mode() != ModeActual::On);
+        self.invalid.put(invalid);
+    }
+
+    /// What the loop says of itself.
+    fn mode(&self) -> ModeActual {
+        self.board.outlet.read().map_or(ModeActual::Off, |apc| apc.mode_act.value)
+    }
+
+    /// Whether the last look before the write speaks against it.
+    fn is_void(&self, approved: &ApprovedMove, now: Stamp) -> bool {
+        let heard = self.board.inlet.dcs.read().unwrap_or_default();
+        now > approved.valid_until() || objection(approved.kind(), approved.lease(), self.mode(), &heard).is_some()
+    }
+}
+
+impl MoveSink for RigSink {
+    fn write(&mut self, approved: ApprovedMove) {
+        let faults = self.faults.read().unwrap_or_default();
+        let mut rig = self.rig.lock();
+        self.judge(&approved, rig.view());
+        if faults.frozen || self.is_void(&approved, rig.now()) {
+            return;
+        }
+        if let Some(view) = self.board.outlet.read() {
+            self.status.lock().unwrap_or_else(PoisonError::into_inner).carry(view, &mut rig);
+        }
+        for mv in 0..self.failures.len() {
+            let (Some(u), Ok(n)) = (approved.set_point(mv), u8::try_from(mv)) else { continue };
+            let tag = DcsTag::Mv(n, MvTag::SpReq);
+            let written = !faults.failing_writes && rig.write(tag, WireValue::Double(u), Quality::Good).is_ok();
+            if let Some(failures) = self.failures.get_mut(mv) {
+                *failures = if written { 0 } else { *failures + 1 };
+            }
+        }
+        let confirmed = if self.failures.iter().all(|f| *f == 0) { approved.id() } else { 0 };
+        self.board.inlet.writes.put(WriteReport { confirmed, failures: self.failures, at: rig.now() });
+    }
+}
+
+/// Carries the images between a rig and a loop's ports, as the link does over the wire.
+#[derive(Debug)]
+pub struct Plumbing {
+    rig: SharedRig,
+    board: Board,
+    faults: Latest<LinkFaults>,
+    status: Arc<Mutex<Status>>,
+    /// What the DCS said at the last scans, newest last.
+    said: VecDeque<DcsView>,
+    carried: Stamp,
+    sequence: u64,
+}
+
+impl Plumbing {
+    /// Nothing carried yet, nothing wrong.
+    #[must_use]
+    pub fn new(rig: SharedRig, board: Board) -> Self {
+        let status = Arc::new(Mutex::new(Status::of(rig.lock().view())));
+        let said = VecDeque::with_capacity(LATE_MAX + 1);
+        Self { rig, board, faults: Latest::new(), status, said, carried: Stamp::NEVER, sequence: 0 }
+    }
+
+    /// The sink of moves beside this plumbing.
+    #[must_use]
+    pub fn sink(&self) -> RigSink {
+        RigSink {
+            failures: Fixed::filled(0, self.rig.lock().view().mvs.len()),
+            rig: self.rig.clone(),
+            board: self.board.clone(),
+            faults: self.faults.clone(),
+            status: Arc::clone(&self.status),
+            invalid: Latest::new(),
+        }
+    }
+
+    /// Where the link is told what to do wrong.
+    #[must_use]
+    pub fn faults(&self) -> Latest<LinkFaults> {
+        self.faults.clone()
+    }
+
+    /// Writes what the loop says, lets the rig run for `dt`, and reads what it says.
+    pub fn exchange(&mut self, dt: Duration) {
+        let faults = self.faults.read().unwrap_or_default();
+        let view = {
+            let mut rig = self.rig.lock();
+            if let Some(view) = self.board.outlet.read().filter(|_| !faults.frozen) {
+                self.status.lock().unwrap_or_else(PoisonError::into_inner).carry(view, &mut rig);
+            }
+            rig.step(dt);
+            *rig.view()
+        };
+        if self.said.len() > LATE_MAX {
+            self.said.pop_front();
+        }
+        self.said.push_back(view);
+        let newest = self.said.len().saturating_sub(1);
+        let Some(view) = self.said.get(newest.saturating_sub(faults.late_scans)).copied() else { return };
+        // A link that has become slow stands still until its time has come; it does not go back.
+        if !faults.frozen && view.hb_dcs.source_time > self.carried {
+            self.carried = view.hb_dcs.source_time;
+            self.carry_in(&view, faults.lost_tag);
+        }
+    }
+
+    fn carry_in(&mut self, view: &DcsView, lost: Option<TagId>) {
+        let readings = view.cvs.iter().map(|cv| cv.pv).chain(view.dvs.iter().map(|dv| dv.pv));
+        for ((number, pv), slot) in (0..).zip(readings).zip(&self.board.inlet.samples) {
+            let tag = TagId(number);
+            if lost == Some(tag) {
+                continue;
+            }
+            self.sequence += 1;
+            let sequence = self.sequence;
+            slot.put(Sample { tag, value: pv.value, quality: pv.quality, source_time: pv.source_time, sequence });
+        }
+        self.board.inlet.dcs.put(*view);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rig::RigConfig;
+    use signals::dcs::Reading;
+
+    use super::*;
+
+    fn plumbing() -> Plumbing {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../hil/plants/cstr.toml");
+        let config = RigConfig::load(std::path::Path::new(file)).unwrap();
+        let rig = SharedRig::new(Rig::new(config, 1).unwrap());
+        Plumbing::new(rig, Board::new(4))
+    }
+
+    const SCAN: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_set_point_that_is_no_number_or_leaves_the_clamp_is_invalid() {
+        let (lo, hi) = (Reading::of(1.0, Stamp::ZERO), Reading::of(2.0, Stamp::ZERO));
+        let mv = MvRead { clamp_lo: lo, clamp_hi: hi, ..MvRead::default() };
+        let judged = |u| {
+            let mut invalid = InvalidMoves::default();
+            invalid.judge(Some(u), Some(&mv));
+            (invalid.not_finite, invalid.outside_clamp)
+        };
+        assert_eq!([1.0, 2.0, 2.1, 0.9, f64::NAN].map(judged), [(0, 0), (0, 0), (0, 1), (0, 1), (1, 0)]);
+    }
+
+    #[test]
+    fn a_frozen_link_carries_nothing_and_a_late_one_what_was_said_before() {
+        let mut plumbing = plumbing();
+        let (inlet, faults) = (plumbing.board.inlet.clone(), plumbing.faults());
+        let heard = |inlet: &actors::Inlet| inlet.dcs.read().map(|view| view.hb_dcs.value);
+        let mut run = |wrong: LinkFaults, scans: usize| {
+            faults.put(wrong);
+            (0..scans).for_each(|_| plumbing.exchange(SCAN));
+            heard(&inlet)
+        };
+        let healthy = LinkFaults::default();
+        let first = run(healthy, 3);
+        assert_eq!(run(LinkFaults { frozen: true, ..healthy }, 5), first);
+        let after = run(healthy, 1);
+        assert_eq!(after, first.map(|hb| hb + 6));
+        // It stands still for the first of the scans that it is late, and does not go back.
+        assert_eq!(run(LinkFaults { late_scans: 4, ..healthy }, 3), after);
+        assert_eq!(run(LinkFaults { late_scans: 4, ..healthy }, 3), after.map(|hb| hb + 2));
+    }
+
+    #[test]
+    fn a_lost_tag_keeps_its_last_sample_and_the_others_go_on() {
+        let mut plumbing = plumbing();
+        let (samples, faults) = (plumbing.board.inlet.samples.clone(), plumbing.faults());
+        plumbing.exchange(SCAN);
+        faults.put(LinkFaults { lost_tag: Some(TagId(1)), ..LinkFaults::default() });
+        plumbing.exchange(SCAN);
+        let times: Vec<_> = samples.iter().map(|s| s.read().unwrap().source_time).collect();
+        assert!(times[1] < times[0] && times[0] == times[2] && times[2] == times[3], "{times:?}");
+    }
+}
