@@ -9,6 +9,7 @@
 
 pub mod cli;
 pub mod config;
+mod control_thread;
 pub mod http;
 pub mod metrics;
 pub mod opcua;

@@ -4,7 +4,9 @@
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use actors::kernel::rt::RealTime;
 use anyhow::Context;
 use clap::Parser;
 use runtime::cli::{Cli, Command, LogFormat, RunArgs};
@@ -59,13 +61,15 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn run_loop(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let RunArgs { plant, endpoint, pki, speed, http, report } = args;
+    let RunArgs { plant, endpoint, pki, speed, http, report, rt, rt_priority, watchdog } = args;
     let loaded = with_endpoint(load(&plant)?, endpoint);
-    let options = RunOptions { speed, pki_dir: pki, http, report };
+    let real_time = rt.map(|cpu| RealTime { cpu, priority: rt_priority });
+    let options =
+        RunOptions { speed, pki_dir: pki, http, report, real_time, watchdog: Duration::from_secs_f64(watchdog) };
     let runtime = service_runtime()?;
-    runtime.block_on(run(loaded, options, stopped()))?;
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
-    Ok(ExitCode::SUCCESS)
+    let outcome = runtime.block_on(run(loaded, options, stopped()));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    outcome.map(|()| ExitCode::SUCCESS)
 }
 
 fn service_runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -273,10 +273,10 @@ pub struct Scheduled {
     pub cpus: String,
 }
 
-/// Every thread of this process. Threads that end meanwhile are left out.
+/// Every thread of a process. Threads that end meanwhile are left out.
 #[must_use]
-pub fn threads() -> Vec<Scheduled> {
-    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+pub fn threads(process: u32) -> Vec<Scheduled> {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
     tasks.filter_map(|task| scheduled(&task.ok()?.path())).collect()
 }
 
