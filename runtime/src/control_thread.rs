@@ -14,7 +14,7 @@ use actors::{Ending, Loop, LoopConfig, LoopContext};
 use anyhow::{Context, bail};
 use tokio::sync::oneshot;
 
-use crate::run::EventLog;
+use crate::events::EventLog;
 
 /// How long the thread may take to end. A stage that hangs never does; the thread is then left behind.
 const END: Duration = Duration::from_secs(2);

@@ -10,6 +10,7 @@
 pub mod cli;
 pub mod config;
 mod control_thread;
+mod events;
 pub mod http;
 pub mod metrics;
 pub mod opcua;

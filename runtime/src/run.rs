@@ -6,8 +6,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actors::board::SCANS_PER_CYCLE;
@@ -18,13 +16,13 @@ use actors::kernel::{Clock, Telemetry};
 use actors::{Board, Ending, LoopConfig, LoopContext, Outlet};
 use anyhow::Context;
 use prometheus::Registry;
-use safety::{Event, State};
 use signals::Stamp;
 use signals::dcs::{ModeActual, Reading};
 use tokio::sync::oneshot;
 
 use crate::config::{Loaded, Mode};
 use crate::control_thread::ControlThread;
+use crate::events::EventLog;
 use crate::http::{self, Pages};
 use crate::metrics::{Exporter, StageLatencies, tag_names};
 use crate::opcua::{Link, LinkError, LinkSettings};
@@ -208,53 +206,6 @@ fn ending(mode: Mode, link: &Link) -> Ending {
             let sink = link.move_sink();
             Ending::ClosedLoop(Box::new(move || Box::new(sink.clone())))
         }
-    }
-}
-
-/// The interlock's events: told to the log, and the states kept for the report.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct EventLog(Arc<Mutex<Vec<State>>>);
-
-/// States that the report keeps at most.
-const STATES_KEPT: usize = 10_000;
-
-impl EventLog {
-    pub(crate) fn drain(&self, events: Receiver<Event>) -> Result<(), String> {
-        let log = self.clone();
-        let body = move || {
-            loop {
-                match events.recv_timeout(Duration::from_secs(1)) {
-                    Ok(event) => log.note(event),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
-            }
-        };
-        let spawned = std::thread::Builder::new().name("outrigger-events".to_owned()).spawn(body);
-        spawned.map(drop).map_err(|e| format!("no thread for the event log: {e}"))
-    }
-
-    fn note(&self, event: Event) {
-        match event {
-            Event::Changed { from, to, why } => {
-                tracing::info!(?from, ?to, ?why, "interlock");
-                let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                if states.is_empty() {
-                    states.push(from);
-                }
-                if states.len() < STATES_KEPT {
-                    states.push(to);
-                }
-            }
-            Event::Refused { asked, refusal } => tracing::warn!(?asked, ?refusal, "the operator's request is refused"),
-            Event::Raised { cause, effect } => tracing::warn!(%cause, ?effect, "raised"),
-            Event::Cleared { cause } => tracing::info!(%cause, "cleared"),
-            Event::Clamped { mv, asked, given, by } => tracing::info!(mv, asked, given, ?by, "clamped"),
-        }
-    }
-
-    fn states(&self) -> Vec<State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -11,6 +11,8 @@ mod foreign;
 mod logins;
 #[path = "over_the_wire/pages.rs"]
 mod pages;
+#[path = "over_the_wire/standstill.rs"]
+mod standstill;
 #[path = "over_the_wire/takeover.rs"]
 mod takeover;
 

@@ -154,14 +154,26 @@ impl Site {
         self.run_with(plant, endpoint, &self.dcs_password)
     }
 
+    /// As [`Self::run`], with arguments more.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_but(&self, plant: &Path, endpoint: &str, more: &[&str]) -> Result<RuntimeProcess> {
+        self.start(plant, endpoint, &self.dcs_password, more)
+    }
+
     /// As [`Self::run`], with a password.
     ///
     /// # Errors
     /// As [`Self::run`].
     pub fn run_with(&self, plant: &Path, endpoint: &str, password: &str) -> Result<RuntimeProcess> {
+        self.start(plant, endpoint, password, &[])
+    }
+
+    fn start(&self, plant: &Path, endpoint: &str, password: &str, more: &[&str]) -> Result<RuntimeProcess> {
         let mut command = self.program("outrigger");
         command.arg("run").arg(plant).args(["--endpoint", endpoint, "--speed", &SPEED.to_string()]);
-        command.args(["--http", "127.0.0.1:0", "--report", "report.json"]).env(DCS_PASSWORD, password);
+        command.args(["--http", "127.0.0.1:0", "--report", "report.json"]).args(more).env(DCS_PASSWORD, password);
         // A report of an earlier run must not pass for this one's.
         let report = self.path("report.json");
         let _ = std::fs::remove_file(&report);
@@ -255,6 +267,14 @@ impl RuntimeProcess {
     /// The system's.
     pub fn runs(&mut self) -> Result<bool> {
         self.child.runs()
+    }
+
+    /// Stops all its threads for so long.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn freeze(&self, how_long: Duration) -> Result<()> {
+        self.child.freeze(how_long)
     }
 
     /// SIGKILL.
