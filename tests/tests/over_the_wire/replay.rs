@@ -16,7 +16,7 @@ fn count(answer: &Value, what: &str) -> u64 {
 fn wall_a_run_over_the_wire_is_done_again_bit_for_bit() -> Result<()> {
     let site = Site::new()?;
     let rig = site.rig(&[])?;
-    let runtime = site.run_recorded(&site.shipped_plant(), &rig.endpoint, "run.journal")?;
+    let runtime = site.run_but(&site.shipped_plant(), &rig.endpoint, &["--journal", "run.journal"])?;
     rig.engage()?;
     rig.command("sp CV1 0.9")?;
     rig.cycles(10)?;
@@ -32,7 +32,7 @@ fn wall_a_run_over_the_wire_is_done_again_bit_for_bit() -> Result<()> {
     assert!(count(&answer, "solves") > 15 && count(&answer, "moves") > 10 && count(&answer, "views") > 200, "{answer}");
 
     // A program that is killed leaves what it had written.
-    let runtime = site.run_recorded(&site.shipped_plant(), &rig.endpoint, "killed.journal")?;
+    let runtime = site.run_but(&site.shipped_plant(), &rig.endpoint, &["--journal", "killed.journal"])?;
     rig.cycles(6)?;
     runtime.kill()?;
     let answer = verified(&site, "killed.journal")?;

@@ -1,0 +1,54 @@
+//! The interlock's events: a thread of its own that tells them to the log and keeps the states for the report.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use safety::{Event, State};
+
+/// The interlock's events: told to the log, and the states kept for the report.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EventLog(Arc<Mutex<Vec<State>>>);
+
+/// States that the report keeps at most.
+const STATES_KEPT: usize = 10_000;
+
+impl EventLog {
+    pub(crate) fn drain(&self, events: Receiver<Event>) -> Result<(), String> {
+        let log = self.clone();
+        let body = move || {
+            loop {
+                match events.recv_timeout(Duration::from_secs(1)) {
+                    Ok(event) => log.note(event),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+        };
+        let spawned = std::thread::Builder::new().name("outrigger-events".to_owned()).spawn(body);
+        spawned.map(drop).map_err(|e| format!("no thread for the event log: {e}"))
+    }
+
+    fn note(&self, event: Event) {
+        match event {
+            Event::Changed { from, to, why } => {
+                tracing::info!(?from, ?to, ?why, "interlock");
+                let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                if states.is_empty() {
+                    states.push(from);
+                }
+                if states.len() < STATES_KEPT {
+                    states.push(to);
+                }
+            }
+            Event::Refused { asked, refusal } => tracing::warn!(?asked, ?refusal, "the operator's request is refused"),
+            Event::Raised { cause, effect } => tracing::warn!(%cause, ?effect, "raised"),
+            Event::Cleared { cause } => tracing::info!(%cause, "cleared"),
+            Event::Clamped { mv, asked, given, by } => tracing::info!(mv, asked, given, ?by, "clamped"),
+        }
+    }
+
+    pub(crate) fn states(&self) -> Vec<State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
