@@ -151,7 +151,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "PLANT")]
     pub with: Option<PathBuf>,
     /// Draw both proposals over time, as SVG.
-    #[arg(long, value_name = "FILE", requires = "with")]
+    #[arg(long, value_name = "FILE", requires = "with", conflicts_with = "verify")]
     pub plot: Option<PathBuf>,
     /// Answer in JSON.
     #[arg(long)]
