@@ -14,7 +14,7 @@ use signals::{MAX_MVS, Stamp, Values};
 
 use crate::kernel::Latest;
 use crate::kernel::watchdog::Heartbeat;
-use crate::ports::{Inlet, Outlet};
+use crate::ports::{Entry, Inlet, Outlet, Tape};
 
 /// Interlock scans in a control period (the interlock's scan is T/10).
 pub const SCANS_PER_CYCLE: u64 = 10;
@@ -159,8 +159,8 @@ pub struct Board {
     pub model_error: Latest<ModelError>,
     /// From the solver, on its thread, to the selector; taken, not read.
     pub answer: Latest<Solved>,
-    /// From the selector: the answer that it took over last. What every stage reads, so that a solver that is done in the
-    /// middle of a scan changes nothing but at the selector's step.
+    /// The answer that was taken over last, at a beat or at the selector's step. What every stage reads, so that a solver
+    /// that is done in the middle of a scan changes nothing at once.
     pub solved: Latest<Solved>,
     /// From the selector.
     pub selected: Latest<Selected>,
@@ -196,6 +196,15 @@ impl Board {
             status: Latest::new(),
             outlet: Outlet::default(),
             heartbeat: Heartbeat::new(),
+        }
+    }
+
+    /// Takes over what the solver has answered: the selector does at its step, and the driver at each beat, so that no
+    /// answer is lost while the selector is down.
+    pub(crate) fn take_over(&self, tape: &dyn Tape) {
+        if let Some(answer) = self.answer.take() {
+            tape.note(Entry::Solved(&answer));
+            self.solved.put(answer);
         }
     }
 

@@ -70,6 +70,7 @@ impl Driver {
         let beat = Beat { cycle, scan, at, wall_ns };
         self.board.beat.put(beat);
         self.tape.note(Entry::Beat { beat, now, dropped, image: &self.board.image });
+        self.board.take_over(&*self.tape);
         let now_ns = self.clock.wall_ns();
         if opens {
             self.telemetry.count_cycle();

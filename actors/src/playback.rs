@@ -168,6 +168,7 @@ impl Playback {
         self.board.image.latch(&self.board.inlet);
         self.board.beat.put(beat);
         self.tape.note(Entry::Beat { beat, now, dropped, image: &self.board.image });
+        self.board.take_over(&*self.tape);
     }
 
     /// One step of a stage. `false` when it panicked: then it is down until [`Self::restart`].
@@ -210,7 +211,7 @@ impl Playback {
         self.escalation.raise("played");
     }
 
-    /// Solves as the recorded solver did, and lays the answer where the selector will take it.
+    /// Solves as the recorded solver did, and lays the answer where the next beat or the selector's next step will take it.
     ///
     /// # Errors
     /// [`PlaybackError`] when the record names a problem that was not stated, or an answer is missing before it.

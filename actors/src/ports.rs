@@ -105,7 +105,7 @@ pub enum Entry<'a> {
         /// The input image of the scan that it begins.
         image: &'a Inlet,
     },
-    /// In: the selector takes over what the solver has answered.
+    /// In: what the solver has answered is taken over, at a beat or by the selector.
     Solved(&'a Solved),
     /// Out: the status tags of a scan.
     View(&'a ApcView),
@@ -119,7 +119,7 @@ pub enum Entry<'a> {
 /// stages can be stepped again, without actors, threads or a clock, and come to the same outputs bit for bit
 /// ([`crate::Playback`]). It must neither block nor, in the steady state, allocate.
 pub trait Tape: Witness {
-    /// Notes an entry. What a step does is noted between its [`crate::kernel::Act::Step`] and the next act.
+    /// Notes an entry. What a beat or a step does is noted between its own entry or [`crate::kernel::Act::Step`] and the next act.
     fn note(&self, entry: Entry<'_>);
 }
 
