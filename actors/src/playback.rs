@@ -216,8 +216,7 @@ impl Playback {
     /// # Errors
     /// [`PlaybackError`] when the record names a problem that was not stated, or an answer is missing before it.
     pub fn answer(&mut self, answer: &Answer) -> Result<(), PlaybackError> {
-        let solved = self.solver.lock().solve(answer)?;
-        self.board.answer.put(solved);
+        self.board.answer.put(self.solver.find(answer)?);
         Ok(())
     }
 
@@ -259,6 +258,11 @@ impl PlayedSolver {
         let (sturdy, problems) = (Sturdy::new(Arc::clone(&make)), VecDeque::with_capacity(PROBLEMS));
         self.lock().0 = Some(Played { make, number: 0, sturdy, answers: 0, problems, last: None });
         self.clone()
+    }
+
+    /// Solves as the run's solver did.
+    pub(crate) fn find(&self, answer: &Answer) -> Result<Solved, PlaybackError> {
+        self.lock().solve(answer)
     }
 
     /// Notes a problem; which of them were solved, the record says.
