@@ -14,7 +14,7 @@ use signals::{MAX_MVS, Stamp, Values};
 
 use crate::kernel::Latest;
 use crate::kernel::watchdog::Heartbeat;
-use crate::ports::{Entry, Inlet, Outlet, Tape};
+use crate::ports::{Inlet, Outlet};
 
 /// Interlock scans in a control period (the interlock's scan is T/10).
 pub const SCANS_PER_CYCLE: u64 = 10;
@@ -196,15 +196,6 @@ impl Board {
             status: Latest::new(),
             outlet: Outlet::default(),
             heartbeat: Heartbeat::new(),
-        }
-    }
-
-    /// Takes over what the solver has answered: the selector does at its step, and the driver at each beat, so that no
-    /// answer is lost while the selector is down.
-    pub(crate) fn take_over(&self, tape: &dyn Tape) {
-        if let Some(answer) = self.answer.take() {
-            tape.note(Entry::Solved(&answer));
-            self.solved.put(answer);
         }
     }
 

@@ -15,8 +15,8 @@ use control::selector::Selection;
 use crate::board::{Board, LoopStatus};
 use crate::kernel::supervision::Escalation;
 use crate::kernel::{Clock, Doorbell, LastGood, Latest, Stage, Telemetry};
-use crate::ports::{Entry, Tape};
 use crate::report;
+use crate::tape::{Entry, Tape};
 
 /// `ProposedMove` → `Verdict` → `ApprovedMove`.
 #[derive(Debug)]

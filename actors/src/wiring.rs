@@ -18,7 +18,8 @@ use crate::children::Wiring;
 use crate::driver::{Bells, Driver};
 use crate::kernel::supervision::{Escalation, RestartPolicy, Supervised, Surroundings};
 use crate::kernel::{Clock, Pacer, PacerError, RELEASE, Telemetry, Witness};
-use crate::ports::{MoveSink, RecommendationSink, Tape};
+use crate::ports::{MoveSink, RecommendationSink};
+use crate::tape::Tape;
 
 /// How many events the log holds before it loses some.
 const EVENT_LOG: usize = 1024;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actors::kernel::{Clock, Observer, Telemetry, Unwitnessed};
-use actors::ports::Tape;
+use actors::tape::Tape;
 use actors::{Board, Ending, Loop, LoopContext, MoveSink, RecommendationSink};
 use rig::{Rig, RigConfig};
 use runtime::config::{Mode, PlantFile, load, parse};

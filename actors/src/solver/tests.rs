@@ -9,10 +9,10 @@ use control::screening::{Screen, ScreenConfig};
 use plant_models::{Method, by_name};
 use signals::{Fixed, Quality, Sample, SolveStatus, Stamp, TagId};
 
+use super::worker::broken_down;
 use super::*;
 use crate::board::{Effort, Prepared};
 use crate::kernel::Unobserved;
-use crate::playback::Answer;
 
 /// An estimate of the small reactor at rest, from one measurement of its temperature.
 fn estimate(cycle: u64) -> Estimate {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actors::board::Beat;
 use actors::kernel::Act;
-use actors::ports::{Entry, Tape};
+use actors::tape::{Entry, Tape};
 use actors::{Inlet, Reach};
 use safety::WriteReport;
 use signals::dcs::{ApcView, DcsView, Reading};
