@@ -7,7 +7,8 @@ use signals::Stamp;
 
 use crate::board::Board;
 use crate::kernel::{Clock, Probe, Stage};
-use crate::ports::{Entry, MoveSink, RecommendationSink, Tape};
+use crate::ports::{MoveSink, RecommendationSink};
+use crate::tape::{Entry, Tape};
 
 /// `ApprovedMove` → plant.
 #[derive(Debug)]

@@ -159,8 +159,8 @@ pub struct Board {
     pub model_error: Latest<ModelError>,
     /// From the solver, on its thread, to the selector; taken, not read.
     pub answer: Latest<Solved>,
-    /// From the selector: the answer that it took over last. What every stage reads, so that a solver that is done in the
-    /// middle of a scan changes nothing but at the selector's step.
+    /// The answer that was taken over last, at a beat or at the selector's step. What every stage reads, so that a solver
+    /// that is done in the middle of a scan changes nothing at once.
     pub solved: Latest<Solved>,
     /// From the selector.
     pub selected: Latest<Selected>,

@@ -34,11 +34,11 @@ use crate::kernel::watchdog::Watched;
 use crate::kernel::{Clock, Doorbell, LastGood, Stage, Telemetry};
 use crate::model::Model;
 use crate::mpc::{Mpc, MpcMemory};
-use crate::playback::PlayedSolver;
-use crate::ports::{EventQueue, Tape};
+use crate::ports::EventQueue;
 use crate::selector::{Select, SelectorMemory};
 use crate::sensor::{Sensor, SensorMemory};
-use crate::solver::{Limits, MakeOptimiser, Results, Solver};
+use crate::solver::{Limits, MakeOptimiser, PlayedSolver, Results, Solver};
+use crate::tape::Tape;
 use crate::wiring::{Ending, LoopConfig, WiringError};
 
 /// Periods without a sign of life after which a solver is replaced: one for its solve, and one more, because a solver that

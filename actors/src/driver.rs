@@ -6,7 +6,7 @@ use crate::board::{Beat, Board, SCANS_PER_CYCLE};
 use crate::kernel::supervision::Escalation;
 use crate::kernel::watchdog::Sign;
 use crate::kernel::{Clock, Doorbell, Probe, Telemetry, Tick};
-use crate::ports::{Entry, Tape};
+use crate::tape::{Entry, Tape, take_over};
 
 /// The bells of one loop.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +70,7 @@ impl Driver {
         let beat = Beat { cycle, scan, at, wall_ns };
         self.board.beat.put(beat);
         self.tape.note(Entry::Beat { beat, now, dropped, image: &self.board.image });
+        take_over(&self.board, &*self.tape);
         let now_ns = self.clock.wall_ns();
         if opens {
             self.telemetry.count_cycle();

@@ -14,8 +14,9 @@ use control::selector::Selection;
 use crate::board::{Board, LoopStatus};
 use crate::kernel::supervision::Escalation;
 use crate::kernel::{Clock, Doorbell, LastGood, Latest, Stage, Telemetry};
-use crate::ports::{Entry, EventQueue, Tape};
+use crate::ports::EventQueue;
 use crate::report;
+use crate::tape::{Entry, Tape};
 
 /// `ProposedMove` → `Verdict` → `ApprovedMove`.
 #[derive(Debug)]

@@ -35,9 +35,11 @@ mod report;
 mod selector;
 mod sensor;
 mod solver;
+pub mod tape;
 mod wiring;
 
 pub use board::Board;
-pub use playback::{Answer, Playback, PlaybackError, Reach};
+pub use playback::{Playback, Reach};
 pub use ports::{EventQueue, Inlet, MoveSink, Outlet, RecommendationSink};
+pub use solver::{Answer, PlaybackError};
 pub use wiring::{Ending, Loop, LoopConfig, LoopContext, Stopped, WiringError};

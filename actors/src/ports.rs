@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use safety::{ApprovedMove, Event, Recommended, WriteReport};
+use signals::Sample;
 use signals::dcs::{ApcView, DcsView};
-use signals::{Sample, Stamp};
 use tokio::sync::Notify;
 
-use crate::board::{Beat, Solved};
-use crate::kernel::{Bounded, Latest, Unwitnessed, Witness};
+use crate::kernel::{Bounded, Latest};
 
 /// The interlock's events on their way to the log. The interlock sends and never waits; a full log gives events back, which
 /// are then lost and counted (`rejected`). Whoever logs them looks from time to time, so that the cycle wakes nobody.
@@ -93,42 +92,6 @@ impl Outlet {
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
-}
-
-/// One thing that went into the loop's outputs, or came out.
-#[derive(Clone, Copy, Debug)]
-pub enum Entry<'a> {
-    /// A beat of the pacer, after the image was latched.
-    Beat {
-        /// The beat.
-        beat: Beat,
-        /// When it came; within a cycle later than [`Beat::at`].
-        now: Stamp,
-        /// Scheduled beats that were dropped before it.
-        dropped: u64,
-        /// The input image of the scan that it begins.
-        image: &'a Inlet,
-    },
-    /// In: the selector takes over what the solver has answered.
-    Solved(&'a Solved),
-    /// Out: the status tags of a scan.
-    View(&'a ApcView),
-    /// Out: a move goes to the [`MoveSink`].
-    Move(&'a ApprovedMove),
-    /// Out: a recommendation goes to a person.
-    Recommended(&'a Recommended),
-}
-
-/// Where the control thread tells, in its order, all that its outputs depend on, and the outputs. With this the loop's
-/// stages can be stepped again, without actors, threads or a clock, and come to the same outputs bit for bit
-/// ([`crate::Playback`]). It must neither block nor, in the steady state, allocate.
-pub trait Tape: Witness {
-    /// Notes an entry. What a step does is noted between its [`crate::kernel::Act::Step`] and the next act.
-    fn note(&self, entry: Entry<'_>);
-}
-
-impl Tape for Unwitnessed {
-    fn note(&self, _entry: Entry<'_>) {}
 }
 
 /// The only way of a move to the plant: it takes an [`ApprovedMove`], which only the interlock makes, by value.

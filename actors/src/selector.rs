@@ -10,7 +10,7 @@ use signals::{MAX_MVS, Stamp, Values};
 
 use crate::board::{Board, Selected};
 use crate::kernel::{Clock, Doorbell, LastGood, Stage};
-use crate::ports::{Entry, Tape};
+use crate::tape::{Tape, take_over};
 
 /// `Solved` → `ProposedMove`, or nothing left.
 #[derive(Debug)]
@@ -36,10 +36,7 @@ pub(crate) struct SelectorMemory {
 
 impl Stage for Select {
     fn step(&mut self, now: Stamp) {
-        if let Some(answer) = self.board.answer.take() {
-            self.tape.note(Entry::Solved(&answer));
-            self.board.solved.put(answer);
-        }
+        take_over(&self.board, &*self.tape);
         let Some(beat) = self.board.beat.read().filter(|b| b.cycle != self.memory.last_cycle) else { return };
         let solved = self.board.solved.read().filter(|s| s.cycle == beat.cycle);
         if solved.is_none() && beat.scan < self.deadline_scan {

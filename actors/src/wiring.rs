@@ -17,7 +17,8 @@ use crate::children::Wiring;
 use crate::driver::{Bells, Driver};
 use crate::kernel::supervision::{Escalation, RestartPolicy, Supervised, Surroundings};
 use crate::kernel::{Clock, Pacer, PacerError, RELEASE, Telemetry, Witness};
-use crate::ports::{EventQueue, MoveSink, RecommendationSink, Tape};
+use crate::ports::{EventQueue, MoveSink, RecommendationSink};
+use crate::tape::Tape;
 
 /// Everything that a loop must be told, every part checked by the crate that uses it.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use actors::kernel::rt;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::simulate::SimulateArgs;
@@ -115,6 +116,17 @@ pub struct RunArgs {
     /// The journal.
     #[command(flatten)]
     pub journal: JournalArgs,
+    /// Run the control thread in real time: SCHED_FIFO, memory locked, pinned to this CPU. Refused with the reason where
+    /// the system forbids it. Without a number: the first isolated CPU, else the last. See docs/real-time.md.
+    #[arg(long, value_name = "CPU", num_args = 0..=1, value_parser = cpu)]
+    pub rt: Option<Option<usize>>,
+    /// The priority of the control thread within SCHED_FIFO; the watchdog has one more, threaded interrupts have 50.
+    #[arg(long, value_name = "N", default_value_t = 80, requires = "rt", value_parser = priority())]
+    pub rt_priority: u8,
+    /// The watchdog drops the permit to write, for good, and ends the run when the control cycle stands still for so many
+    /// seconds of the wall, or for three scans where that is longer.
+    #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = watchdog)]
+    pub watchdog: f64,
 }
 
 /// How a journal is written.
@@ -143,7 +155,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "PLANT")]
     pub with: Option<PathBuf>,
     /// Draw both proposals over time, as SVG.
-    #[arg(long, value_name = "FILE", requires = "with")]
+    #[arg(long, value_name = "FILE", requires = "with", conflicts_with = "verify")]
     pub plot: Option<PathBuf>,
     /// Answer in JSON.
     #[arg(long)]
@@ -153,6 +165,19 @@ pub struct ReplayArgs {
 fn sync(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
     if (0.0..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("expected 0 to 3600 s".to_owned()) }
+}
+
+fn cpu(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "expected the number of a CPU, from 0; the plant file goes before `--rt`".to_owned())
+}
+
+fn priority() -> clap::builder::RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(i64::from(*rt::PRIORITIES.start())..=i64::from(*rt::PRIORITIES.end()))
+}
+
+fn watchdog(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    if (0.01..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("expected 0.01 to 3600 s".to_owned()) }
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -179,6 +204,31 @@ mod tests {
         for bad in [&[][..], &["--verify", "--with", "new.toml"], &["--verify", "--plot", "both.svg"]] {
             assert!(!replay(bad), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn real_time_takes_a_cpu_or_chooses_one() {
+        let rt = |more: &[&str]| {
+            let line = ["outrigger", "run", "plant.toml"].iter().chain(more);
+            let Command::Run(args) = Cli::try_parse_from(line).ok()?.command else { return None };
+            Some((args.rt, args.rt_priority))
+        };
+        assert_eq!(rt(&[]), Some((None, 80)));
+        assert_eq!(rt(&["--rt"]), Some((Some(None), 80)));
+        assert_eq!(rt(&["--rt", "3", "--rt-priority", "60"]), Some((Some(Some(3)), 60)));
+        for bad in [&["--rt", "x"][..], &["--rt-priority", "60"], &["--rt", "--rt-priority", "98"]] {
+            assert_eq!(rt(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_shipped_unit_starts_what_the_command_line_takes() {
+        let unit = include_str!("../../deploy/systemd/outrigger.service");
+        let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+        let Command::Run(args) = Cli::try_parse_from(start.split(' ')).unwrap().command else { panic!("{start}") };
+        assert_eq!(args.rt, Some(Some(3)));
+        let priority = unit.lines().find_map(|line| line.strip_prefix("LimitRTPRIO=")).unwrap();
+        assert!(priority.parse::<u8>().unwrap() > args.rt_priority, "room for the watchdog");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use crate::journal::JournalStatus;
 use crate::metrics::{Exporter, Sources};
 use crate::opcua::LinkCounts;
-use crate::report::Status;
+use crate::report::{Footing, Status};
 
 /// What the pages show.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub struct Pages {
     pub clock: Clock,
     /// The control period T.
     pub period: Duration,
+    /// What the machine granted.
+    pub footing: Footing,
 }
 
 /// Serves the pages at `address` until dropped. Gives the address in use (a port of 0 lets the system choose) and the
@@ -75,7 +77,8 @@ async fn metrics(State(pages): State<Arc<Pages>>) -> Response {
 }
 
 async fn status(State(pages): State<Arc<Pages>>) -> Json<Status> {
-    Json(Status::read(&pages.board, &pages.telemetry).with_journal(pages.journal.as_ref()))
+    let status = Status::read(&pages.board, &pages.telemetry, pages.footing.clone());
+    Json(status.with_journal(pages.journal.as_ref()))
 }
 
 async fn healthz(State(pages): State<Arc<Pages>>) -> Response {
@@ -158,6 +161,7 @@ mod tests {
             tags: vec!["AI101".to_owned()],
             clock: Clock::wall(1.0),
             period: Duration::from_secs(3600),
+            footing: Footing::default(),
         });
         let ask = async || healthz(State(Arc::clone(&pages))).await.status();
         board.inlet.set_link(true);

@@ -9,6 +9,8 @@
 
 pub mod cli;
 pub mod config;
+mod control_thread;
+mod events;
 pub mod http;
 pub mod journal;
 pub mod metrics;

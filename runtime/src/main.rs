@@ -4,7 +4,9 @@
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use actors::kernel::rt::RealTime;
 use anyhow::Context;
 use clap::Parser;
 use runtime::cli::{Cli, Command, JournalArgs, LogFormat, ReplayArgs, RunArgs};
@@ -67,19 +69,27 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn run_loop(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let RunArgs { plant, endpoint, pki, speed, http, report, journal } = args;
+    let RunArgs { plant, endpoint, pki, speed, http, report, journal, rt, rt_priority, watchdog } = args;
     let loaded = with_endpoint(load(&plant)?, endpoint);
-    let options = RunOptions { speed, pki_dir: pki, http, report, journal: journal_options(journal) };
+    let options = RunOptions {
+        speed,
+        pki_dir: pki,
+        http,
+        report,
+        journal: journal_options(journal),
+        real_time: rt.map(|cpu| RealTime { cpu, priority: rt_priority }),
+        watchdog: Duration::from_secs_f64(watchdog),
+    };
     let runtime = service_runtime()?;
-    runtime.block_on(run(loaded, options, stopped()))?;
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
-    Ok(ExitCode::SUCCESS)
+    let outcome = runtime.block_on(run(loaded, options, stopped()));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    outcome.map(|()| ExitCode::SUCCESS)
 }
 
 fn journal_options(args: JournalArgs) -> Option<JournalOptions> {
     let JournalArgs { journal, journal_sync, journal_limit } = args;
     let settings = Settings {
-        sync: std::time::Duration::from_secs_f64(journal_sync),
+        sync: Duration::from_secs_f64(journal_sync),
         limit_bytes: journal_limit.saturating_mul(1_000_000),
         ..Settings::default()
     };

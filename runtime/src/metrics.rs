@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use actors::Board;
-use actors::kernel::{Observer, Telemetry};
+use actors::kernel::{Observer, RELEASE, Telemetry};
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -19,6 +19,16 @@ use crate::opcua::LinkCounts;
 /// Stages of a loop, in the order of the cycle.
 const STAGES: [&str; 9] =
     ["sensor", "estimator", "model", "mpc", "selector", "interlock", "actuator", "recommender", "cycle"];
+
+/// What the histogram of a probe is called, and what it says.
+fn described(probe: &str) -> HistogramOpts {
+    if probe == RELEASE {
+        let says = "How late the beats are released, in wall time; dropped ones are overruns";
+        return HistogramOpts::new("outrigger_release_lateness_seconds", says);
+    }
+    HistogramOpts::new("outrigger_stage_latency_seconds", "From the ring of a stage to its end")
+        .const_label("stage", probe)
+}
 
 /// From 1 µs to 4 s, in factors of 4.
 const BUCKETS_S: [f64; 12] = [1e-6, 4e-6, 16e-6, 64e-6, 256e-6, 1e-3, 4e-3, 16e-3, 64e-3, 0.25, 1.0, 4.0];
@@ -34,11 +44,8 @@ impl StageLatencies {
     /// The registry's, when a metric of the name is there already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let mut stages = Vec::new();
-        for stage in STAGES {
-            let opts = HistogramOpts::new("outrigger_stage_latency_seconds", "From the ring of a stage to its end")
-                .const_label("stage", stage)
-                .buckets(BUCKETS_S.to_vec());
-            let histogram = Histogram::with_opts(opts)?;
+        for stage in STAGES.into_iter().chain([RELEASE]) {
+            let histogram = Histogram::with_opts(described(stage).buckets(BUCKETS_S.to_vec()))?;
             registry.register(Box::new(histogram.clone()))?;
             stages.push((stage, histogram));
         }
@@ -73,6 +80,7 @@ pub struct Exporter {
     solver_iterations: IntGauge,
     state: IntGaugeVec,
     heartbeat: IntGauge,
+    permit: IntGauge,
 }
 
 /// What the exporter reads.
@@ -125,6 +133,7 @@ impl Exporter {
                 add(&registry, IntGaugeVec::new(opts, &["state"])?)?
             },
             heartbeat: gauge("outrigger_heartbeat", "HB_APC")?,
+            permit: gauge("outrigger_watchdog_permit", "1 until the watchdog drops the permit to write")?,
             registry,
         })
     }
@@ -150,6 +159,7 @@ impl Exporter {
         raise(&self.failed_writes, link.failed_writes());
         raise(&self.late_moves, link.late_moves());
         self.link_up.set(i64::from(board.inlet.link_up()));
+        self.permit.set(i64::from(board.heartbeat.permit().lapse().is_none()));
         for (name, slot) in tags.iter().zip(&board.inlet.samples) {
             let age = slot.read().map_or(f64::INFINITY, |s| now.since(s.source_time).as_secs_f64());
             self.sample_age.with_label_values(&[name]).set(age);

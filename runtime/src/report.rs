@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use actors::Board;
+use actors::kernel::rt::Granted;
+use actors::kernel::watchdog::Permit;
 use actors::kernel::{StageReport, Telemetry};
 use safety::State;
 use serde::Serialize;
@@ -33,6 +35,53 @@ fn stages(telemetry: &Telemetry) -> Vec<StageLatency> {
     telemetry.stages().into_iter().map(StageLatency::from).collect()
 }
 
+/// What the operating system granted to the control thread.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct RealTimeStatus {
+    cpu: usize,
+    cpu_isolated: bool,
+    fifo_priority: u8,
+    locked_kib: u64,
+    shallow_idle: bool,
+    preempt_rt: bool,
+    throttled_at_pct: f64,
+}
+
+impl From<&Granted> for RealTimeStatus {
+    fn from(granted: &Granted) -> Self {
+        Self {
+            cpu: granted.cpu,
+            cpu_isolated: granted.isolated,
+            fifo_priority: granted.priority,
+            locked_kib: granted.locked_kib,
+            shallow_idle: granted.wakeful.is_some(),
+            preempt_rt: granted.preempt_rt,
+            throttled_at_pct: granted.throttled_at_pct,
+        }
+    }
+}
+
+/// What a run shows of the machine under it and of its guards.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Footing {
+    /// Absent without `--rt`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub real_time: Option<RealTimeStatus>,
+    /// Why the watchdog has dropped the permit; null while it stands.
+    pub watchdog: Option<String>,
+    /// Panics that were not logged, for want of room.
+    pub panics_lost: u64,
+}
+
+impl Footing {
+    /// This, with what has become of the permit.
+    #[must_use]
+    pub fn with_permit(mut self, permit: &Permit) -> Self {
+        self.watchdog = permit.lapse().map(|lapse| lapse.to_string());
+        self
+    }
+}
+
 /// The present state of a loop.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
@@ -45,6 +94,8 @@ pub struct Status {
     restarts: u64,
     solve_status: Option<String>,
     solve_ms: Option<f64>,
+    #[serde(flatten)]
+    footing: Footing,
     stages: Vec<StageLatency>,
     /// How the run is recorded; `None` where it is not.
     journal: Option<String>,
@@ -53,7 +104,7 @@ pub struct Status {
 impl Status {
     /// Reads it from the loop's slots.
     #[must_use]
-    pub fn read(board: &Board, telemetry: &Telemetry) -> Self {
+    pub fn read(board: &Board, telemetry: &Telemetry, footing: Footing) -> Self {
         let (status, solved) = (board.status.read(), board.solved.read());
         Self {
             state: status.map_or_else(|| "Boot".to_owned(), |s| format!("{:?}", s.state)),
@@ -65,6 +116,7 @@ impl Status {
             restarts: telemetry.restarts(),
             solve_status: solved.map(|s| format!("{:?}", s.outcome.status)),
             solve_ms: solved.map(|s| s.took_ns as f64 * 1e-6),
+            footing: footing.with_permit(&board.heartbeat.permit()),
             stages: stages(telemetry),
             journal: None,
         }
@@ -92,6 +144,8 @@ pub struct RunReport {
     failed_writes: u64,
     late_moves: u64,
     states: Vec<String>,
+    #[serde(flatten)]
+    footing: Footing,
     stages: Vec<StageLatency>,
 }
 
@@ -108,8 +162,15 @@ impl RunReport {
             failed_writes: link.failed_writes(),
             late_moves: link.late_moves(),
             states: states.iter().map(|s| format!("{s:?}")).collect(),
+            footing: Footing::default(),
             stages: stages(telemetry),
         }
+    }
+
+    /// On what the run stood.
+    #[must_use]
+    pub fn on(self, footing: Footing) -> Self {
+        Self { footing, ..self }
     }
 
     /// Writes it as JSON.

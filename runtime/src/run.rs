@@ -1,29 +1,34 @@
 //! A run: two runtimes, one loop, one link.
 //!
 //! The control runtime is single-threaded and lives on a thread of its own; everything that waits for the world (OPC
-//! UA, HTTP, logs) is on the service runtime. Only slots and nudges cross between them.
+//! UA, HTTP, logs) is on the service runtime. Only slots and nudges cross between them. Beside both stands the watchdog.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use actors::board::SCANS_PER_CYCLE;
+use actors::kernel::panics::{Panicked, Panics};
+use actors::kernel::rt::RealTime;
+use actors::kernel::watchdog::{Lapse, Watch, Watchdog};
 use actors::kernel::{Clock, Telemetry, Unwitnessed};
-use actors::ports::Tape;
-use actors::{Board, Ending, EventQueue, Loop, LoopContext, Outlet};
+use actors::{Board, Ending, LoopConfig, LoopContext, Outlet};
 use anyhow::Context;
 use prometheus::Registry;
-use safety::{Event, State};
 use signals::Stamp;
 use signals::dcs::{ModeActual, Reading};
 use tokio::sync::oneshot;
 
 use crate::config::{Loaded, Mode};
+use crate::control_thread::ControlThread;
+use crate::events::EventLog;
 use crate::http::{self, Pages};
 use crate::journal::{Header, Journal, Settings};
 use crate::metrics::{Exporter, StageLatencies, tag_names};
-use crate::opcua::{Link, LinkCounts, LinkSettings};
-use crate::report::RunReport;
+use crate::opcua::{Link, LinkError, LinkSettings};
+use crate::report::{Footing, RealTimeStatus, RunReport};
 
 /// How to run, beside what the plant file says.
 #[derive(Clone, Debug)]
@@ -38,6 +43,10 @@ pub struct RunOptions {
     pub report: Option<PathBuf>,
     /// Where and how the run is recorded.
     pub journal: Option<JournalOptions>,
+    /// Whether the control thread is to run in real time, and how.
+    pub real_time: Option<RealTime>,
+    /// The shortest silence of the control cycle, in wall time, for which the watchdog drops the permit.
+    pub watchdog: Duration,
 }
 
 /// Where and how a run is recorded.
@@ -54,7 +63,7 @@ pub struct JournalOptions {
 /// # Errors
 /// A loop that cannot be wired, an address that cannot be listened at, a login that the server refuses.
 pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    quiet_panics();
+    let panics = Panics::hook();
     let clock = Clock::wall(options.speed);
     let registry = Registry::new();
     let latencies = StageLatencies::register(&registry)?;
@@ -63,52 +72,59 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     let config = loaded.plant.loop_config();
     let board = Board::new(config.screens.len());
     let settings = LinkSettings { loaded: loaded.clone(), pki_dir: options.pki_dir, clock };
-    let mut link = Link::new(settings, board.inlet.clone(), board.outlet.clone());
+    let mut link = Link::new(settings, &board);
     let counts = link.counts();
-    let ending = ending(loaded.plant.mode, &link);
-    let tape = journal.as_ref().map_or_else(|| Arc::new(Unwitnessed) as Arc<dyn Tape>, Journal::tape);
+    let tape = journal.as_ref().map_or_else(|| Arc::new(Unwitnessed) as _, Journal::tape);
+    let (watchdog, lapsed) = watch(&board, &config, clock, (options.watchdog, options.real_time))?;
     let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape };
+    let (log, ending) = (EventLog::default(), ending(loaded.plant.mode, &link));
+    let (mut control, granted) = ControlThread::start(config, ending, context, log.clone(), options.real_time).await?;
+    if let Some(granted) = &granted {
+        tracing::info!(%granted, "the control thread runs in real time");
+    }
+    let footing = Footing { real_time: granted.as_ref().map(RealTimeStatus::from), ..Footing::default() };
     let pages = Pages {
         exporter: Exporter::register(registry)?,
-        board,
+        board: board.clone(),
         telemetry: telemetry.clone(),
         journal: journal.as_ref().map(Journal::status),
         link: counts.clone(),
         tags: tag_names(&loaded.plant),
         clock,
         period: loaded.plant.period(),
+        footing: footing.clone(),
     };
     let pages = serve_pages(options.http, pages).await?;
-    let log = EventLog::default();
-    let control = ControlThread::start(config, ending, context, log.clone())?;
     tracing::info!(loop_name = loaded.plant.name, revision = loaded.revision, mode = ?loaded.plant.mode, "running");
     let outlet = link.outlet().clone();
     let mut serving = std::pin::pin!(link.run());
     let outcome = tokio::select! {
         failed = &mut serving => Err(failed.map(|never| match never {}).map_err(anyhow::Error::from)),
-        failed = control.failed => Ok(Err(anyhow::anyhow!("the control loop ended: {}", failed.unwrap_or_default()))),
+        failed = &mut control.failed => {
+            Ok(Err(anyhow::anyhow!("the control loop ended: {}", failed.unwrap_or_default())))
+        }
+        lapse = lapsed => Ok(Err(dropped(lapse))),
         served = pages => Ok(served.context("the HTTP server ended")),
+        never = tell_panics(&panics) => match never {},
         () = stop => Ok(Ok(())),
     };
-    drop(control.stop);
-    let joined = tokio::task::spawn_blocking(move || control.thread.join()).await;
-    if !matches!(joined, Ok(Ok(()))) {
-        tracing::error!("the control thread did not end in order");
-    }
-    if let Some(journal) = journal {
-        let status = journal.close(telemetry.cycles());
-        tracing::info!(bytes = status.bytes(), blocks = status.blocks(), lost = status.lost(), "journal closed");
-    }
-    // An ended link carries no farewell: then the DCS's watchdog has the last word.
+    // From here on a silence is what is wanted.
+    drop(watchdog);
     let outcome = match outcome {
-        Ok(outcome) => {
-            say_off(&outlet, clock.now());
-            let _ = tokio::time::timeout(FAREWELL, &mut serving).await;
+        // An ended link carries no farewell: then the DCS's watchdog has the last word.
+        Err(outcome) => {
+            control.end().await;
             outcome
         }
-        Err(outcome) => outcome,
+        Ok(outcome) => {
+            say_good_bye(control, &outlet, clock, &mut serving).await;
+            outcome
+        }
     };
-    write_report(options.report, &loaded, &telemetry, &counts, &log)?;
+    close(journal, telemetry.cycles());
+    tell(&panics);
+    let footing = Footing { panics_lost: panics.lost(), ..footing }.with_permit(&board.heartbeat.permit());
+    write_report(options.report, RunReport::new(&loaded.revision, &telemetry, &counts, &log.states()).on(footing))?;
     outcome
 }
 
@@ -119,8 +135,59 @@ fn record(loaded: &Loaded, options: &JournalOptions, registry: &Registry) -> any
     Ok(journal)
 }
 
+/// Ends the journal of a loop that has ended after so many cycles.
+fn close(journal: Option<Journal>, cycles: u64) {
+    if let Some(status) = journal.map(|journal| journal.close(cycles)) {
+        tracing::info!(bytes = status.bytes(), blocks = status.blocks(), lost = status.lost(), "journal closed");
+    }
+}
+
+/// The error of a run whose permit is dropped.
+fn dropped(lapse: Result<Lapse, oneshot::error::RecvError>) -> anyhow::Error {
+    let why = lapse.map_or_else(|_| "the watchdog has ended".to_owned(), |lapse| lapse.to_string());
+    tracing::error!(why, "the watchdog has dropped the permit to write");
+    anyhow::anyhow!("{why}; the watchdog has dropped the permit to write, and only a new run has another")
+}
+
 /// How long the link may take to carry the farewell.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Ends the loop, and lets the link, which it still serves, carry a last word.
+async fn say_good_bye(
+    control: ControlThread,
+    outlet: &Outlet,
+    clock: Clock,
+    serving: &mut (impl Future<Output = Result<Infallible, LinkError>> + Unpin),
+) {
+    // The link is served meanwhile: a thread that hangs must not keep the DCS waiting for its FAULT.
+    tokio::select! {
+        () = control.end() => {}
+        _ = &mut *serving => return,
+    }
+    say_off(outlet, clock.now());
+    let _ = tokio::time::timeout(FAREWELL, serving).await;
+}
+
+/// Watches the cycle of `board`: silent for longer than three scans and `shortest`, it loses its permit. The watchdog's
+/// thread stands one above a real-time control thread.
+fn watch(
+    board: &Board,
+    config: &LoopConfig,
+    clock: Clock,
+    (shortest, real_time): (Duration, Option<RealTime>),
+) -> anyhow::Result<(Watchdog, oneshot::Receiver<Lapse>)> {
+    let scans = clock.wall_span(config.period.mul_f64(SILENT_SCANS / SCANS_PER_CYCLE as f64));
+    let watch = Watch { limit: scans.max(shortest), priority: real_time.map(|rt| rt.priority.saturating_add(1)) };
+    let (tell, lapsed) = oneshot::channel();
+    let watchdog = Watchdog::start(&board.heartbeat, watch, clock, move |lapse| {
+        // Nobody listens any more when the run is being stopped.
+        let _ = tell.send(lapse);
+    });
+    Ok((watchdog.context("the loop is not run unwatched")?, lapsed))
+}
+
+/// Scans of the interlock that may fail to come before the watchdog acts.
+const SILENT_SCANS: f64 = 3.0;
 
 /// Tells the DCS that nobody is here any more, so that it need not wait for its watchdog. The loop has ended before:
 /// nothing comes after this word.
@@ -131,15 +198,8 @@ fn say_off(outlet: &Outlet, now: Stamp) {
     }
 }
 
-fn write_report(
-    file: Option<PathBuf>,
-    loaded: &Loaded,
-    telemetry: &Telemetry,
-    counts: &LinkCounts,
-    log: &EventLog,
-) -> anyhow::Result<()> {
+fn write_report(file: Option<PathBuf>, report: RunReport) -> anyhow::Result<()> {
     let Some(file) = file else { return Ok(()) };
-    let report = RunReport::new(&loaded.revision, telemetry, counts, &log.states());
     report.write(&file).with_context(|| format!("cannot write the report {}", file.display()))
 }
 
@@ -180,111 +240,20 @@ fn ending(mode: Mode, link: &Link) -> Ending {
     }
 }
 
-/// The thread on which every stage of the loop runs.
-struct ControlThread {
-    thread: std::thread::JoinHandle<()>,
-    /// Dropping it ends the loop.
-    stop: oneshot::Sender<()>,
-    /// Resolves when the loop ended by itself, with the reason.
-    failed: oneshot::Receiver<String>,
-}
-
-impl ControlThread {
-    fn start(config: actors::LoopConfig, ending: Ending, context: LoopContext, log: EventLog) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()
-            .context("cannot make the control runtime")?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        let (fail, failed) = oneshot::channel();
-        let body = move || {
-            let ended = runtime.block_on(async {
-                let (mut running, events) = Loop::start(config, ending, context).await.map_err(|e| e.to_string())?;
-                log.drain(events)?;
-                let ended = tokio::select! {
-                    driven = running.drive() => driven.map(|never| match never {}).map_err(|e| e.to_string()),
-                    _ = stopped => Ok(()),
-                };
-                running.stop().await;
-                ended
-            });
-            if let Err(why) = ended {
-                // Nobody listens any more when the run is being stopped.
-                let _ = fail.send(why);
-            }
-        };
-        let thread = std::thread::Builder::new()
-            .name("outrigger-control".to_owned())
-            .spawn(body)
-            .context("no thread for the control loop")?;
-        Ok(Self { thread, stop, failed })
+/// Tells the log of panics, as long as it is polled.
+async fn tell_panics(panics: &Panics) -> Infallible {
+    loop {
+        tell(panics);
+        tokio::time::sleep(TELL_PANICS).await;
     }
 }
 
-/// The interlock's events: told to the log, and the states kept for the report.
-#[derive(Clone, Debug, Default)]
-struct EventLog(Arc<Mutex<Vec<State>>>);
+/// How often panics are told.
+const TELL_PANICS: Duration = Duration::from_millis(100);
 
-/// How long an event waits for the log at most. The queue holds a thousand.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// States that the report keeps at most.
-const STATES_KEPT: usize = 10_000;
-
-impl EventLog {
-    /// Looks for events from time to time, on a thread of its own, until nobody can send any more.
-    fn drain(&self, events: EventQueue) -> Result<(), String> {
-        let log = self.clone();
-        let body = move || {
-            let mut lost = 0;
-            loop {
-                // Asked before the last look: who is alone then misses nothing.
-                let is_last = events.is_alone();
-                while let Some(event) = events.receive() {
-                    log.note(event);
-                }
-                let rejected = events.rejected();
-                if rejected > lost {
-                    tracing::warn!(events = rejected - lost, "the log was full, and these are lost");
-                    lost = rejected;
-                }
-                if is_last {
-                    return;
-                }
-                std::thread::sleep(LOOK_EVERY);
-            }
-        };
-        let spawned = std::thread::Builder::new().name("outrigger-events".to_owned()).spawn(body);
-        spawned.map(drop).map_err(|e| format!("no thread for the event log: {e}"))
+fn tell(panics: &Panics) {
+    for Panicked { thread, file, line, message } in panics.drain() {
+        let (thread, file, message) = (thread.as_str(), file.as_str(), message.as_str());
+        tracing::error!(thread, file, line, message, "panic");
     }
-
-    fn note(&self, event: Event) {
-        match event {
-            Event::Changed { from, to, why } => {
-                tracing::info!(?from, ?to, ?why, "interlock");
-                let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                if states.is_empty() {
-                    states.push(from);
-                }
-                if states.len() < STATES_KEPT {
-                    states.push(to);
-                }
-            }
-            Event::Refused { asked, refusal } => tracing::warn!(?asked, ?refusal, "the operator's request is refused"),
-            Event::Raised { cause, effect } => tracing::warn!(%cause, ?effect, "raised"),
-            Event::Cleared { cause } => tracing::info!(%cause, "cleared"),
-            Event::Clamped { mv, asked, given, by } => tracing::info!(mv, asked, given, ?by, "clamped"),
-        }
-    }
-
-    fn states(&self) -> Vec<State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// The default panic hook prints a backtrace on the thread that panicked, and costs up to tens of milliseconds there.
-/// The supervisor reports crashes; one line is enough here.
-fn quiet_panics() {
-    std::panic::set_hook(Box::new(|info| tracing::error!(%info, "panic")));
 }

@@ -155,18 +155,15 @@ impl Drop for Running {
 fn run_without_a_server_keeps_trying_says_so_and_ends_in_order_when_told() {
     let dir = tempfile::tempdir().unwrap();
     let report = dir.path().join("report.json");
-    let endpoint = format!("opc.tcp://127.0.0.1:{}/", free_port());
-    let mut command = outrigger();
-    command.arg("run").arg(cstr()).args(["--endpoint", &endpoint]).env(PASSWORD, "never sent");
-    command.arg("--pki").arg(dir.path().join("pki")).arg("--report").arg(&report);
-    let mut running = Running(command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
+    let mut command = run_alone(dir.path(), &["--report"]);
+    let mut running = Running(command.arg(&report).spawn().unwrap());
     let log = lines(running.0.stderr.take().unwrap());
     let mut tries = 0;
     while tries < 2 {
         let line = log.recv_timeout(Duration::from_secs(60)).expect("a try at least every few seconds");
         assert!(!line.contains("panic") && !line.contains("never sent"), "{line}");
         if line.contains("no connection to the DCS") {
-            assert!(line.contains(&endpoint), "{line}");
+            assert!(line.contains("opc.tcp://127.0.0.1:"), "{line}");
             tries += 1;
         }
     }
@@ -176,5 +173,62 @@ fn run_without_a_server_keeps_trying_says_so_and_ends_in_order_when_told() {
     assert_eq!(running.0.wait().unwrap().code(), Some(0));
     let report: serde_json::Value = serde_json::from_str(&fs::read_to_string(report).unwrap()).unwrap();
     assert_eq!(report["reconnects"], 0);
+    assert!(report["real_time"].is_null() && report["watchdog"].is_null(), "{report}");
     assert!(report["states"].as_array().unwrap().iter().all(|state| state != "Active"), "{report}");
+}
+
+/// A run for which nobody listens, with these arguments more.
+fn run_alone(dir: &Path, more: &[&str]) -> Command {
+    let mut command = outrigger();
+    let endpoint = format!("opc.tcp://127.0.0.1:{}/", free_port());
+    command.arg("run").arg(cstr()).args(["--endpoint", &endpoint]).env(PASSWORD, "never sent");
+    command.arg("--pki").arg(dir.join("pki")).args(more).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn real_time_on_a_cpu_that_is_not_there_is_refused_before_anything_is_tried() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, err) = said(&run_alone(dir.path(), &["--rt", "1023"]).output().unwrap());
+    // Without the other rights, one of them is refused first.
+    let refused = ["CPU 1023 is refused", "mlockall is refused", "SCHED_FIFO 81 is refused"];
+    assert!(refused.iter().any(|what| err.matches(what).count() == 1), "{err}");
+    assert!(!err.contains("connection"), "{err}");
+}
+
+/// Where the system permits it: the grant is told, in the log and in the report, and only the control thread and the
+/// watchdog are real-time threads. Where it does not: the run is refused, and the limit is named.
+#[test]
+fn wall_real_time_is_for_the_control_thread_and_the_watchdog_alone_or_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = dir.path().join("report.json");
+    let mut command = run_alone(dir.path(), &["--rt", "--rt-priority", "20", "--report"]);
+    let mut running = Running(command.arg(&report).spawn().unwrap());
+    let log = lines(running.0.stderr.take().unwrap());
+    let granted = loop {
+        let Ok(line) = log.recv_timeout(Duration::from_secs(60)) else { panic!("neither granted nor refused") };
+        if line.contains("SCHED_FIFO") || line.contains("mlockall") {
+            break line;
+        }
+    };
+    if granted.contains("refused") {
+        assert!(granted.contains("RLIMIT_") || granted.contains("real-time budget"), "{granted}");
+        assert_eq!(running.0.wait().unwrap().code(), Some(1));
+        return;
+    }
+    assert!(granted.contains("SCHED_FIFO 20 on CPU") && granted.contains("KiB locked"), "{granted}");
+    while !log.recv_timeout(Duration::from_secs(60)).unwrap().contains("no connection") {}
+    let threads = actors::kernel::rt::threads(running.0.id());
+    let mut real_time: Vec<_> = threads.iter().filter(|t| t.priority > 0).map(|t| (&*t.thread, t.priority)).collect();
+    real_time.sort_unstable();
+    assert_eq!(real_time, [("outrigger-contr", 20), ("outrigger-watch", 21)], "{threads:?}");
+    let solver = threads.iter().find(|t| t.thread == "outrigger-mpc").expect("the solver's thread");
+    let control = threads.iter().find(|t| t.priority == 20).unwrap();
+    assert!(!control.cpus.contains(['-', ',']), "pinned: {control:?}");
+    assert_eq!(solver.cpus, threads.iter().find(|t| t.thread == "outrigger").unwrap().cpus);
+    assert!(Command::new("kill").args(["-TERM", &running.0.id().to_string()]).status().unwrap().success());
+    assert_eq!(running.0.wait().unwrap().code(), Some(0));
+    let report: serde_json::Value = serde_json::from_str(&fs::read_to_string(report).unwrap()).unwrap();
+    assert_eq!((&report["real_time"]["fifo_priority"], &report["watchdog"]), (&20.into(), &serde_json::Value::Null));
+    assert!(report["stages"].as_array().unwrap().iter().any(|probe| probe["name"] == "release"), "{report}");
 }

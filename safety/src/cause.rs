@@ -17,6 +17,7 @@
 //! | 100·k + n | check k; n: 0 the loop, 1–24 the measured tag (CVs, then DVs), 51–58 the command of MV1–MV8 |
 //! | 1500, 1501 | check 15: the controller is silent; it has nothing left to propose |
 //! | 1601–1603 | check 16: `HB_DCS` stands still; `HB_ECHO` lags; the link is down |
+//! | 2400 | check 24: the control cycle stood still; told by the adapter, for the interlock cannot |
 //!
 //! Codes are part of the interface: one is never given a second meaning.
 //!

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors::kernel::{Act, Observer, Witness};
-use actors::ports::{Entry, Tape};
+use actors::tape::{Entry, Tape};
 
 /// When in a step the crash comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actors::kernel::{Telemetry, Unwitnessed};
-use actors::ports::Tape;
+use actors::tape::Tape;
 use actors::{Board, RecommendationSink};
 use rig::{Rig, RigConfig};
 use runtime::config::{PlantFile, load, parse};

@@ -13,6 +13,8 @@ mod logins;
 mod pages;
 #[path = "over_the_wire/replay.rs"]
 mod replay;
+#[path = "over_the_wire/standstill.rs"]
+mod standstill;
 #[path = "over_the_wire/takeover.rs"]
 mod takeover;
 

@@ -79,6 +79,39 @@ async fn a_run_with_crashes_and_a_shed_is_done_again_bit_for_bit() {
     assert!(counts.cycles > 80 && counts.solves > 60 && counts.views > 800 && counts.moves > 40, "{counts:?}");
 }
 
+/// Crashes of a stage drawn by `seed`, one or two in a row, every few periods, the interlock's included; after a trip the
+/// operator comes back.
+async fn crashing(bench: &Bench, mut seed: u64) {
+    bench.engage().await;
+    for _ in 0..25 {
+        // A linear congruence (Knuth, MMIX); the high bits are the random ones.
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let stages = ["sensor", "estimator", "model", "mpc", "selector", "actuator", "interlock"];
+        let stage = stages[usize::try_from(seed >> 33).unwrap() % stages.len()];
+        bench.crashes.inject(stage, 1 + u32::try_from(seed >> 63).unwrap());
+        bench.periods(9 + u32::try_from(seed >> 62).unwrap()).await;
+        if bench.state() == State::Tripped {
+            bench.command("rearm");
+            bench.engage().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_crashes_the_run_comes_out_again() {
+    quietly_panicking();
+    let mut crashes = 0;
+    for seed in 0..8 {
+        let (header, records) =
+            recorded(&loaded("cstr"), seed, async |bench: &Bench| crashing(bench, seed).await).await;
+        let verified = verify(&header, records.into_iter()).unwrap();
+        assert_eq!(verified.verdict, Verdict::Same, "seed {seed}");
+        crashes += verified.counts.crashes;
+    }
+    // In some a stage is given up, and the run ends early.
+    assert!(crashes > 100, "{crashes}");
+}
+
 /// The first image of a run in its steady state, told with another first measurement.
 fn with_one_measurement_changed(records: &[Record]) -> Vec<Record> {
     let mut records = records.to_vec();

@@ -57,7 +57,7 @@ pub struct Granted {
     pub isolated: bool,
     /// The priority within SCHED_FIFO.
     pub priority: u8,
-    /// Memory that is locked, in KiB.
+    /// Memory that is resident, and locked as all of it is, in KiB.
     pub locked_kib: u64,
     /// Whether the kernel is PREEMPT_RT.
     pub preempt_rt: bool,
@@ -247,7 +247,7 @@ fn limit(resource: Resource, unit: &str) -> String {
 
 fn locked_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmLck:"));
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)
 }
 
@@ -273,10 +273,10 @@ pub struct Scheduled {
     pub cpus: String,
 }
 
-/// Every thread of this process. Threads that end meanwhile are left out.
+/// Every thread of a process. Threads that end meanwhile are left out.
 #[must_use]
-pub fn threads() -> Vec<Scheduled> {
-    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+pub fn threads(process: u32) -> Vec<Scheduled> {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
     tasks.filter_map(|task| scheduled(&task.ok()?.path())).collect()
 }
 

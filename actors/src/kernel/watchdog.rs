@@ -183,10 +183,10 @@ impl<S: Stage> Stage for Watched<S> {
 #[derive(Debug, thiserror::Error)]
 pub enum WatchdogError {
     /// The operating system gave no thread.
-    #[error("no thread for the watchdog: {0}")]
+    #[error("no thread for the watchdog")]
     Thread(#[from] std::io::Error),
     /// The operating system refused its priority.
-    #[error("watchdog: {0}")]
+    #[error(transparent)]
     Priority(#[from] RtError),
 }
 

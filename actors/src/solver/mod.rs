@@ -27,6 +27,7 @@
 
 mod desk;
 mod keeper;
+mod played;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -42,11 +43,11 @@ use signals::{MAX_MVS, Stamp, Values};
 
 use crate::board::Solved;
 use crate::kernel::{Clock, Doorbell, Latest, Telemetry};
-use crate::playback::PlayedSolver;
 use desk::Desk;
 use keeper::Keeper;
+pub(crate) use played::PlayedSolver;
+pub use played::{Answer, PlaybackError};
 use worker::Worker;
-pub(crate) use worker::{Sturdy, broken_down};
 
 /// Threads of one loop that may hang at a time.
 pub(crate) const HUNG_MAX: usize = 4;

@@ -9,7 +9,9 @@ use control::screening::{Screen, ScreenConfig};
 use plant_models::{Method, by_name};
 use signals::{Fixed, Quality, Sample, SolveStatus, Stamp, TagId};
 
+use super::worker::broken_down;
 use super::*;
+use crate::board::{Effort, Prepared};
 use crate::kernel::Unobserved;
 
 /// An estimate of the small reactor at rest, from one measurement of its temperature.
@@ -321,4 +323,43 @@ fn under_virtual_time_a_problem_is_solved_on_the_spot() {
         solver.solve(problem(results.clock, 1));
         assert_eq!(results.answer.read().map(|s| s.outcome.status), Some(SolveStatus::Solved));
     });
+}
+
+/// Three solves, in the second of which `cut` questions are denied before it is late, and the preparation before it is
+/// wanted after as many. As the worker answered, and as a playback finds it by the effort that `told` makes of the true one.
+fn cut_short(cut: u32, told: impl Fn(Effort) -> Effort) -> (Vec<String>, Vec<String>) {
+    let (results, make): (_, MakeOptimiser) = (results(), Arc::new(|| Box::new(nmpc())));
+    let mut worker = Worker::new(Arc::clone(&make), results.clone(), 0);
+    let played = PlayedSolver::default().take_up(make);
+    let (mut answered, mut found) = (Vec::new(), Vec::new());
+    for cycle in 1..=3 {
+        let problem = problem(results.clock, cycle);
+        let asked = AtomicU32::new(0);
+        let solved = worker.solve(&problem, &|| cycle == 2 && asked.fetch_add(1, Ordering::Relaxed) >= cut);
+        let asked = AtomicU32::new(0);
+        worker.prepare(&problem, &|| cycle == 1 && asked.fetch_add(1, Ordering::Relaxed) >= cut);
+        played.note(problem);
+        let Solved { at, took_ns, effort, .. } = solved;
+        let again = played.find(&Answer { cycle, at, took_ns, effort: told(effort) }).unwrap();
+        // A float's debug form tells every bit of it.
+        answered.push(format!("{:?}", solved.outcome));
+        found.push(format!("{:?}", again.outcome));
+    }
+    (answered, found)
+}
+
+#[test]
+fn what_was_cut_short_is_found_again_by_its_questions() {
+    let uncut = cut_short(u32::MAX, |effort| effort).0;
+    let (mut late, mut control) = (0, 0);
+    for cut in 0..20 {
+        let (answered, found) = cut_short(cut, |effort| effort);
+        assert_eq!(answered, found, "cut after {cut} questions");
+        late += usize::from(answered != uncut);
+        // The negative control: the questions are not told.
+        let forget = |effort| Effort { late_after: None, prepared: Prepared::Ran { wanted_after: None }, ..effort };
+        let (answered, found) = cut_short(cut, forget);
+        control += usize::from(answered != found);
+    }
+    assert!(late > 1 && control == late, "{late} were cut short, {control} were not found without their questions");
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actors::ports::Tape;
+use actors::tape::Tape;
 use rtrb::{Consumer, RingBuffer};
 
 use super::JournalError;

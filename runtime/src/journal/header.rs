@@ -7,8 +7,7 @@ use actors::{Playback, Reach, WiringError};
 
 use super::bytes::{Bytes, put, put_text};
 use super::rows::Shape;
-use crate::config::Loaded;
-use crate::replay::reach;
+use crate::config::{Loaded, Mode};
 
 /// The first bytes of a journal.
 pub(super) const MAGIC: [u8; 8] = *b"OUTRJRNL";
@@ -91,5 +90,14 @@ impl Header {
         let stages =
             (0..size(usize::from(u16::MAX))?).map(|_| bytes.text().map(str::to_owned)).collect::<Option<_>>()?;
         Some(Ok(Self { program, revision, plant, reach, seed, shape, stages }))
+    }
+}
+
+/// How far a mode reaches.
+fn reach(mode: Mode) -> Reach {
+    match mode {
+        Mode::Shadow => Reach::Shadow,
+        Mode::Advisory => Reach::Advisory,
+        Mode::ClosedLoop => Reach::ClosedLoop,
     }
 }

@@ -5,7 +5,7 @@
 
 use actors::board::Beat;
 use actors::kernel::Act;
-use actors::ports::Entry;
+use actors::tape::Entry;
 use signals::Stamp;
 
 use super::bytes::{Bytes, put, put_signed};

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actors::kernel::{Act, Witness};
-use actors::ports::{Entry, Tape};
+use actors::tape::{Entry, Tape};
 use rtrb::Producer;
 
 use super::file::JournalStatus;

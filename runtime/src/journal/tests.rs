@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actors::board::Beat;
 use actors::kernel::Act;
-use actors::ports::{Entry, Tape};
+use actors::tape::{Entry, Tape};
 use actors::{Inlet, Reach};
 use safety::WriteReport;
 use signals::dcs::{ApcView, DcsView, Reading};
@@ -47,7 +47,7 @@ fn fill(inlet: &Inlet, beat: u64) {
     if beat > 5 {
         inlet.writes.put(WriteReport { confirmed: beat, failures: Fixed::filled(3, 2), at: at(beat - 1) });
     }
-    inlet.set_link(beat % 11 != 0);
+    inlet.set_link(!beat.is_multiple_of(11));
 }
 
 fn view(beat: u64) -> ApcView {

@@ -8,8 +8,9 @@
 //!
 //! # Invariants
 //! - Values go up only with a severity of good, and converted to the model's unit once, here.
-//! - A move is written only if, looked at right before the write, it has not expired, its lease is still the DCS's, the
-//!   DCS permits, and the loop still says that it is ON.
+//! - A move is written only if, looked at right before the write, the watchdog's permit stands, it has not expired, its
+//!   lease is still the DCS's, the DCS permits, and the loop still says that it is ON.
+//! - Once the watchdog has dropped the permit, the DCS is told FAULT, and the heartbeat stands, whatever the loop says.
 //! - The loop hears nothing of a new connection until every tag was heard over it.
 //! - Nothing is queued: what the link could not write in time is lost and reported as failed.
 //! - Silence is an error: a subscription that says nothing for three periods is given up like a broken connection. Once a
@@ -27,8 +28,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use actors::kernel::watchdog::Permit;
 use actors::kernel::{Clock, Latest};
-use actors::{Inlet, MoveSink, Outlet, RecommendationSink};
+use actors::{Board, Inlet, MoveSink, Outlet, RecommendationSink};
 use safety::{ApprovedMove, Recommended};
 use tokio::sync::Notify;
 
@@ -102,15 +104,23 @@ pub struct Link {
     settings: LinkSettings,
     inlet: Inlet,
     outlet: Outlet,
+    permit: Permit,
     orders: Orders,
     counts: LinkCounts,
 }
 
 impl Link {
-    /// A link between the DCS of `settings` and a loop's ports.
+    /// A link between the DCS of `settings` and the ports of a loop.
     #[must_use]
-    pub fn new(settings: LinkSettings, inlet: Inlet, outlet: Outlet) -> Self {
-        Self { settings, inlet, outlet, orders: Orders::default(), counts: LinkCounts::default() }
+    pub fn new(settings: LinkSettings, board: &Board) -> Self {
+        Self {
+            settings,
+            inlet: board.inlet.clone(),
+            outlet: board.outlet.clone(),
+            permit: board.heartbeat.permit(),
+            orders: Orders::default(),
+            counts: LinkCounts::default(),
+        }
     }
 
     /// The way of approved moves into this link.

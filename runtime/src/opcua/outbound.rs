@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use opcua::types::{AttributeId, NodeId, NumericRange, StatusCode, Variant, WriteValue};
-use safety::{ApprovedMove, MoveKind, Recommended, WriteReport};
+use safety::{ApprovedMove, CheckId, MoveKind, Recommended, WriteReport};
 use signals::dcs::{ApcView, DcsTag, DcsView, Direction, ModeActual, MvTag, Reading, WireValue};
 use signals::{Fixed, MAX_MVS, Quality};
 use tokio::time::Instant;
@@ -72,6 +72,17 @@ pub(crate) fn objection(kind: MoveKind, lease: u32, mode: ModeActual, dcs: &DcsV
         }
         MoveKind::Move => None,
     }
+}
+
+/// What the DCS is told in the place of `view` once the watchdog has dropped the permit: FAULT, for a cause that is check
+/// 24 unless another came first. The heartbeat is not written any more; it stands where it was.
+fn without_permit(mut view: ApcView) -> ApcView {
+    view.mode_act.value = ModeActual::Fault;
+    if view.shed_reason.good().is_none_or(|code| code == 0) {
+        view.shed_reason = Reading::of(100 * CheckId::ScanOverrun.number(), view.mode_act.source_time);
+    }
+    view.hb_apc.quality = Quality::Bad;
+    view
 }
 
 /// Writes, and remembers what was written.
@@ -151,6 +162,9 @@ impl<'a> Writer<'a> {
 
     /// Why a move may not be written although it has not expired: the world has changed since the interlock looked.
     fn withdrawn(&self, approved: &ApprovedMove) -> Option<&'static str> {
+        if let Some(why) = self.link.permit.objection(self.link.settings.clock.boot_ns()) {
+            return Some(why);
+        }
         if !self.connection.heard.is_complete() {
             return Some("the DCS is not wholly heard over this connection");
         }
@@ -160,18 +174,9 @@ impl<'a> Writer<'a> {
         objection(approved.kind(), approved.lease(), ours.mode_act.value, &dcs)
     }
 
-    /// A loop that puts no status for two periods hangs, and says nothing more: say FAULT in its stead, so that the DCS
-    /// need not wait for its watchdog.
+    /// A loop that hangs puts no status any more: once the permit is dropped, say so in its stead.
     async fn watch(&mut self) -> Result<(), LinkError> {
-        let Some(mut view) = self.link.outlet.read() else { return Ok(()) };
-        let silent = self.link.settings.clock.now().since(view.hb_apc.source_time);
-        if view.mode_act.value == ModeActual::Fault || silent <= 2 * self.link.settings.loaded.plant.period() {
-            return Ok(());
-        }
-        tracing::error!(?silent, "the control loop says nothing any more");
-        view.mode_act.value = ModeActual::Fault;
-        self.link.outlet.put(view);
-        self.status().await
+        if self.link.permit.lapse().is_some() { self.status().await } else { Ok(()) }
     }
 
     async fn write_recommendation(&mut self, recommended: Recommended) -> Result<(), LinkError> {
@@ -194,7 +199,7 @@ impl<'a> Writer<'a> {
     /// Writes every status tag whose value differs from what the DCS has.
     async fn status(&mut self) -> Result<(), LinkError> {
         let Some(view) = self.link.outlet.read() else { return Ok(()) };
-        self.view = view;
+        self.view = if self.link.permit.lapse().is_some() { without_permit(view) } else { view };
         let mut changed = Vec::new();
         for tag in self.nodes.keys().copied() {
             let Some(reading) = self.view.field_mut(tag).map(|f| f.get()) else { continue };
@@ -315,6 +320,19 @@ mod tests {
             spoil(&mut dcs);
             assert!(on(&dcs).is_some(), "case {case}");
         }
+    }
+
+    #[test]
+    fn without_the_permit_the_dcs_is_told_fault_and_the_heartbeat_is_not_written() {
+        let mut view = ApcView::sized(1, 1);
+        view.mode_act = Reading::of(ModeActual::On, Stamp::ZERO);
+        view.hb_apc = Reading::of(41, Stamp::ZERO);
+        view.shed_reason = Reading::of(0, Stamp::ZERO);
+        let told = without_permit(view);
+        assert_eq!((told.mode_act.good(), told.hb_apc.good()), (Some(ModeActual::Fault), None));
+        assert_eq!(told.shed_reason.good(), Some(2400));
+        view.shed_reason.value = 10;
+        assert_eq!(without_permit(view).shed_reason.good(), Some(10), "the first-out stays");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::kernel::{Act, Witness};
-use actors::ports::{Entry, Tape};
+use actors::tape::{Entry, Tape};
 
 use crate::journal::{Kind, Layout};
 

@@ -59,16 +59,6 @@ pub enum ReplayError {
     Playback(#[from] PlaybackError),
 }
 
-/// How far a mode reaches.
-#[must_use]
-pub fn reach(mode: Mode) -> Reach {
-    match mode {
-        Mode::Shadow => Reach::Shadow,
-        Mode::Advisory => Reach::Advisory,
-        Mode::ClosedLoop => Reach::ClosedLoop,
-    }
-}
-
 /// The plant file in a journal, in the mode that was wired.
 ///
 /// # Errors

@@ -16,8 +16,8 @@ use crate::journal::{Header, Kind, Layout, Record};
 /// One thing that was replayed.
 #[derive(Debug)]
 pub(super) enum Played {
-    /// A beat.
-    Beat,
+    /// A beat, and the answer that was taken over with it.
+    Beat { recorded: Vec<(Kind, Vec<u64>)>, replayed: Vec<(Kind, Vec<u64>)> },
     /// A step of the stage `child`.
     Step {
         child: u16,
@@ -77,9 +77,10 @@ impl<I: Iterator<Item = Record>> Player<I> {
             Record::Beat { beat, now, dropped, image } => {
                 (self.beat, self.now) = (beat, now);
                 self.layout.restore(&image, self.playback.inlet());
-                self.playback.beat(beat, now, dropped);
                 self.image = image;
-                Played::Beat
+                let recorded = self.rows()?;
+                self.playback.beat(beat, now, dropped);
+                Played::Beat { recorded, replayed: self.capture.take() }
             }
             Record::Act(Act::Step { child, now }) => self.step(child, now)?,
             Record::Act(act) => {
@@ -90,7 +91,7 @@ impl<I: Iterator<Item = Record>> Player<I> {
                 }
                 Played::Act(act)
             }
-            // Rows belong to steps, which have taken theirs.
+            // Rows belong to beats and steps, which have taken theirs.
             Record::Row(..) => return self.next(),
             Record::Gap { lost } => Played::Gap(lost),
             Record::End { .. } => Played::End,
@@ -99,6 +100,14 @@ impl<I: Iterator<Item = Record>> Player<I> {
 
     fn step(&mut self, child: u16, now: Stamp) -> Result<Played, PlaybackError> {
         self.now = now;
+        let recorded = self.rows()?;
+        let through = self.playback.step(child, now)?;
+        let crashed = matches!(self.records.peek(), Some(Record::Act(Act::Crashed { child: who })) if *who == child);
+        Ok(Played::Step { child, now, recorded, replayed: self.capture.take(), panicked: (!through, crashed) })
+    }
+
+    /// The rows that were recorded next. An answer among them is solved for.
+    fn rows(&mut self) -> Result<Vec<(Kind, Vec<u64>)>, PlaybackError> {
         let mut recorded = Vec::new();
         while let Some(Record::Row(kind, row)) = self.records.next_if(|r| matches!(r, Record::Row(..))) {
             if kind == Kind::Solved {
@@ -106,8 +115,6 @@ impl<I: Iterator<Item = Record>> Player<I> {
             }
             recorded.push((kind, row));
         }
-        let through = self.playback.step(child, now)?;
-        let crashed = matches!(self.records.peek(), Some(Record::Act(Act::Crashed { child: who })) if *who == child);
-        Ok(Played::Step { child, now, recorded, replayed: self.capture.take(), panicked: (!through, crashed) })
+        Ok(recorded)
     }
 }

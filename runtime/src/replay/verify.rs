@@ -67,8 +67,12 @@ pub fn verify(header: &Header, records: impl Iterator<Item = Record>) -> Result<
         match player.next() {
             Ok(None | Some(Played::End)) => break Verdict::Same,
             Ok(Some(Played::Gap(lost))) => break Verdict::Gap(lost),
-            Ok(Some(Played::Beat)) => {
+            Ok(Some(Played::Beat { recorded, replayed })) => {
                 counts.beats += 1;
+                recorded.iter().for_each(|(kind, row)| counts.row(*kind, row.len()));
+                if let Some(what) = first(&player.layout, &recorded, &replayed) {
+                    break difference(&player, String::from("driver"), what);
+                }
                 counts.cycles += u64::from(player.beat.cycle != cycle);
             }
             Ok(Some(Played::Act(act))) => match act {

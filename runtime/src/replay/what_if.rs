@@ -96,7 +96,7 @@ pub fn what_if(
     let mut gap = false;
     while let Some(played) = player.next()? {
         match played {
-            Played::Beat => {
+            Played::Beat { .. } => {
                 player.layout.restore(&player.image, beside.inlet());
                 beside.beat(player.beat, player.now, 0);
             }

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::kernel::{Clock, Latest, Observer, Telemetry};
-use actors::ports::Tape;
+use actors::tape::Tape;
 use actors::{Board, Ending, EventQueue, Loop, LoopContext, RecommendationSink, WiringError};
 use safety::Recommended;
 use tokio::task::JoinHandle;

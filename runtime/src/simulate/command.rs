@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::kernel::{Clock, Unwitnessed};
-use actors::ports::Tape;
+use actors::tape::Tape;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rig::RigConfig;

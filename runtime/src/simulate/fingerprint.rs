@@ -1,6 +1,6 @@
 //! One hash over all that went into a loop and all that came out of it.
 //!
-//! Place in the loop: the end of the tape ([`actors::ports::Tape`]), which is told on the control thread and in its
+//! Place in the loop: the end of the tape ([`actors::tape::Tape`]), which is told on the control thread and in its
 //! order. Hashed, SHA-256, each entry with a letter of its own and every number little-endian:
 //!
 //! | entry | fields |
@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::Inlet;
 use actors::kernel::{Act, Witness};
-use actors::ports::{Entry, Tape};
+use actors::tape::{Entry, Tape};
 use safety::{ApprovedMove, MoveKind, Recommended};
 use sha2::{Digest, Sha256};
 use signals::dcs::{ApcView, DcsTag, DcsView, Direction, Reading, WireField, WireValue};

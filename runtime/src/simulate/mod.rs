@@ -29,7 +29,7 @@ use std::time::Duration;
 use actors::WiringError;
 use actors::board::LoopStatus;
 use actors::kernel::{Observer, Unobserved};
-use actors::ports::Tape;
+use actors::tape::Tape;
 use plant_models::SteadyStateError;
 use rig::{Random, Rig, RigConfig, RigError};
 use safety::State;

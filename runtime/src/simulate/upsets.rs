@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actors::kernel::{Act, Observer, Witness};
-use actors::ports::{Entry, Tape};
+use actors::tape::{Entry, Tape};
 use rig::Random;
 use serde::Serialize;
 use signals::{Stamp, TagId};

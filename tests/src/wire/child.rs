@@ -68,7 +68,21 @@ impl Child {
     /// # Errors
     /// When it cannot be signalled.
     pub fn terminate(&self) -> Result<()> {
-        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        self.signal("-TERM")
+    }
+
+    /// Stops all its threads for so long (SIGSTOP, SIGCONT).
+    ///
+    /// # Errors
+    /// When it cannot be signalled.
+    pub fn freeze(&self, how_long: Duration) -> Result<()> {
+        self.signal("-STOP")?;
+        std::thread::sleep(how_long);
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, which: &str) -> Result<()> {
+        let told = Command::new("kill").args([which, &self.child.id().to_string()]).status();
         if told.context("no program `kill`")?.success() { Ok(()) } else { bail!("{} cannot be signalled", self.name) }
     }
 

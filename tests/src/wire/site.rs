@@ -154,30 +154,26 @@ impl Site {
         self.run_with(plant, endpoint, &self.dcs_password)
     }
 
+    /// As [`Self::run`], with arguments more.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_but(&self, plant: &Path, endpoint: &str, more: &[&str]) -> Result<RuntimeProcess> {
+        self.start(plant, endpoint, &self.dcs_password, more)
+    }
+
     /// As [`Self::run`], with a password.
     ///
     /// # Errors
     /// As [`Self::run`].
     pub fn run_with(&self, plant: &Path, endpoint: &str, password: &str) -> Result<RuntimeProcess> {
-        let mut command = self.program("outrigger");
-        command.arg("run").env(DCS_PASSWORD, password);
-        self.start(command, plant, endpoint)
+        self.start(plant, endpoint, password, &[])
     }
 
-    /// As [`Self::run`], recorded in the journal `journal` of the site's folder.
-    ///
-    /// # Errors
-    /// When it does not start.
-    pub fn run_recorded(&self, plant: &Path, endpoint: &str, journal: &str) -> Result<RuntimeProcess> {
+    fn start(&self, plant: &Path, endpoint: &str, password: &str, more: &[&str]) -> Result<RuntimeProcess> {
         let mut command = self.program("outrigger");
-        command.args(["run", "--journal", journal]);
-        self.start(command, plant, endpoint)
-    }
-
-    /// Starts a run. What `command` says already stands before the plant file.
-    fn start(&self, mut command: Command, plant: &Path, endpoint: &str) -> Result<RuntimeProcess> {
-        command.arg(plant).args(["--endpoint", endpoint, "--speed", &SPEED.to_string()]);
-        command.args(["--http", "127.0.0.1:0", "--report", "report.json"]);
+        command.arg("run").arg(plant).args(["--endpoint", endpoint, "--speed", &SPEED.to_string()]);
+        command.args(["--http", "127.0.0.1:0", "--report", "report.json"]).args(more).env(DCS_PASSWORD, password);
         // A report of an earlier run must not pass for this one's.
         let report = self.path("report.json");
         let _ = std::fs::remove_file(&report);
@@ -271,6 +267,14 @@ impl RuntimeProcess {
     /// The system's.
     pub fn runs(&mut self) -> Result<bool> {
         self.child.runs()
+    }
+
+    /// Stops all its threads for so long.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn freeze(&self, how_long: Duration) -> Result<()> {
+        self.child.freeze(how_long)
     }
 
     /// SIGKILL.

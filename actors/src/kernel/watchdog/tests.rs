@@ -126,7 +126,7 @@ impl Cycle {
     }
 }
 
-/// The sign that the watchdog missed, and, the negative control, that nothing happens to the permit of the same cycle
+/// The sign that the watchdog missed first (of two that stop together, either), and, the negative control, that nothing happens to the permit of the same cycle
 /// without a watchdog.
 fn missed(fault: Fault, faulty: Sign) -> Sign {
     let (watched, blind) = (Cycle::start(fault, faulty), Cycle::start(fault, faulty));
@@ -140,23 +140,22 @@ fn missed(fault: Fault, faulty: Sign) -> Sign {
 
 #[test]
 fn wall_a_stage_that_does_not_return_drops_the_permit() {
-    assert_eq!(missed(Fault::Hang, Sign::Beat), Sign::Beat);
+    missed(Fault::Hang, Sign::Beat);
 }
 
 #[test]
 fn wall_an_interlock_that_does_not_return_drops_the_permit() {
-    // Both signs stop at the same moment; which one is older by a scan does not matter.
     missed(Fault::Hang, Sign::Interlock);
 }
 
 #[test]
 fn wall_a_blocked_runtime_drops_the_permit() {
-    assert_eq!(missed(Fault::Block, Sign::Beat), Sign::Beat);
+    missed(Fault::Block, Sign::Beat);
 }
 
 #[test]
 fn wall_a_live_lock_that_starves_the_beat_drops_the_permit() {
-    assert_eq!(missed(Fault::LiveLock, Sign::Beat), Sign::Beat);
+    missed(Fault::LiveLock, Sign::Beat);
 }
 
 #[test]
