@@ -101,7 +101,7 @@ fn wall_metrics_and_status_are_served() -> Result<()> {
     let present: Vec<_> = states.iter().filter(|(_, v)| **v > 0.5).map(|(name, _)| name.as_str()).collect();
     assert_eq!((states.len(), present.as_slice()), (9, &["outrigger_interlock_state{state=\"Active\"}"][..]));
     assert_eq!((value("outrigger_link_up")?, value("outrigger_failed_writes_total")?), (1.0, 0.0));
-    assert_eq!(value("outrigger_watchdog_permit")?, 1.0);
+    assert!(value("outrigger_watchdog_permit")? > 0.5);
     assert!(value("outrigger_release_lateness_seconds_count")? >= 50.0, "ten beats a cycle");
     assert!(value("outrigger_heartbeat")? > 0.0 && value("outrigger_solver_seconds")? > 0.0);
     let cycles = status["cycle"].as_u64().context("no cycle")?;
