@@ -14,7 +14,7 @@ use actors::kernel::panics::{Panicked, Panics};
 use actors::kernel::rt::RealTime;
 use actors::kernel::watchdog::{Lapse, Watch, Watchdog};
 use actors::kernel::{Clock, Telemetry, Unwitnessed};
-use actors::{Board, Ending, LoopConfig, LoopContext, Outlet};
+use actors::{Board, Ending, LoopContext, Outlet};
 use anyhow::Context;
 use prometheus::Registry;
 use signals::Stamp;
@@ -68,14 +68,14 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     let registry = Registry::new();
     let latencies = StageLatencies::register(&registry)?;
     let telemetry = Telemetry::new(Box::new(latencies));
-    let journal = options.journal.map(|options| record(&loaded, &options, &registry)).transpose()?;
+    let journal = options.journal.as_ref().map(|options| record(&loaded, options, &registry)).transpose()?;
     let config = loaded.plant.loop_config();
     let board = Board::new(config.screens.len());
-    let settings = LinkSettings { loaded: loaded.clone(), pki_dir: options.pki_dir, clock };
+    let settings = LinkSettings { loaded: loaded.clone(), pki_dir: options.pki_dir.clone(), clock };
     let mut link = Link::new(settings, &board);
     let counts = link.counts();
     let tape = journal.as_ref().map_or_else(|| Arc::new(Unwitnessed) as _, Journal::tape);
-    let (watchdog, lapsed) = watch(&board, &config, clock, (options.watchdog, options.real_time))?;
+    let (watchdog, lapsed) = watch(&board, config.period, clock, &options)?;
     let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape };
     let (log, ending) = (EventLog::default(), ending(loaded.plant.mode, &link));
     let (mut control, granted) = ControlThread::start(config, ending, context, log.clone(), options.real_time).await?;
@@ -168,16 +168,17 @@ async fn say_good_bye(
     let _ = tokio::time::timeout(FAREWELL, serving).await;
 }
 
-/// Watches the cycle of `board`: silent for longer than three scans and `shortest`, it loses its permit. The watchdog's
-/// thread stands one above a real-time control thread.
+/// Watches the cycle of `board`: silent for longer than three scans and what the options say, it loses its permit. The
+/// watchdog's thread stands one above a real-time control thread.
 fn watch(
     board: &Board,
-    config: &LoopConfig,
+    period: Duration,
     clock: Clock,
-    (shortest, real_time): (Duration, Option<RealTime>),
+    options: &RunOptions,
 ) -> anyhow::Result<(Watchdog, oneshot::Receiver<Lapse>)> {
-    let scans = clock.wall_span(config.period.mul_f64(SILENT_SCANS / SCANS_PER_CYCLE as f64));
-    let watch = Watch { limit: scans.max(shortest), priority: real_time.map(|rt| rt.priority.saturating_add(1)) };
+    let scans = clock.wall_span(period.mul_f64(SILENT_SCANS / SCANS_PER_CYCLE as f64));
+    let priority = options.real_time.map(|rt| rt.priority.saturating_add(1));
+    let watch = Watch { limit: scans.max(options.watchdog), priority };
     let (tell, lapsed) = oneshot::channel();
     let watchdog = Watchdog::start(&board.heartbeat, watch, clock, move |lapse| {
         // Nobody listens any more when the run is being stopped.

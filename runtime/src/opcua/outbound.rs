@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use actors::kernel::watchdog::Permit;
 use opcua::types::{AttributeId, NodeId, NumericRange, StatusCode, Variant, WriteValue};
 use safety::{ApprovedMove, CheckId, MoveKind, Recommended, WriteReport};
 use signals::dcs::{ApcView, DcsTag, DcsView, Direction, ModeActual, MvTag, Reading, WireValue};
-use signals::{Fixed, MAX_MVS, Quality};
+use signals::{Fixed, MAX_MVS, Quality, Stamp};
 use tokio::time::Instant;
 
 use super::connect::Connection;
@@ -55,6 +56,12 @@ fn within(value: f64, (lo, hi): (Option<f64>, Option<f64>)) -> f64 {
         (Some(lo), Some(hi)) if lo <= hi => value.clamp(lo, hi),
         _ => value,
     }
+}
+
+/// What speaks, right before the write, against any set-points by time alone: the cycle has stood still, or they have
+/// expired.
+fn overdue(permit: &Permit, boot_ns: i64, now: Stamp, valid_until: Stamp) -> Option<&'static str> {
+    permit.objection(boot_ns).or_else(|| (now > valid_until).then_some("it has expired"))
 }
 
 /// What speaks, right before the write, against set-points that were approved under `lease`: the mode that the loop now
@@ -129,8 +136,9 @@ impl<'a> Writer<'a> {
 
     /// Writes the set-points of a move, if at this last moment it may still be written.
     async fn write_move(&mut self, approved: ApprovedMove) -> Result<(), LinkError> {
-        let (plant, now) = (&self.link.settings.loaded.plant, self.link.settings.clock.now());
-        let void = if now > approved.valid_until() { Some("it has expired") } else { self.withdrawn(&approved) };
+        let (plant, clock) = (&self.link.settings.loaded.plant, self.link.settings.clock);
+        let overdue = overdue(&self.link.permit, clock.boot_ns(), clock.now(), approved.valid_until());
+        let void = overdue.or_else(|| self.withdrawn(&approved));
         if let Some(why) = void {
             self.link.counts.0.late_moves.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(id = approved.id(), why, "an approved move is not written any more");
@@ -162,9 +170,6 @@ impl<'a> Writer<'a> {
 
     /// Why a move may not be written although it has not expired: the world has changed since the interlock looked.
     fn withdrawn(&self, approved: &ApprovedMove) -> Option<&'static str> {
-        if let Some(why) = self.link.permit.objection(self.link.settings.clock.boot_ns()) {
-            return Some(why);
-        }
         if !self.connection.heard.is_complete() {
             return Some("the DCS is not wholly heard over this connection");
         }
@@ -274,7 +279,8 @@ impl<'a> Writer<'a> {
 
 #[cfg(test)]
 mod tests {
-    use signals::Stamp;
+    use actors::kernel::Clock;
+    use actors::kernel::watchdog::{Heartbeat, Sign, Watch, Watchdog};
 
     use super::*;
     use crate::config::Affine;
@@ -320,6 +326,24 @@ mod tests {
             spoil(&mut dcs);
             assert!(on(&dcs).is_some(), "case {case}");
         }
+    }
+
+    #[test]
+    fn a_move_is_not_written_after_its_time_nor_after_a_silence_of_the_cycle() {
+        let (heartbeat, clock) = (Heartbeat::new(), Clock::wall(1.0));
+        let (permit, boot_ns, hour_ns) = (heartbeat.permit(), clock.boot_ns(), 3_600_000_000_000);
+        let ask = |boot_ns, now_s| {
+            let (now, until) = (Stamp::from_secs_f64(now_s), Stamp::from_secs_f64(10.0));
+            overdue(&permit, boot_ns, now, until)
+        };
+        heartbeat.give(Sign::Beat, boot_ns);
+        assert_eq!((ask(boot_ns, 10.0), ask(boot_ns, 10.1)), (None, Some("it has expired")));
+        assert_eq!(ask(boot_ns + 3 * hour_ns, 10.0), None, "the negative control: nobody watches");
+        let watch = Watch { limit: Duration::from_secs(3600), priority: None };
+        let _watchdog = Watchdog::start(&heartbeat, watch, clock, |_| {}).unwrap();
+        assert_eq!(ask(boot_ns + hour_ns, 10.0), None);
+        assert!(ask(boot_ns + hour_ns + 1, 10.0).is_some());
+        assert!(ask(boot_ns, 10.0).is_some(), "it does not come back");
     }
 
     #[test]

@@ -27,8 +27,9 @@ fn wall_browse_lists_every_tag() -> Result<()> {
 }
 
 /// The families of `runtime/src/metrics.rs`.
-const FAMILIES: [&str; 16] = [
+const FAMILIES: [&str; 18] = [
     "outrigger_stage_latency_seconds",
+    "outrigger_release_lateness_seconds",
     "outrigger_cycles_total",
     "outrigger_overruns_total",
     "outrigger_restarts_total",
@@ -44,6 +45,7 @@ const FAMILIES: [&str; 16] = [
     "outrigger_solver_iterations",
     "outrigger_interlock_state",
     "outrigger_heartbeat",
+    "outrigger_watchdog_permit",
 ];
 /// The stages of a closed loop.
 const STAGES: [&str; 8] = ["sensor", "estimator", "model", "mpc", "selector", "interlock", "actuator", "cycle"];
@@ -99,6 +101,8 @@ fn wall_metrics_and_status_are_served() -> Result<()> {
     let present: Vec<_> = states.iter().filter(|(_, v)| **v > 0.5).map(|(name, _)| name.as_str()).collect();
     assert_eq!((states.len(), present.as_slice()), (9, &["outrigger_interlock_state{state=\"Active\"}"][..]));
     assert_eq!((value("outrigger_link_up")?, value("outrigger_failed_writes_total")?), (1.0, 0.0));
+    assert!(value("outrigger_watchdog_permit")? > 0.5);
+    assert!(value("outrigger_release_lateness_seconds_count")? >= 50.0, "ten beats a cycle");
     assert!(value("outrigger_heartbeat")? > 0.0 && value("outrigger_solver_seconds")? > 0.0);
     let cycles = status["cycle"].as_u64().context("no cycle")?;
     assert!(value("outrigger_cycles_total")? >= cycles as f64);

@@ -1,4 +1,5 @@
-//! The process of the loop stands still for less than the DCS's watchdog time and goes on: its own watchdog acts.
+//! The process of the loop stands still and goes on. Nobody was left to say anything meanwhile, so the DCS's watchdog may
+//! have run out too; what counts is what the process does once it wakes.
 
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use tests::wire::{RigProcess, RuntimeProcess, Site};
 
 use super::{all_mvs_in, any_mv_remote, set_points};
 
-/// Longer than our watchdog waits in the first test, shorter than that of the DCS, which is 1.5 s of the wall.
-const STANDS: Duration = Duration::from_millis(1100);
+/// Longer than the watchdog waits in the first test.
+const STANDS: Duration = Duration::from_millis(1600);
 
 /// A closed loop with a watchdog, after it has stood still.
 fn after_a_standstill(site: &Site, watchdog_s: &str) -> Result<(RigProcess, RuntimeProcess)> {
@@ -24,12 +25,12 @@ fn after_a_standstill(site: &Site, watchdog_s: &str) -> Result<(RigProcess, Runt
 #[test]
 fn wall_a_process_that_stood_still_writes_nothing_any_more_says_fault_and_ends() -> Result<()> {
     let site = Site::new()?;
-    let (rig, runtime) = after_a_standstill(&site, "0.7")?;
+    let (rig, runtime) = after_a_standstill(&site, "1")?;
     let (status, log) = runtime.ended()?;
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(log.contains("the watchdog has dropped the permit to write"), "{log}");
     let back = rig.shows("FAULT")?;
-    assert!(!any_mv_remote(&back) && back["wd_ok"] == true, "told, not found out: {back}");
+    assert!(!any_mv_remote(&back), "{back}");
     for cycle in rig.cycles(6)? {
         assert_eq!((set_points(&cycle), &cycle["mode_act"]), (set_points(&back), &Value::from("FAULT")), "{cycle}");
     }
@@ -47,14 +48,15 @@ fn wall_a_process_that_stood_still_writes_nothing_any_more_says_fault_and_ends()
 }
 
 #[test]
-fn wall_with_a_patient_watchdog_the_same_standstill_changes_nothing() -> Result<()> {
+fn wall_with_a_patient_watchdog_the_process_goes_on_after_the_same_standstill() -> Result<()> {
     let site = Site::new()?;
-    let (rig, runtime) = after_a_standstill(&site, "60")?;
+    let (rig, mut runtime) = after_a_standstill(&site, "60")?;
     for cycle in rig.cycles(6)? {
-        assert!(cycle["mode_act"] == "ON" && all_mvs_in(&cycle, "RCAS"), "the negative control: {cycle}");
+        assert_ne!(cycle["mode_act"], "FAULT", "the negative control: {cycle}");
     }
+    assert!(runtime.runs()?);
     let (report, _) = runtime.stop()?;
-    assert!(report["watchdog"].is_null() && report["overruns"].as_u64() >= Some(10), "{report}");
+    assert!(report["watchdog"].is_null() && report["overruns"].as_u64() >= Some(20), "{report}");
     rig.quit()?;
     Ok(())
 }
