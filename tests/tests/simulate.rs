@@ -26,7 +26,7 @@ fn run(simulation: &Simulation, seed: u64) -> Outcome {
 
 #[test]
 fn the_same_seed_is_the_same_run_and_another_seed_another() {
-    let simulation = simulation("cstr-1hz", 20 * MINUTE, false);
+    let simulation = simulation("cstr-1hz", 60 * MINUTE, false);
     let first = run(&simulation, 7);
     assert_eq!(run(&simulation, 7), first);
     assert_ne!(run(&simulation, 8).hash, first.hash, "the negative control");
