@@ -7,6 +7,8 @@ use std::time::Duration;
 use actors::kernel::Unwitnessed;
 use rig::RigConfig;
 use runtime::config::load;
+use runtime::journal::{Header, Journal, Reader, Settings};
+use runtime::replay::{Verdict, verify};
 use runtime::simulate::{Outcome, SimulateError, Simulation, stand_in, sweep};
 use tests::repo;
 
@@ -24,7 +26,7 @@ fn run(simulation: &Simulation, seed: u64) -> Outcome {
 
 #[test]
 fn the_same_seed_is_the_same_run_and_another_seed_another() {
-    let simulation = simulation("cstr-1hz", 20 * MINUTE, false);
+    let simulation = simulation("cstr-1hz", 60 * MINUTE, false);
     let first = run(&simulation, 7);
     assert_eq!(run(&simulation, 7), first);
     assert_ne!(run(&simulation, 8).hash, first.hash, "the negative control");
@@ -62,6 +64,24 @@ fn ten_minutes_of_upsets_over_ten_seeds_leave_no_invalid_output_and_each_is_foun
     assert_eq!(swept.iter().map(|o| o.restarts).sum::<u64>(), u64::from(crashes));
     assert!(count(|o| o.operator.engagements) > 10, "somewhere the loop let go and was closed again");
     assert_eq!(run(&simulation, 104), swept[4], "alone as in the sweep");
+}
+
+#[test]
+fn a_simulated_hour_with_crashes_is_replayed_from_its_journal_bit_for_bit() {
+    let loaded = load(&repo("deploy/plants/cstr.toml")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.journal");
+    let settings = Settings { waits: true, ..Settings::default() };
+    let journal = Journal::create(&file, &Header::of(&loaded, 7).unwrap(), settings).unwrap();
+    let simulation = simulation("cstr", 60 * MINUTE, true);
+    let outcome = simulation.run(7, journal.tape(), &mut |_| {}).unwrap();
+    assert_eq!(outcome.hash, run(&simulation, 7).hash, "to be recorded changes nothing");
+    assert_eq!(journal.close(outcome.cycles).stopped(), None);
+    let mut reader = Reader::open(&file).unwrap();
+    let header = reader.header().clone();
+    let verified = verify(&header, reader.by_ref()).unwrap();
+    assert_eq!(verified.verdict, Verdict::Same);
+    assert!(outcome.restarts > 0 && verified.counts.moves == outcome.moves, "{:?} {outcome:?}", verified.counts);
 }
 
 #[test]

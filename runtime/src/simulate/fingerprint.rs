@@ -212,3 +212,63 @@ impl Hash {
         u.into_iter().for_each(|u| self.f64(u));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actors::board::Beat;
+    use actors::kernel::Unwitnessed;
+    use signals::{Quality, TagId};
+
+    use super::*;
+
+    /// The hash of one beat and one status; `spoil` may change something before.
+    fn hash(spoil: impl FnOnce(&mut Beat, &mut Sample, &mut DcsView, &mut ApcView)) -> String {
+        let fingerprint = Fingerprint::new((2, 1, 1), Arc::new(Unwitnessed));
+        let sample =
+            Sample { tag: TagId(0), value: 0.9, quality: Quality::Good, source_time: Stamp::ZERO, sequence: 3 };
+        let (mut beat, mut sample) = (Beat { cycle: 1, ..Beat::default() }, sample);
+        let (mut dcs, mut apc) = (DcsView::sized(2, 1, 1), ApcView::sized(2, 1));
+        spoil(&mut beat, &mut sample, &mut dcs, &mut apc);
+        let image = Inlet::new(2);
+        image.samples[0].put(sample);
+        image.dcs.put(dcs);
+        fingerprint.note(Entry::Beat { beat, now: Stamp::ZERO, dropped: 0, image: &image });
+        fingerprint.note(Entry::View(&apc));
+        fingerprint.digest()
+    }
+
+    #[test]
+    fn the_least_change_of_any_input_or_output_is_another_hash() {
+        let known = hash(|_, _, _, _| {});
+        assert_eq!(hash(|_, _, _, _| {}), known);
+        let last = |value: &mut f64| *value = f64::from_bits(value.to_bits() ^ 1);
+        for changed in [
+            hash(|_, sample, _, _| last(&mut sample.value)),
+            hash(|_, sample, _, _| sample.source_time = Stamp::from_nanos(1)),
+            hash(|_, sample, _, _| sample.quality = Quality::Uncertain),
+            hash(|beat, _, _, _| beat.scan = 1),
+            hash(|_, _, dcs, _| dcs.lease.value = 1),
+            hash(|_, _, _, apc| apc.hb_apc.source_time = Stamp::ZERO),
+        ] {
+            assert_ne!(changed, known);
+        }
+        for tag in DcsTag::all(2, 1, 1) {
+            let changed = hash(|_, _, dcs, apc| {
+                let field =
+                    if tag.direction() == Direction::DcsToApc { dcs.field_mut(tag) } else { apc.field_mut(tag) };
+                let Some(field) = field else { return };
+                let (value, now) = (field.get().value, Stamp::ZERO);
+                field.set(Some(value), Quality::Good, now);
+            });
+            let text = matches!(tag, DcsTag::CfgRev | DcsTag::RecReason);
+            assert_eq!(changed == known, text, "{tag}");
+        }
+    }
+
+    #[test]
+    fn every_nan_is_one_nan() {
+        let with = |bits| hash(|_, sample, _, _| sample.value = f64::from_bits(bits));
+        assert_eq!(with(0x7ff8_0000_0000_0000), with(0xfff8_0000_0000_0001));
+        assert_ne!(with(0.0_f64.to_bits()), with((-0.0_f64).to_bits()), "a zero has a sign");
+    }
+}
