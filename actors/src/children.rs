@@ -13,7 +13,6 @@
 //! | actuator | nothing: an approval waits in its slot while it is valid | |
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use control::accuracy::OpenLoop;
@@ -22,7 +21,7 @@ use control::mpc::Nmpc;
 use control::screening::Screen;
 use control::selector::Selector;
 use control::targets::Targeting;
-use safety::{Event, Interlock};
+use safety::Interlock;
 use signals::TagId;
 
 use crate::actuator::{Actuator, Recommender};
@@ -36,7 +35,7 @@ use crate::kernel::{Clock, Doorbell, LastGood, Stage, Telemetry};
 use crate::model::Model;
 use crate::mpc::{Mpc, MpcMemory};
 use crate::playback::PlayedSolver;
-use crate::ports::Tape;
+use crate::ports::{EventQueue, Tape};
 use crate::selector::{Select, SelectorMemory};
 use crate::sensor::{Sensor, SensorMemory};
 use crate::solver::{Limits, MakeOptimiser, Results, Solver};
@@ -74,7 +73,7 @@ impl Wiring {
     pub(crate) fn children(
         &self,
         ending: Ending,
-        events: SyncSender<Event>,
+        events: EventQueue,
         escalation: Escalation,
     ) -> Result<Vec<ChildSpec>, WiringError> {
         let mut children = self.sensing()?;
@@ -179,7 +178,7 @@ impl Wiring {
         self.config.period.mul_f64(self.config.deadline_scan as f64 / SCANS_PER_CYCLE as f64)
     }
 
-    fn guard(&self, events: SyncSender<Event>, escalation: Escalation) -> Result<ChildSpec, WiringError> {
+    fn guard(&self, events: EventQueue, escalation: Escalation) -> Result<ChildSpec, WiringError> {
         // Every incarnation is a new interlock, and a new interlock is tripped.
         let config = self.config.interlock.clone();
         drop(Interlock::new(config.clone())?);

@@ -5,9 +5,8 @@
 //! so that the first cause of an earlier trip is not lost, and nothing else.
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 
-use safety::{Decision, Event, Inputs, Interlock, Latch, MoveKind, SolveReport, Verdict};
+use safety::{Decision, Inputs, Interlock, Latch, MoveKind, SolveReport, Verdict};
 use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, Stamp, Values};
 
 use control::selector::Selection;
@@ -15,7 +14,7 @@ use control::selector::Selection;
 use crate::board::{Board, LoopStatus};
 use crate::kernel::supervision::Escalation;
 use crate::kernel::{Clock, Doorbell, LastGood, Latest, Stage, Telemetry};
-use crate::ports::{Entry, Tape};
+use crate::ports::{Entry, EventQueue, Tape};
 use crate::report;
 
 /// `ProposedMove` → `Verdict` → `ApprovedMove`.
@@ -27,7 +26,7 @@ pub(crate) struct Guard {
     /// Raised when a stage was given up: then nothing is proposed any more.
     pub(crate) escalation: Escalation,
     pub(crate) next: Doorbell,
-    pub(crate) events: SyncSender<Event>,
+    pub(crate) events: EventQueue,
     pub(crate) clock: Clock,
     pub(crate) tape: Arc<dyn Tape>,
     pub(crate) last_cycle: u64,
@@ -56,7 +55,7 @@ impl Guard {
         self.board.status.put(status);
         let view = report::apc_view(&self.board, &decision, dcs.as_ref(), &self.telemetry, now);
         for event in &decision.events {
-            // A full log loses events, never time.
+            // A full log loses events, never time, and counts them.
             let _ = self.events.try_send(*event);
         }
         match decision.verdict {

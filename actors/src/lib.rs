@@ -39,5 +39,5 @@ mod wiring;
 
 pub use board::Board;
 pub use playback::{Answer, Playback, PlaybackError, Reach};
-pub use ports::{Inlet, MoveSink, Outlet, RecommendationSink};
+pub use ports::{EventQueue, Inlet, MoveSink, Outlet, RecommendationSink};
 pub use wiring::{Ending, Loop, LoopConfig, LoopContext, Stopped, WiringError};

@@ -20,7 +20,7 @@ use crate::children::Wiring;
 use crate::driver::Bells;
 use crate::kernel::supervision::{ChildSpec, Escalation};
 use crate::kernel::{Act, Clock, Stage, Telemetry, Unobserved};
-use crate::ports::{Entry, Inlet, MoveSink, RecommendationSink, Tape};
+use crate::ports::{Entry, EventQueue, Inlet, MoveSink, RecommendationSink, Tape};
 use crate::solver::{MakeOptimiser, Problem, Sturdy, broken_down};
 use crate::wiring::{Ending, LoopConfig, WiringError};
 
@@ -138,9 +138,8 @@ impl Playback {
             tape: Arc::clone(&tape),
             played: Some(solver.clone()),
         };
-        // Events are not outputs: the log is closed, and takes none.
-        let (events, _closed) = std::sync::mpsc::sync_channel(1);
-        let children = wiring.children(ending, events, escalation.clone())?;
+        // Events are not outputs: nobody reads this log.
+        let children = wiring.children(ending, EventQueue::new(), escalation.clone())?;
         let parts = children.into_iter().map(|mut spec| Part { stage: Some((spec.make)()), spec }).collect();
         Ok(Self { board, parts, solver, telemetry, escalation, tape })
     }

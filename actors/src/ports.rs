@@ -5,13 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use safety::{ApprovedMove, Recommended, WriteReport};
+use safety::{ApprovedMove, Event, Recommended, WriteReport};
 use signals::dcs::{ApcView, DcsView};
 use signals::{Sample, Stamp};
 use tokio::sync::Notify;
 
 use crate::board::{Beat, Solved};
-use crate::kernel::{Latest, Unwitnessed, Witness};
+use crate::kernel::{Bounded, Latest, Unwitnessed, Witness};
+
+/// The interlock's events on their way to the log. The interlock sends and never waits; a full log gives events back, which
+/// are then lost and counted (`rejected`). Whoever logs them looks from time to time, so that the cycle wakes nobody.
+pub type EventQueue = Bounded<Event, 1024>;
 
 /// What flows in. The adapter puts, and at each beat the loop latches it into its image. Clones share the slots.
 #[derive(Clone, Debug)]

@@ -1,7 +1,6 @@
 //! From a configuration to a running loop. Modes are wiring: what a mode may not do, it is not given.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use control::accuracy::OpenLoopConfig;
@@ -11,17 +10,14 @@ use control::screening::{ScreenConfig, ScreenError};
 use control::selector::SelectorConfig;
 use control::targets::TargetsConfig;
 use plant_models::PlantModel;
-use safety::{Event, InterlockConfig, SafetyError};
+use safety::{InterlockConfig, SafetyError};
 
 use crate::board::{Board, SCANS_PER_CYCLE};
 use crate::children::Wiring;
 use crate::driver::{Bells, Driver};
 use crate::kernel::supervision::{Escalation, RestartPolicy, Supervised, Surroundings};
 use crate::kernel::{Clock, Pacer, PacerError, RELEASE, Telemetry, Witness};
-use crate::ports::{MoveSink, RecommendationSink, Tape};
-
-/// How many events the log holds before it loses some.
-const EVENT_LOG: usize = 1024;
+use crate::ports::{EventQueue, MoveSink, RecommendationSink, Tape};
 
 /// Everything that a loop must be told, every part checked by the crate that uses it.
 #[derive(Clone, Debug)]
@@ -149,11 +145,11 @@ impl Loop {
         config: LoopConfig,
         ending: Ending,
         context: LoopContext,
-    ) -> Result<(Self, Receiver<Event>), WiringError> {
+    ) -> Result<(Self, EventQueue), WiringError> {
         let LoopContext { board, clock, telemetry, tape } = context;
         let pacer = Pacer::new(&clock, config.period / u32::try_from(SCANS_PER_CYCLE).unwrap_or(u32::MAX))?;
         let bells = Bells::of(config.screens.len());
-        let (events, log) = sync_channel(EVENT_LOG);
+        let events = EventQueue::new();
         let escalation = Escalation::default();
         let (restarts, deadline_scan) = (config.restarts, config.deadline_scan);
         let wiring = Wiring {
@@ -165,7 +161,7 @@ impl Loop {
             tape: Arc::clone(&tape),
             played: None,
         };
-        let children = wiring.children(ending, events, escalation.clone())?;
+        let children = wiring.children(ending, events.clone(), escalation.clone())?;
         let witness: Arc<dyn Witness> = Arc::clone(&tape) as Arc<dyn Witness>;
         let (shared, raised) = (telemetry.clone(), escalation.clone());
         let around = Surroundings { clock, telemetry: shared, escalation: raised, witness };
@@ -183,7 +179,7 @@ impl Loop {
             escalation: escalation.clone(),
             given_up: None,
         };
-        Ok((Self { supervised, pacer, driver }, log))
+        Ok((Self { supervised, pacer, driver }, events))
     }
 
     /// Drives the loop, beat by beat, until it cannot go on; drop it, or race it, to stop.

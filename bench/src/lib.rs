@@ -18,6 +18,7 @@
 
 pub mod cases;
 pub mod estimation;
+pub mod latency;
 pub mod loops;
 pub mod meter;
 pub mod nmpc;

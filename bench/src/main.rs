@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use actors::kernel::rt::RealTime;
 use anyhow::{Result, bail};
 use bench::cases::{self, Bench, Options};
+use bench::latency;
 use bench::loops;
 use bench::meter::Effort;
 use bench::report::Report;
@@ -28,6 +30,8 @@ enum Command {
     Mpc(MpcArgs),
     /// A sequence of quadratic programmes from a file.
     Qp(QpArgs),
+    /// Cycle, release, crash and overload of the loop's kernel.
+    Latency(LatencyArgs),
     /// Many loops in one process, without faults and with.
     Loops(LoopsArgs),
     /// The names of the benchmarks.
@@ -52,6 +56,22 @@ struct QpArgs {
     file: PathBuf,
     #[command(flatten)]
     effort: EffortArgs,
+}
+
+#[derive(Debug, Args)]
+struct LatencyArgs {
+    /// Only measurements of rows whose name contains this.
+    #[arg(long)]
+    filter: Option<String>,
+    /// How long each measurement takes; the overload six times as long.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// Control threads are SCHED_FIFO with this priority, pinned, with their memory locked.
+    #[arg(long, value_name = "PRIORITY", num_args = 0..=1, default_missing_value = "80")]
+    rt: Option<u8>,
+    /// The CPU to which --rt pins; by default the first isolated one, else the last.
+    #[arg(long, requires = "rt")]
+    cpu: Option<usize>,
 }
 
 #[derive(Debug, Args)]
@@ -80,6 +100,13 @@ struct EffortArgs {
     reps: Option<u32>,
 }
 
+impl LatencyArgs {
+    fn options(self) -> latency::Options {
+        let rt = self.rt.map(|priority| RealTime { cpu: self.cpu, priority });
+        latency::Options { seconds: self.seconds, filter: self.filter, rt }
+    }
+}
+
 impl EffortArgs {
     fn effort(self) -> Effort {
         let (repetitions, budget_s) = if self.quick { (5, 1.0) } else { (40, 6.0) };
@@ -98,14 +125,11 @@ impl LoopsArgs {
 }
 
 /// What a command has found, as one line.
-fn json(report: impl Serialize) -> Result<String> {
-    Ok(serde_json::to_string(&report)?)
-}
-
 fn main() -> ExitCode {
     let report = match Cli::parse().command {
         Command::Mpc(args) => mpc(&args).and_then(json),
         Command::Qp(args) => cases::run_file(&args.file, args.effort.effort()).and_then(json),
+        Command::Latency(args) => latency::run(&args.options(), &|line| eprintln!("{line}")).and_then(json),
         Command::Loops(args) => loops::run(&args.options(), &|line| eprintln!("{line}")).and_then(json),
         Command::List => {
             cases::all().iter().for_each(|case| println!("{}", case.name));
@@ -122,6 +146,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn json(report: impl Serialize) -> Result<String> {
+    Ok(serde_json::to_string(&report)?)
 }
 
 fn mpc(args: &MpcArgs) -> Result<Report> {

@@ -5,13 +5,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actors::kernel::{Clock, Telemetry, Unwitnessed};
 use actors::ports::Tape;
-use actors::{Board, Ending, Loop, LoopContext, Outlet};
+use actors::{Board, Ending, EventQueue, Loop, LoopContext, Outlet};
 use anyhow::Context;
 use prometheus::Registry;
 use safety::{Event, State};
@@ -227,19 +226,33 @@ impl ControlThread {
 #[derive(Clone, Debug, Default)]
 struct EventLog(Arc<Mutex<Vec<State>>>);
 
+/// How long an event waits for the log at most. The queue holds a thousand.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// States that the report keeps at most.
 const STATES_KEPT: usize = 10_000;
 
 impl EventLog {
-    fn drain(&self, events: Receiver<Event>) -> Result<(), String> {
+    /// Looks for events from time to time, on a thread of its own, until nobody can send any more.
+    fn drain(&self, events: EventQueue) -> Result<(), String> {
         let log = self.clone();
         let body = move || {
+            let mut lost = 0;
             loop {
-                match events.recv_timeout(Duration::from_secs(1)) {
-                    Ok(event) => log.note(event),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return,
+                // Asked before the last look: who is alone then misses nothing.
+                let is_last = events.is_alone();
+                while let Some(event) = events.receive() {
+                    log.note(event);
                 }
+                let rejected = events.rejected();
+                if rejected > lost {
+                    tracing::warn!(events = rejected - lost, "the log was full, and these are lost");
+                    lost = rejected;
+                }
+                if is_last {
+                    return;
+                }
+                std::thread::sleep(LOOK_EVERY);
             }
         };
         let spawned = std::thread::Builder::new().name("outrigger-events".to_owned()).spawn(body);

@@ -22,10 +22,10 @@ const REQUIRE_VARIABLE: &str = "OUTRIGGER_REQUIRE_PYTHON";
 /// Without nextest nothing gives a `wall_` test the machine to itself, so every test runs alone.
 const WITHOUT_NEXTEST: [&str; 6] = ["test", "--workspace", "--all-targets", "--locked", "--", "--test-threads=1"];
 
-/// Format, lints, house test, unit tests, scenarios, interop tests and doctests.
+/// Format, lints, house test, unit tests, scenarios, interop tests, loom and doctests.
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
-    /// Leave out the slow steps: the Python client for interop and the doctests.
+    /// Leave out the slow steps: the Python client for interop, loom and the doctests.
     #[arg(long)]
     quick: bool,
     /// Run the steps that follow a failed one too.
@@ -46,7 +46,7 @@ struct Step {
     run: fn(&Path) -> Result<Outcome>,
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step { name: "format", slow: false, run: |root| cargo(root, &["fmt", "--all", "--", "--check"]) },
     Step { name: "house", slow: false, run: house },
     Step { name: "lints", slow: false, run: lints },
@@ -54,6 +54,7 @@ const STEPS: [Step; 7] = [
     // The wire tests start the two programs; cargo builds a package's programs only for tests of its own.
     Step { name: "programs", slow: false, run: |root| cargo(root, &["build", "-p", "runtime", "-p", "hil", "--bins"]) },
     Step { name: "tests", slow: false, run: tests },
+    Step { name: "loom", slow: true, run: loom },
     Step { name: "doctests", slow: true, run: |root| cargo(root, &["test", "--doc", "--workspace"]) },
 ];
 
@@ -121,6 +122,13 @@ fn lints(root: &Path) -> Result<Outcome> {
 fn house(_root: &Path) -> Result<Outcome> {
     let sound = crate::graph::run(&crate::graph::GraphArgs { check: true })?;
     Ok(if sound { Outcome::Passed } else { Outcome::Failed("see the lines above".to_owned()) })
+}
+
+/// The lock-free parts under every interleaving of few threads. `--cfg loom` is for the one crate that knows it.
+fn loom(root: &Path) -> Result<Outcome> {
+    let args = ["test", "-p", "slots", "--lib", "--release", "--locked", "--target-dir", "target/loom"];
+    let envs = [("RUSTFLAGS", OsStr::new("--cfg loom")), ("RUST_BACKTRACE", OsStr::new("0"))];
+    command(root, &crate::cargo(), &args, &envs)
 }
 
 fn tests(root: &Path) -> Result<Outcome> {

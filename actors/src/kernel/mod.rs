@@ -1,6 +1,8 @@
 //! The layer that keeps latency bounded on top of ractor and tokio. Nothing here knows of control.
 //!
 //! - [`Latest`]: one newest-value slot per edge; never a queue.
+//! - [`Bounded`]: a queue of fixed capacity that gives back what does not fit, for what must not be overwritten.
+//! - [`Handle`]: the address of a stage's commands, a bounded queue with a doorbell.
 //! - [`Doorbell`]: a coalesced, zero-sized wake-up with a stable address that survives a restart of its actor.
 //! - [`Stage`] and its shell: one ractor actor per stage that answers the bell and does one step.
 //! - [`Clock`]: the reader of the clock; wall or virtual.
@@ -18,12 +20,12 @@
 
 mod clock;
 mod doorbell;
+mod handle;
 mod last_good;
 mod pacer;
 pub mod panics;
 mod probe;
 pub mod rt;
-mod slot;
 mod stage;
 pub mod supervision;
 pub mod watchdog;
@@ -31,9 +33,10 @@ mod witness;
 
 pub use clock::Clock;
 pub use doorbell::{Doorbell, Ring};
+pub use handle::Handle;
 pub use last_good::{LastGood, PROBATION};
 pub use pacer::{Pacer, PacerError, Tick};
 pub use probe::{Observer, Probe, RELEASE, StageReport, Telemetry, Unobserved};
-pub use slot::Latest;
+pub use slots::{Bounded, Full, Latest};
 pub use stage::Stage;
 pub use witness::{Act, Unwitnessed, Witness};

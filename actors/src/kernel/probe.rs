@@ -33,7 +33,7 @@ pub struct Telemetry(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    observer: Box<dyn Observer>,
+    observer: Arc<dyn Observer>,
     probes: Mutex<Vec<Probe>>,
     cycles: AtomicU64,
     overruns: AtomicU64,
@@ -47,8 +47,8 @@ struct Inner {
 pub struct Probe {
     name: &'static str,
     histogram: Arc<Mutex<Histogram<u64>>>,
+    observer: Arc<dyn Observer>,
     restarts: Arc<AtomicU64>,
-    telemetry: std::sync::Weak<Inner>,
 }
 
 /// Latency of one stage over a run, in microseconds, and its restarts.
@@ -75,6 +75,7 @@ impl Telemetry {
     #[must_use]
     pub fn new(observer: Box<dyn Observer>) -> Self {
         let probes = Mutex::new(Vec::new());
+        let observer = Arc::from(observer);
         Self(Arc::new(Inner {
             observer,
             probes,
@@ -96,7 +97,7 @@ impl Telemetry {
         let histogram = Histogram::new_with_bounds(1, LONGEST_NS, 3).or_else(|_| Histogram::new(3));
         let Ok(histogram) = histogram else { unreachable!("1 ≤ LONGEST_NS / 2 and 3 digits are lawful bounds") };
         let (histogram, restarts) = (Arc::new(Mutex::new(histogram)), Arc::default());
-        let probe = Probe { name, histogram, restarts, telemetry: Arc::downgrade(&self.0) };
+        let probe = Probe { name, histogram, restarts, observer: Arc::clone(&self.0.observer) };
         probes.push(probe.clone());
         probe
     }
@@ -173,9 +174,7 @@ impl Probe {
     pub fn record(&self, latency_ns: i64) {
         let latency_ns = u64::try_from(latency_ns).unwrap_or(0).clamp(1, LONGEST_NS);
         self.histogram.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(latency_ns);
-        if let Some(telemetry) = self.telemetry.upgrade() {
-            telemetry.observer.stage(self.name, latency_ns);
-        }
+        self.observer.stage(self.name, latency_ns);
     }
 
     fn report(&self) -> StageReport {

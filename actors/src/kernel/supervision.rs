@@ -15,6 +15,7 @@
 //! - A factory that panics takes nobody along.
 //! - Every crash is counted under somebody's name, and nobody is mended for ever: beyond the intensity the
 //!   [`Escalation`] is raised, with the name, and stays raised.
+#![allow(clippy::disallowed_methods, reason = "the supervisor's own `Restart`: at most one per child is under way")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

@@ -3,13 +3,12 @@
 //! Place in the loop: where [`crate::run`] has a link, this has [`super::plumbing`]. Whoever holds the cell lets time
 //! pass: tokio's clock stands still while anything can run, and jumps to the next timer when nothing can.
 
-use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::kernel::{Clock, Latest, Observer, Telemetry};
 use actors::ports::Tape;
-use actors::{Board, Ending, Loop, LoopContext, RecommendationSink, WiringError};
-use safety::{Event, Recommended};
+use actors::{Board, Ending, EventQueue, Loop, LoopContext, RecommendationSink, WiringError};
+use safety::Recommended;
 use tokio::task::JoinHandle;
 
 use super::plumbing::{InvalidMoves, Plumbing, SharedRig};
@@ -52,7 +51,7 @@ pub struct Cell {
     /// The loop's measurements.
     pub telemetry: Telemetry,
     /// The log of the interlock's events; it loses the newest when nobody reads.
-    pub events: Receiver<Event>,
+    pub events: EventQueue,
     /// Moves that should never have been made.
     pub invalid: Latest<InvalidMoves>,
     ended: Arc<Mutex<Option<String>>>,

@@ -5,6 +5,7 @@
 //! or as JSON, and drawn.
 
 mod aims;
+mod latency;
 mod machine;
 mod peers;
 mod plot;
@@ -22,7 +23,7 @@ use rows::Report;
 /// Where pictures go unless they are asked for elsewhere.
 const ARTIFACTS: &str = "artifacts/bench";
 
-/// Time the controllers and estimators on the benchmark problems, beside the peers where they are installed.
+/// Time the controllers and estimators on the benchmark problems, and the loop's kernel, beside their peers.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     #[command(subcommand)]
@@ -35,6 +36,8 @@ enum Command {
     Mpc(MpcArgs),
     /// A sequence of quadratic programmes from a file, under every solver that fits.
     Qp(QpArgs),
+    /// The loop's kernel: a cycle, its release, a crash, an overload; beside tokio, ractor and cyclictest.
+    Latency(latency::LatencyArgs),
     /// One picture per benchmark, in artifacts/bench.
     Plot(PlotArgs),
 }
@@ -113,6 +116,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
             show(&report, args.json)?;
             Ok(true)
         }
+        Command::Latency(args) => latency::run(&root, args),
         Command::Plot(args) => {
             let report = measure(&root, &args.run, true)?;
             draw(&root, &report, args.to.as_deref())?;

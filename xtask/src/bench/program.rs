@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
 
 use super::rows::Report;
 use super::{EffortArgs, RunArgs};
@@ -17,14 +18,17 @@ pub(super) fn mpc(root: &Path, args: &RunArgs, traces: bool) -> Result<Report> {
     if traces {
         list.push("--traces".to_owned());
     }
-    run(root, &list, args.effort)
+    list.extend(effort(args.effort));
+    run(root, &list)
 }
 
 /// Runs the sequence of a file.
-pub(super) fn qp(root: &Path, file: &Path, effort: EffortArgs) -> Result<Report> {
+pub(super) fn qp(root: &Path, file: &Path, how: EffortArgs) -> Result<Report> {
     // The child runs in the root, the file is named from where the person stands.
     let file = std::path::absolute(file).with_context(|| format!("{}", file.display()))?;
-    run(root, &["qp".to_owned(), file.display().to_string()], effort)
+    let mut list = vec!["qp".to_owned(), file.display().to_string()];
+    list.extend(effort(how));
+    run(root, &list)
 }
 
 /// Arguments that ask for the effort.
@@ -40,12 +44,11 @@ fn effort(effort: EffortArgs) -> Vec<String> {
 }
 
 /// Builds and runs; progress passes through on standard error.
-fn run(root: &Path, args: &[String], how: EffortArgs) -> Result<Report> {
+pub(super) fn run<R: DeserializeOwned>(root: &Path, args: &[String]) -> Result<R> {
     eprintln!("bench: cargo build --release -p bench");
     let out = Command::new(crate::cargo())
         .args(["run", "--release", "--quiet", "--locked", "--package", "bench", "--bin", "outrigger-bench", "--"])
         .args(args)
-        .args(effort(how))
         .current_dir(root)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -58,7 +61,7 @@ fn run(root: &Path, args: &[String], how: EffortArgs) -> Result<Report> {
 }
 
 /// The report in what the program printed.
-fn read(stdout: &[u8]) -> Result<Report> {
+fn read<R: DeserializeOwned>(stdout: &[u8]) -> Result<R> {
     serde_json::from_slice(stdout).context("outrigger-bench printed something else than a report")
 }
 
@@ -69,9 +72,9 @@ mod tests {
     #[test]
     fn what_is_no_report_is_an_error_and_not_an_empty_table() {
         for text in ["", "{}", "[]", "{\"rows\": 3}"] {
-            assert!(read(text.as_bytes()).is_err(), "{text}");
+            assert!(read::<Report>(text.as_bytes()).is_err(), "{text}");
         }
-        assert!(read(b"{\"rows\": []}").is_ok());
+        assert!(read::<Report>(b"{\"rows\": []}").is_ok());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::aims::{self, Judged};
 use super::rows::{Report, Row};
 
 /// What stands where there is no number.
-const NONE: &str = "-";
+pub(super) const NONE: &str = "-";
 
 /// The whole text.
 pub(super) fn of(report: &Report) -> String {
@@ -24,22 +24,22 @@ pub(super) fn of(report: &Report) -> String {
 }
 
 /// Columns of text: the first to the left, the rest to the right.
-struct Table {
+pub(super) struct Table {
     lines: Vec<Vec<String>>,
     columns: usize,
 }
 
 impl Table {
-    fn new(head: &[&str]) -> Self {
+    pub(super) fn new(head: &[&str]) -> Self {
         Self { lines: vec![head.iter().map(|word| (*word).to_owned()).collect()], columns: head.len() }
     }
 
-    fn push(&mut self, line: Vec<String>) {
+    pub(super) fn push(&mut self, line: Vec<String>) {
         self.lines.push(line);
     }
 
     /// With `left` columns to the left.
-    fn text(&self, left: usize) -> String {
+    pub(super) fn text(&self, left: usize) -> String {
         let length = |text: &String| text.chars().count();
         let width =
             |column: usize| self.lines.iter().filter_map(|line| line.get(column)).map(length).max().unwrap_or(0);
@@ -131,7 +131,7 @@ fn line(row: &Row, best: Option<&Row>) -> Vec<String> {
 }
 
 /// A time with three figures.
-fn number(value: Option<f64>) -> String {
+pub(super) fn number(value: Option<f64>) -> String {
     match value {
         Some(value) if value.is_finite() => {
             let decimals = if value < 10.0 {
