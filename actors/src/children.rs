@@ -26,6 +26,7 @@ use signals::TagId;
 
 use crate::actuator::{Actuator, Recommender};
 use crate::board::{Board, SCANS_PER_CYCLE};
+use crate::config::{Ending, LoopConfig, WiringError};
 use crate::driver::Bells;
 use crate::estimator::Estimator;
 use crate::interlock::Guard;
@@ -39,7 +40,6 @@ use crate::selector::{Select, SelectorMemory};
 use crate::sensor::{Sensor, SensorMemory};
 use crate::solver::{Limits, MakeOptimiser, PlayedSolver, Results, Solver};
 use crate::tape::Tape;
-use crate::wiring::{Ending, LoopConfig, WiringError};
 
 /// Periods without a sign of life after which a solver is replaced: one for its solve, and one more, because a solver that
 /// is slow once is not worth a new one.

@@ -23,6 +23,7 @@
 mod actuator;
 pub mod board;
 mod children;
+mod config;
 mod driver;
 mod estimator;
 mod interlock;

@@ -1,102 +1,15 @@
 //! From a configuration to a running loop. Modes are wiring: what a mode may not do, it is not given.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use control::accuracy::OpenLoopConfig;
-use control::estimation::{EkfConfig, EstimationError};
-use control::mpc::{MpcConfig, MpcError};
-use control::screening::{ScreenConfig, ScreenError};
-use control::selector::SelectorConfig;
-use control::targets::TargetsConfig;
-use plant_models::PlantModel;
-use safety::{InterlockConfig, SafetyError};
 
 use crate::board::{Board, SCANS_PER_CYCLE};
 use crate::children::Wiring;
+pub use crate::config::{Ending, LoopConfig, WiringError};
 use crate::driver::{Bells, Driver};
-use crate::kernel::supervision::{Escalation, RestartPolicy, Supervised, Surroundings};
+use crate::kernel::supervision::{Escalation, Supervised, Surroundings};
 use crate::kernel::{Clock, Pacer, PacerError, RELEASE, Telemetry, Witness};
-use crate::ports::{EventQueue, MoveSink, RecommendationSink};
+use crate::ports::EventQueue;
 use crate::tape::Tape;
-
-/// Everything that a loop must be told, every part checked by the crate that uses it.
-#[derive(Clone, Debug)]
-pub struct LoopConfig {
-    /// The plant model.
-    pub model: &'static dyn PlantModel,
-    /// The control period T.
-    pub period: Duration,
-    /// Per tag: the CVs, then the DVs.
-    pub screens: Vec<ScreenConfig>,
-    /// The estimator.
-    pub ekf: EkfConfig,
-    /// The model beside the plant.
-    pub open_loop: OpenLoopConfig,
-    /// Set-points and limits.
-    pub targets: TargetsConfig,
-    /// The controller.
-    pub mpc: MpcConfig,
-    /// The part of the period, in scans, after which a plan is late.
-    pub deadline_scan: u64,
-    /// The fallback list.
-    pub selector: SelectorConfig,
-    /// The interlock.
-    pub interlock: InterlockConfig,
-    /// Crashes.
-    pub restarts: RestartPolicy,
-}
-
-/// Where the loop ends: the mode. The sink is made anew for each incarnation of the stage that holds it.
-pub enum Ending {
-    /// Nothing is proposed and nothing written but status.
-    Shadow,
-    /// Moves are recommended to a person; there is no way to the plant.
-    Advisory(Box<dyn FnMut() -> Box<dyn RecommendationSink> + Send>),
-    /// Approved moves are written.
-    ClosedLoop(Box<dyn FnMut() -> Box<dyn MoveSink> + Send>),
-}
-
-impl std::fmt::Debug for Ending {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Shadow => "Shadow",
-            Self::Advisory(_) => "Advisory",
-            Self::ClosedLoop(_) => "ClosedLoop",
-        })
-    }
-}
-
-/// A loop that cannot be started.
-#[derive(Debug, thiserror::Error)]
-pub enum WiringError {
-    /// The screening of a tag.
-    #[error("tag {tag}: {source}")]
-    Screen {
-        /// The tag, counted from 1.
-        tag: usize,
-        /// Why.
-        source: ScreenError,
-    },
-    /// The estimator.
-    #[error("estimator: {0}")]
-    Estimation(#[from] EstimationError),
-    /// The controller.
-    #[error("mpc: {0}")]
-    Mpc(#[from] MpcError),
-    /// The interlock.
-    #[error("interlock: {0}")]
-    Safety(#[from] SafetyError),
-    /// The pacer.
-    #[error("pacer: {0}")]
-    Pacer(#[from] PacerError),
-    /// The solver's threads.
-    #[error("no thread for the solver: {0}")]
-    Thread(#[from] std::io::Error),
-    /// The actors.
-    #[error("actors: {0}")]
-    Spawn(#[from] Box<ractor::SpawnErr>),
-}
 
 /// Why a loop does not go on.
 #[derive(Debug, thiserror::Error)]

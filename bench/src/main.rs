@@ -85,6 +85,9 @@ struct LoopsArgs {
     /// Length of each of the two phases, in periods.
     #[arg(long, default_value_t = 600)]
     periods: u32,
+    /// All loops on one control thread, to see what that would cost.
+    #[arg(long)]
+    one_thread: bool,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
@@ -116,7 +119,8 @@ impl EffortArgs {
 
 impl LoopsArgs {
     fn options(&self) -> loops::Options {
-        loops::Options { loops: self.loops, period: Duration::from_millis(self.period_ms), periods: self.periods }
+        let period = Duration::from_millis(self.period_ms);
+        loops::Options { loops: self.loops, period, periods: self.periods, one_thread: self.one_thread }
     }
 }
 

@@ -14,6 +14,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stderr,
     clippy::print_stdout,
     reason = "a scenario that cannot go on has failed"

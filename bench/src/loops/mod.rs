@@ -38,6 +38,8 @@ pub struct Options {
     pub period: Duration,
     /// Length of each of the two phases, in periods.
     pub periods: u32,
+    /// All loops on one control thread: the negative control. A stage that does not return takes all of them.
+    pub one_thread: bool,
 }
 
 /// The measured loops in one phase, pooled.

@@ -29,7 +29,13 @@ pub(super) struct Running {
     pub(super) telemetry: Telemetry,
     pub(super) meter: Arc<Meter>,
     board: Board,
-    thread: JoinHandle<Result<(), String>>,
+}
+
+/// A loop to be started, and its way to the plant.
+struct Part {
+    config: LoopConfig,
+    sink: Handover,
+    context: LoopContext,
 }
 
 impl Running {
@@ -52,6 +58,7 @@ impl Running {
 pub(super) struct Plants {
     pub(super) loops: Vec<Running>,
     sticky: &'static Sticky,
+    threads: Vec<JoinHandle<Result<(), String>>>,
     field: JoinHandle<()>,
     over: Arc<AtomicBool>,
     stop: watch::Sender<()>,
@@ -64,7 +71,7 @@ impl Plants {
         let sticky: &'static Sticky = Box::leak(Box::new(Sticky::new(cstr2)));
         let clock = Clock::wall(1.0);
         let (stop, stopped) = watch::channel(());
-        let (mut loops, mut sites) = (Vec::new(), Vec::new());
+        let (mut loops, mut sites, mut parts, mut threads) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for number in 0..options.loops {
             let board = Board::new(TAGS);
             let site = Site::new(board.clone(), clock, options.period, number as u64)?;
@@ -73,14 +80,20 @@ impl Plants {
             let tape = Arc::new(Unwitnessed);
             let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape };
             let config = loop_config(if number == STICKS { sticky } else { cstr2 }, options.period);
-            let thread = control_thread(config, site.sink(), context, stopped.clone())?;
-            loops.push(Running { telemetry, meter, board, thread });
+            parts.push(Part { config, sink: site.sink(), context });
+            loops.push(Running { telemetry, meter, board });
             sites.push(site);
-            std::thread::sleep(options.period / u32::try_from(options.loops)?);
+            if !options.one_thread {
+                threads.push(control_thread(std::mem::take(&mut parts), stopped.clone())?);
+                std::thread::sleep(options.period / u32::try_from(options.loops)?);
+            }
+        }
+        if options.one_thread {
+            threads.push(control_thread(parts, stopped)?);
         }
         let over = Arc::new(AtomicBool::new(false));
         let field = field(sites, clock, options.period / LOOKS, Arc::clone(&over))?;
-        Ok(Self { loops, sticky, field, over, stop })
+        Ok(Self { loops, sticky, threads, field, over, stop })
     }
 
     /// From now on one loop's estimator crashes every thirty periods, one loop's estimator does not return, and one
@@ -103,8 +116,8 @@ impl Plants {
     /// Stops every loop and its field.
     pub(super) fn stop(self) -> Result<()> {
         drop(self.stop);
-        for running in self.loops {
-            let ended = running.thread.join().ok().context("a control thread panicked")?;
+        for thread in self.threads {
+            let ended = thread.join().ok().context("a control thread panicked")?;
             ended.map_err(anyhow::Error::msg)?;
         }
         self.over.store(true, Ordering::Relaxed);
@@ -141,26 +154,29 @@ fn field(mut sites: Vec<Site>, clock: Clock, look: Duration, over: Arc<AtomicBoo
     std::thread::Builder::new().name("field".to_owned()).spawn(body)
 }
 
-/// One loop on a thread of its own.
-fn control_thread(
-    config: LoopConfig,
-    sink: Handover,
-    context: LoopContext,
-    mut stopped: watch::Receiver<()>,
-) -> Result<JoinHandle<Result<(), String>>> {
+/// Loops on a control thread: one, or for the comparison all of them.
+fn control_thread(parts: Vec<Part>, stopped: watch::Receiver<()>) -> Result<JoinHandle<Result<(), String>>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let body = move || {
         runtime.block_on(async {
-            let ending = Ending::ClosedLoop(Box::new(move || Box::new(sink.clone())));
-            // The log of events is closed: nobody reads it here.
-            let (mut running, _) = Loop::start(config, ending, context).await.map_err(|e| e.to_string())?;
-            let ended = tokio::select! {
-                driven = running.drive() => driven.map(|never| match never {}).map_err(|e| e.to_string()),
-                _ = stopped.changed() => Ok(()),
-            };
-            running.stop().await;
-            ended
+            let running: Vec<_> = parts.into_iter().map(|part| tokio::spawn(drive(part, stopped.clone()))).collect();
+            for ended in running {
+                ended.await.map_err(|e| e.to_string())??;
+            }
+            Ok(())
         })
     };
     Ok(std::thread::Builder::new().name("control".to_owned()).spawn(body)?)
+}
+
+async fn drive(Part { config, sink, context }: Part, mut stopped: watch::Receiver<()>) -> Result<(), String> {
+    let ending = Ending::ClosedLoop(Box::new(move || Box::new(sink.clone())));
+    // The log of events is closed: nobody reads it here.
+    let (mut running, _) = Loop::start(config, ending, context).await.map_err(|e| e.to_string())?;
+    let ended = tokio::select! {
+        driven = running.drive() => driven.map(|never| match never {}).map_err(|e| e.to_string()),
+        _ = stopped.changed() => Ok(()),
+    };
+    running.stop().await;
+    ended
 }

@@ -6,6 +6,7 @@
 
 mod aims;
 mod latency;
+mod loops;
 mod machine;
 mod peers;
 mod plot;
@@ -38,6 +39,8 @@ enum Command {
     Qp(QpArgs),
     /// The loop's kernel: a cycle, its release, a crash, an overload; beside tokio, ractor and cyclictest.
     Latency(latency::LatencyArgs),
+    /// Many loops in one process, and what a fault in one does to the others.
+    Loops(loops::LoopsArgs),
     /// One picture per benchmark, in artifacts/bench.
     Plot(PlotArgs),
 }
@@ -117,6 +120,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
             Ok(true)
         }
         Command::Latency(args) => latency::run(&root, args),
+        Command::Loops(args) => loops::run(&root, args),
         Command::Plot(args) => {
             let report = measure(&root, &args.run, true)?;
             draw(&root, &report, args.to.as_deref())?;
