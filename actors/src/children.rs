@@ -21,7 +21,7 @@ use control::mpc::Nmpc;
 use control::screening::Screen;
 use control::selector::Selector;
 use control::targets::Targeting;
-use safety::Interlock;
+use safety::{Interlock, Latch};
 use signals::TagId;
 
 use crate::actuator::{Actuator, Recommender};
@@ -32,7 +32,7 @@ use crate::estimator::Estimator;
 use crate::interlock::Guard;
 use crate::kernel::supervision::{ChildSpec, Escalation};
 use crate::kernel::watchdog::Watched;
-use crate::kernel::{Clock, Doorbell, LastGood, Stage, Telemetry};
+use crate::kernel::{Clock, Doorbell, LastGood, Latest, Stage, Telemetry};
 use crate::model::Model;
 use crate::mpc::{Mpc, MpcMemory};
 use crate::ports::EventQueue;
@@ -183,10 +183,11 @@ impl Wiring {
         let config = self.config.interlock.clone();
         drop(Interlock::new(config.clone())?);
         let (board, telemetry) = (self.board.clone(), self.telemetry.clone());
-        let (next, clock, last_good) = (self.bells.end.clone(), self.clock, LastGood::new());
+        // A latch is plain data that cannot make its heir crash, and it must not be forgotten: no probation for it.
+        let (next, clock, latch) = (self.bells.end.clone(), self.clock, Latest::<Latch>::new());
         let (tape, heartbeat) = (Arc::clone(&self.tape), self.board.heartbeat.clone());
         let guard = move || Guard {
-            interlock: match Interlock::with_latch(config.clone(), last_good.recall().unwrap_or_default()) {
+            interlock: match Interlock::with_latch(config.clone(), latch.read().unwrap_or_default()) {
                 Ok(interlock) => interlock,
                 Err(error) => unreachable!("the same configuration was accepted before: {error}"),
             },
@@ -200,7 +201,7 @@ impl Wiring {
             last_cycle: 0,
             last_move: None,
             answered: 0,
-            last_good: last_good.clone(),
+            latch: latch.clone(),
         };
         Ok(child("interlock", &self.bells.interlock, move || Watched::new(guard(), heartbeat.clone(), clock)))
     }

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 
 use safety::{Decision, Inputs, Interlock, Latch, MoveKind, SolveReport, Verdict};
-use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, Stamp, Values};
+use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, SolveStatus, Stamp, Values};
 
 use control::selector::Selection;
 
 use crate::board::{Board, LoopStatus};
 use crate::kernel::supervision::Escalation;
-use crate::kernel::{Clock, Doorbell, LastGood, Latest, Stage, Telemetry};
+use crate::kernel::{Clock, Doorbell, Latest, Stage, Telemetry};
 use crate::ports::EventQueue;
 use crate::report;
 use crate::tape::{Entry, Tape};
@@ -33,7 +33,8 @@ pub(crate) struct Guard {
     pub(crate) last_cycle: u64,
     pub(crate) last_move: Option<Values<MAX_MVS>>,
     pub(crate) answered: u64,
-    pub(crate) last_good: LastGood<Latch>,
+    /// For the next incarnation.
+    pub(crate) latch: Latest<Latch>,
 }
 
 impl Guard {
@@ -103,7 +104,8 @@ impl Stage for Guard {
             Fixed::collect(self.board.image.samples.iter().map(Latest::read));
         let (proposal, no_proposal_left) = self.selection();
         let solve = self.board.solved.read().map_or_else(SolveReport::default, |s| SolveReport {
-            status: s.outcome.status,
+            // A plan that nobody could use in time is no sign of a healthy solver.
+            status: if s.is_late() { SolveStatus::TimeLimit } else { s.outcome.status },
             cycle: s.cycle,
             at: s.at,
         });
@@ -118,7 +120,7 @@ impl Stage for Guard {
             writes: self.board.image.writes.read().unwrap_or_default(),
         };
         let decision = self.interlock.step(&inputs, now);
+        self.latch.put(self.interlock.latch());
         self.carry_out(decision, proposal.map(|p| p.cycle), now);
-        self.last_good.save(&self.interlock.latch());
     }
 }

@@ -38,8 +38,10 @@ impl Stage for Select {
     fn step(&mut self, now: Stamp) {
         take_over(&self.board, &*self.tape);
         let Some(beat) = self.board.beat.read().filter(|b| b.cycle != self.memory.last_cycle) else { return };
-        let solved = self.board.solved.read().filter(|s| s.cycle == beat.cycle);
-        if solved.is_none() && beat.scan < self.deadline_scan {
+        // An answer of an earlier cycle is late, and still the newest plan to fall back on.
+        let newest = self.board.solved.read();
+        let answered = newest.as_ref().is_some_and(|s| s.cycle == beat.cycle);
+        if !answered && beat.scan < self.deadline_scan {
             return;
         }
         let Some(in_use) = self.board.set_points_in_use(&mut self.memory.last_u) else { return };
@@ -49,7 +51,7 @@ impl Stage for Select {
             cycle: beat.cycle,
             now,
             valid_for: self.period,
-            outcome: solved.as_ref().map(|s| &s.outcome),
+            outcome: newest.as_ref().map(|s| &s.outcome),
             u_current: &last_move.unwrap_or(in_use),
         });
         self.board.selected.put(Selected { cycle: beat.cycle, selection });

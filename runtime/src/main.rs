@@ -15,11 +15,12 @@ use runtime::journal::Settings;
 use runtime::opcua::{Pki, browse};
 use runtime::replay::command::{compare_file, verify_file};
 use runtime::run::{JournalOptions, RunOptions, run};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging(cli.log, &cli.command);
+    let _told_to_the_end = start_logging(cli.log, &cli.command);
     match perform(cli.command) {
         Ok(code) => code,
         Err(error) => {
@@ -29,18 +30,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn start_logging(format: LogFormat, command: &Command) {
+/// Lines of the log that wait for whoever reads standard error; what comes beyond them is lost.
+const LOG_LINES: usize = 1024;
+
+/// Nothing of a run ever waits for a reader of the log, who may have stalled: a thread of its own writes it. Dropping
+/// the guard writes what still waits.
+#[must_use]
+fn start_logging(format: LogFormat, command: &Command) -> WorkerGuard {
     let usual = match command {
         // What a simulated loop has to say is in its outcome; a crash there is no news.
         Command::Simulate(_) => "off",
         _ => "info,opcua_client=error,opcua_core=error,opcua_crypto=error",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_LINES);
+    let (writer, guard) = lines.finish(std::io::stderr());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => builder.json().init(),
     }
+    guard
 }
 
 fn perform(command: Command) -> anyhow::Result<ExitCode> {

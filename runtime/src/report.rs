@@ -22,12 +22,13 @@ pub struct StageLatency {
     p999_us: f64,
     max_us: f64,
     restarts: u64,
+    missed: u64,
 }
 
 impl From<StageReport> for StageLatency {
     fn from(r: StageReport) -> Self {
-        let StageReport { name, count, p50_us, p99_us, p999_us, max_us, restarts } = r;
-        Self { name, count, p50_us, p99_us, p999_us, max_us, restarts }
+        let StageReport { name, count, p50_us, p99_us, p999_us, max_us, restarts, missed } = r;
+        Self { name, count, p50_us, p99_us, p999_us, max_us, restarts, missed }
     }
 }
 

@@ -8,7 +8,7 @@
 )]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -175,6 +175,30 @@ fn run_without_a_server_keeps_trying_says_so_and_ends_in_order_when_told() {
     assert_eq!(report["reconnects"], 0);
     assert!(report["real_time"].is_null() && report["watchdog"].is_null(), "{report}");
     assert!(report["states"].as_array().unwrap().iter().all(|state| state != "Active"), "{report}");
+}
+
+/// Standard error is a pipe that is full to the last byte: whoever writes to it waits for ever.
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = dir.path().join("report.json");
+    let (mut unread, mut log) = std::io::pipe().unwrap();
+    log.write_all(&[b'.'; 65_536]).unwrap();
+    let mut command = run_alone(dir.path(), &["--report"]);
+    let mut running = Running(command.arg(&report).stderr(log).spawn().unwrap());
+    drop(command);
+    std::thread::sleep(Duration::from_secs(3));
+    let told = Command::new("kill").args(["-TERM", &running.0.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    let ended = (0..400).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        running.0.try_wait().unwrap()
+    });
+    assert_eq!(ended.expect("it waits for a reader of its log").code(), Some(0));
+    assert!(report.exists());
+    let mut told = Vec::new();
+    unread.read_to_end(&mut told).unwrap();
+    assert_eq!(told.len(), 65_536, "the control: not one line could be written");
 }
 
 /// A run for which nobody listens, with these arguments more.

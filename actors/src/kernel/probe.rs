@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use hdrhistogram::Histogram;
 
@@ -42,13 +42,14 @@ struct Inner {
     solvers_hung: AtomicUsize,
 }
 
-/// The latency of one stage. Recording neither allocates nor blocks on anything but a reader of the report.
+/// The latency of one stage. Recording neither allocates nor waits for anybody.
 #[derive(Clone, Debug)]
 pub struct Probe {
     name: &'static str,
     histogram: Arc<Mutex<Histogram<u64>>>,
     observer: Arc<dyn Observer>,
     restarts: Arc<AtomicU64>,
+    missed: Arc<AtomicU64>,
 }
 
 /// Latency of one stage over a run, in microseconds, and its restarts.
@@ -68,6 +69,8 @@ pub struct StageReport {
     pub max_us: f64,
     /// How often it was restarted.
     pub restarts: u64,
+    /// Answers that stand in no percentile, because just then somebody read them.
+    pub missed: u64,
 }
 
 impl Telemetry {
@@ -96,8 +99,8 @@ impl Telemetry {
         }
         let histogram = Histogram::new_with_bounds(1, LONGEST_NS, 3).or_else(|_| Histogram::new(3));
         let Ok(histogram) = histogram else { unreachable!("1 ≤ LONGEST_NS / 2 and 3 digits are lawful bounds") };
-        let (histogram, restarts) = (Arc::new(Mutex::new(histogram)), Arc::default());
-        let probe = Probe { name, histogram, restarts, observer: Arc::clone(&self.0.observer) };
+        let (histogram, restarts, missed) = (Arc::new(Mutex::new(histogram)), Arc::default(), Arc::default());
+        let probe = Probe { name, histogram, restarts, missed, observer: Arc::clone(&self.0.observer) };
         probes.push(probe.clone());
         probe
     }
@@ -173,7 +176,12 @@ impl Probe {
     /// Records one latency, in nanoseconds; beyond a minute it counts as a minute.
     pub fn record(&self, latency_ns: i64) {
         let latency_ns = u64::try_from(latency_ns).unwrap_or(0).clamp(1, LONGEST_NS);
-        self.histogram.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(latency_ns);
+        // Who reads the report is an ordinary thread, and the control thread does not wait for it.
+        match self.histogram.try_lock() {
+            Ok(mut histogram) => histogram.saturating_record(latency_ns),
+            Err(TryLockError::Poisoned(histogram)) => histogram.into_inner().saturating_record(latency_ns),
+            Err(TryLockError::WouldBlock) => drop(self.missed.fetch_add(1, Ordering::Relaxed)),
+        }
         self.observer.stage(self.name, latency_ns);
     }
 
@@ -188,6 +196,7 @@ impl Probe {
             p999_us: at(0.999),
             max_us: if histogram.is_empty() { 0.0 } else { histogram.max() as f64 * 1e-3 },
             restarts: self.restarts.load(Ordering::Relaxed),
+            missed: self.missed.load(Ordering::Relaxed),
         }
     }
 }

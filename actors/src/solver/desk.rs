@@ -111,8 +111,7 @@ impl Desk {
             if self.is_closed() || self.turn() != *turn {
                 return None;
             }
-            let sequence = self.problem.sequence();
-            if sequence == self.taken.load(Ordering::Acquire) {
+            if !self.is_waiting() {
                 // A wake-up that came before is kept by the thread. The time-out is for the replaced, whom nobody wakes.
                 std::thread::park_timeout(Duration::from_secs(1));
                 continue;
@@ -120,9 +119,9 @@ impl Desk {
             if !self.advance(turn) {
                 return None;
             }
-            // A problem that is brought between the two is solved now and, the same, once more.
+            let (sequence, problem) = self.problem.read_with_sequence()?;
             self.taken.store(sequence, Ordering::Release);
-            return self.problem.read();
+            return Some(problem);
         }
     }
 

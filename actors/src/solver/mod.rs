@@ -168,6 +168,7 @@ impl Solver {
                 let mut worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
                 let solved = worker.solve(&problem, &|| false);
                 worker.publish(solved);
+                worker.tell_given_up(&solved);
                 worker.prepare(&problem, &|| false);
             }
             Self::OnItsThread(lease) => lease.0.bring(problem),

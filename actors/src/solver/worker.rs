@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use control::mpc::{MpcInput, MpcOutcome, Plan};
+use control::mpc::{MpcInput, MpcOutcome};
 use signals::{Fixed, MAX_CVS, SolveStatus};
 
 use super::desk::{Desk, Turn};
@@ -27,6 +27,7 @@ pub(super) fn serve(desk: &Desk, mut turn: Turn, make: MakeOptimiser, results: R
         if !desk.advance(&mut turn) {
             return;
         }
+        worker.tell_given_up(&solved);
         let mine = turn;
         worker.prepare(&problem, &|| desk.is_waiting() || desk.is_closed() || desk.turn() != mine);
         if !desk.advance(&mut turn) {
@@ -134,13 +135,13 @@ impl Worker {
 
     /// Puts an answer into its slot and rings the selector.
     pub(super) fn publish(&mut self, solved: Solved) {
-        self.tell_given_up(solved.cycle, solved.outcome.plan.as_ref());
         self.results.answer.put(solved);
         self.results.bell.ring(self.results.clock.wall_ns());
     }
 
-    /// Says which CVs' limits the plans have begun or ceased to give up.
-    fn tell_given_up(&mut self, cycle: u64, plan: Option<&Plan>) {
+    /// Says which CVs' limits the plans have begun or ceased to give up. Not while publishing, which nothing may delay.
+    pub(super) fn tell_given_up(&mut self, solved: &Solved) {
+        let (cycle, plan) = (solved.cycle, solved.outcome.plan.as_ref());
         let Some(plan) = plan.filter(|plan| plan.given_up != self.given_up) else { return };
         self.given_up = plan.given_up;
         let cvs: Vec<usize> = (1..).zip(plan.given_up.iter()).filter(|(_, given)| **given).map(|(cv, _)| cv).collect();

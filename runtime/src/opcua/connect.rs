@@ -85,11 +85,13 @@ impl Pki {
             .trust_server_certs(false)
             .session_name("outrigger")
             .session_retry_limit(0)
-            .keep_alive_interval(Duration::from_secs(2))
+            .keep_alive_interval((request_timeout / 2).min(Duration::from_secs(2)))
             .max_failed_keep_alive_count(2)
             .request_timeout(request_timeout)
             .publish_timeout(Duration::from_secs(10))
-            .session_timeout(10_000)
+            // What the network still holds when we have given up must not be obeyed: the session, read every period, lives
+            // little longer than our patience.
+            .session_timeout(u32::try_from(2 * request_timeout.as_millis()).unwrap_or(u32::MAX).clamp(3_000, 10_000))
             .max_array_length(100_000)
             .max_chunk_count(1000)
             .max_message_size(64 << 20)

@@ -30,12 +30,18 @@ pub(super) async fn serve(connection: &Connection, link: &Link) -> LinkError {
         let done = tokio::select! {
             biased;
             () = tokio::time::sleep_until(next_read) => {
+                let read = connection.read_all(&plant.dcs).await;
+                // Counted from its end, so that a read that takes a period leaves a turn to the others.
                 next_read = Instant::now() + period;
-                connection.read_all(&plant.dcs).await
+                read
             }
             () = link.outlet.changed() => writer.status().await,
             () = link.orders.wake.notified() => writer.orders().await,
-            () = tokio::time::sleep(LOOK) => writer.watch().await,
+            () = tokio::time::sleep(LOOK) => Ok(()),
+        };
+        let done = match done {
+            Ok(()) => writer.watch().await,
+            failed => failed,
         };
         if let Err(why) = done {
             return why;
@@ -137,6 +143,10 @@ impl<'a> Writer<'a> {
     /// Writes the set-points of a move, if at this last moment it may still be written.
     async fn write_move(&mut self, approved: ApprovedMove) -> Result<(), LinkError> {
         let (plant, clock) = (&self.link.settings.loaded.plant, self.link.settings.clock);
+        if approved.id() <= self.confirmed {
+            // The numbers begin anew: another interlock's.
+            self.confirmed = 0;
+        }
         let overdue = overdue(&self.link.permit, clock.boot_ns(), clock.now(), approved.valid_until());
         let void = overdue.or_else(|| self.withdrawn(&approved));
         if let Some(why) = void {

@@ -162,8 +162,10 @@ impl Default for WriteBook {
 
 impl WriteBook {
     fn observe(&mut self, report: &WriteReport, now: Stamp) {
-        if report.at >= *self.since.get_or_insert(now) {
-            self.confirmed = self.confirmed.max(report.confirmed.min(self.newest));
+        let since = *self.since.get_or_insert(now);
+        // A number that was never given here is an earlier interlock's, however fresh the report.
+        if report.at >= since && report.confirmed <= self.newest {
+            self.confirmed = self.confirmed.max(report.confirmed);
         }
     }
 

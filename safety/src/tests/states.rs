@@ -8,6 +8,7 @@ use crate::inputs::Inputs;
 use crate::interlock::Interlock;
 use crate::latch::Latch;
 use crate::verdict::{State, Verdict};
+use signals::Stamp;
 
 fn closed_loop() -> World {
     World::new(Reach::ClosedLoop, CheckSet::EMPTY)
@@ -382,5 +383,12 @@ fn what_an_earlier_interlock_had_confirmed_confirms_nothing() {
     world.confirms = false;
     world.writes.confirmed = 5000;
     // The report is older than this interlock: no set-point of this arming has landed, so nothing is acknowledged.
+    assert_ne!(world.engage().state, State::Active);
+
+    // A refused write reports the writer's newest success, which may be an earlier interlock's, at a fresh time.
+    let mut world = World::new(Reach::ClosedLoop, CheckSet::EMPTY);
+    world.confirms = false;
+    world.writes.confirmed = 5000;
+    world.writes.at = Stamp::from_secs_f64(1e9);
     assert_ne!(world.engage().state, State::Active);
 }
