@@ -35,7 +35,6 @@ const LOG_LINES: usize = 1024;
 
 /// Nothing of a run ever waits for a reader of the log, who may have stalled: a thread of its own writes it. Dropping
 /// the guard writes what still waits.
-#[must_use]
 fn start_logging(format: LogFormat, command: &Command) -> WorkerGuard {
     let usual = match command {
         // What a simulated loop has to say is in its outcome; a crash there is no news.
