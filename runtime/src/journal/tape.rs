@@ -48,7 +48,16 @@ struct Recording {
 impl Recorder {
     pub(super) fn new(shape: Shape, ring: Producer<u8>, when_full: WhenFull, status: JournalStatus) -> Arc<Self> {
         let (encoder, block) = (Encoder::new(shape), Vec::with_capacity(BLOCK_ROOM));
-        Arc::new(Self(Mutex::new(Recording { encoder, block, ring, when_full, lost: 0, said: false, ended: false, status })))
+        Arc::new(Self(Mutex::new(Recording {
+            encoder,
+            block,
+            ring,
+            when_full,
+            lost: 0,
+            said: false,
+            ended: false,
+            status,
+        })))
     }
 
     /// Closes the last block, and with a last word the run: after so many cycles, by what. A gap before it is said. The run

@@ -67,9 +67,7 @@ pub fn verify_file(file: &Path) -> anyhow::Result<Answered> {
     let (outcome, difference, ending) = match verified.verdict {
         Verdict::Same => (Outcome::Same, None, last_word),
         Verdict::Incomplete(Missing::LastWord) => (Outcome::Incomplete, None, last_word),
-        Verdict::Incomplete(missing) => {
-            (Outcome::Incomplete, None, format!("{missing} here: the replay cannot go on"))
-        }
+        Verdict::Incomplete(missing) => (Outcome::Incomplete, None, format!("{missing} here: the replay cannot go on")),
         Verdict::Differs(difference) => {
             let ending = "the replay stopped at the first difference".to_owned();
             (Outcome::Differs, Some(difference.to_string()), ending)
