@@ -57,9 +57,10 @@ pub enum Command {
     Run(RunArgs),
     /// Do a recorded run again, from its journal.
     ///
-    /// With --verify, the loop's stages are stepped as they were, and every output is compared bit for bit: 0 the same (a file
-    /// that was cut off counts up to its cut), 1 something differs, 3 the file is broken or has a gap. With --with, another
-    /// configuration looks at the same inputs: what would it have proposed? The plant is as recorded.
+    /// With --verify, the loop's stages are stepped as they were, and every output is compared bit for bit. Exit code
+    /// 0: the same, to the end of the run. 1: something differs, or the journal cannot be used at all. 3: incomplete, the same
+    /// as far as the records go, but the run is not there to its end (killed, disk full, gap, damaged file). With --with,
+    /// another configuration looks at the same inputs: what would it have proposed? The plant is as recorded.
     Replay(ReplayArgs),
     /// Simulate the loop of a plant file beside an emulated plant and DCS, in virtual time and reproducibly.
     Simulate(SimulateArgs),
@@ -135,7 +136,7 @@ pub struct JournalArgs {
     /// Record the run here, so that it can be replayed; never overwrites.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
-    /// How long a record may wait until it is on the disk.
+    /// How long a block of records may wait until it is on the disk; a block is closed by the next scan.
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, requires = "journal", value_parser = sync)]
     pub journal_sync: f64,
     /// The journal does not grow beyond this; then journalling stops and the loop goes on.

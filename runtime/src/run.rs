@@ -121,7 +121,7 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
             outcome
         }
     };
-    close(journal, telemetry.cycles());
+    close(journal, telemetry.cycles(), &outcome);
     tell(&panics);
     let footing = Footing { panics_lost: panics.lost(), ..footing }.with_permit(&board.heartbeat.permit());
     write_report(options.report, RunReport::new(&loaded.revision, &telemetry, &counts, &log.states()).on(footing))?;
@@ -135,11 +135,15 @@ fn record(loaded: &Loaded, options: &JournalOptions, registry: &Registry) -> any
     Ok(journal)
 }
 
-/// Ends the journal of a loop that has ended after so many cycles.
-fn close(journal: Option<Journal>, cycles: u64) {
-    if let Some(status) = journal.map(|journal| journal.close(cycles)) {
-        tracing::info!(bytes = status.bytes(), blocks = status.blocks(), lost = status.lost(), "journal closed");
-    }
+/// Ends the journal of a run with this outcome after so many cycles. A control thread that was left behind still has the tape:
+/// then nobody knows what it was about to do, and there is no last word.
+fn close(journal: Option<Journal>, cycles: u64, outcome: &anyhow::Result<()>) {
+    let Some(journal) = journal else { return };
+    let why = outcome.as_ref().err().map(|why| format!("{why:#}")).unwrap_or_default();
+    let last_word = if journal.is_held() { None } else { Some((cycles, why.as_str())) };
+    let status = journal.close_as(last_word);
+    let (bytes, blocks, lost, ended) = (status.bytes(), status.blocks(), status.lost(), last_word.is_some());
+    tracing::info!(bytes, blocks, lost, ended, "journal closed");
 }
 
 /// The error of a run whose permit is dropped.

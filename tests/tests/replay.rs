@@ -11,7 +11,8 @@ use std::path::Path;
 
 use runtime::config::{Loaded, Mode, load, parse};
 use runtime::journal::{Ending, Header, Journal, Kind, Reader, Record, Settings};
-use runtime::replay::{ReplayError, Verdict, What, verify, what_if};
+use runtime::replay::command::{Outcome, verify_file};
+use runtime::replay::{Missing, ReplayError, Verdict, What, verify, what_if};
 use safety::State;
 use tests::{Bench, repo};
 
@@ -22,18 +23,28 @@ fn loaded(plant: &str) -> Loaded {
 /// A run of the plant in virtual time with `scenario`, as its journal tells it.
 async fn recorded(loaded: &Loaded, seed: u64, scenario: impl AsyncFnOnce(&Bench)) -> (Header, Vec<Record>) {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("run.journal");
+    recorded_in(folder.path(), loaded, seed, scenario).await
+}
+
+/// As [`recorded`], with the file left in `folder`.
+async fn recorded_in(
+    folder: &Path,
+    loaded: &Loaded,
+    seed: u64,
+    scenario: impl AsyncFnOnce(&Bench),
+) -> (Header, Vec<Record>) {
+    let file = folder.join("run.journal");
     let settings = Settings { waits: true, ..Settings::default() };
     let journal = Journal::create(&file, &Header::of(loaded, seed).unwrap(), settings).unwrap();
     let bench = Bench::start_with(("cstr", seed), loaded.plant.clone(), journal.tape()).await.unwrap();
     scenario(&bench).await;
-    let cycles = bench.telemetry.cycles();
+    let (cycles, why) = (bench.telemetry.cycles(), bench.ended().unwrap_or_default());
     drop(bench);
-    let status = journal.close(cycles);
+    let status = journal.close_as(Some((cycles, &why)));
     assert_eq!((status.lost(), status.stopped()), (0, None));
     let mut reader = Reader::open(&file).unwrap();
     let records: Vec<Record> = reader.by_ref().collect();
-    assert_eq!(reader.ending(), Some(Ending::InOrder));
+    assert_eq!(reader.ending(), Some(if why.is_empty() { Ending::InOrder } else { Ending::Ended { why } }));
     assert_eq!(reader.bytes(), status.bytes());
     (reader.header().clone(), records)
 }
@@ -77,6 +88,70 @@ async fn a_run_with_crashes_and_a_shed_is_done_again_bit_for_bit() {
     let counts = verified.counts;
     assert_eq!((counts.crashes, counts.restarts), (6, 6));
     assert!(counts.cycles > 80 && counts.solves > 60 && counts.views > 800 && counts.moves > 40, "{counts:?}");
+}
+
+/// How the program answers for a file of these bytes: the outcome, the number of cells compared, and the whole as text.
+fn answer(folder: &Path, bytes: &[u8]) -> (Outcome, u64, String) {
+    let file = folder.join("other.journal");
+    std::fs::write(&file, bytes).unwrap();
+    let answered = verify_file(&file).unwrap();
+    let json = serde_json::to_value(&answered).unwrap();
+    (answered.outcome, json["counts"]["cells"].as_u64().unwrap(), answered.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_not_there_to_its_end_is_never_called_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = loaded("cstr");
+    let (header, records) = recorded_in(folder.path(), &ran, 15, async |b: &Bench| b.periods(3).await).await;
+    let path = folder.path().join("run.journal");
+    let whole = std::fs::read(&path).unwrap();
+    let mut reader = Reader::open(&path).unwrap();
+    let mut ends = vec![reader.bytes()];
+    while reader.next().is_some() {
+        ends.push(reader.bytes());
+    }
+    let ends: Vec<usize> = ends.into_iter().map(|end| usize::try_from(end).unwrap()).collect();
+    let head = ends[0];
+    let (outcome, cells, said) = answer(folder.path(), &whole);
+    assert_eq!((outcome, said.contains("SAME")), (Outcome::Same, true), "{said}");
+    assert!(cells > 1000, "{said}");
+    let incomplete = |bytes: &[u8], what: &str| {
+        let (outcome, compared, said) = answer(folder.path(), bytes);
+        assert_eq!(outcome, Outcome::Incomplete, "{what}: {said}");
+        assert!(compared <= cells && said.contains("INCOMPLETE") && !said.contains("SAME"), "{what}: {said}");
+    };
+    incomplete(&whole[..head], "the header alone");
+    incomplete(&[&whole[..head], &[0; 8]].concat(), "zeros behind the header");
+    for end in ends.iter().filter(|end| **end < whole.len()).step_by(7) {
+        incomplete(&whole[..*end], "cut between two blocks");
+        incomplete(&whole[..end + 5], "cut within a block");
+        let mut spoilt = whole.clone();
+        spoilt[end + 2] ^= 0x20;
+        incomplete(&spoilt, "a length that points beyond the end");
+        spoilt.clone_from(&whole);
+        spoilt[end + 9] ^= 1;
+        incomplete(&spoilt, "a flipped bit");
+    }
+    // A block may end within a step: what the step put out then is not there, and that is no difference.
+    for cut in 0..records.len() {
+        assert_eq!(verdict(&header, &records[..cut]), Verdict::Incomplete(Missing::LastWord), "cut at {cut}");
+    }
+}
+
+/// A solver that answers twice between two scans: the first answer is overwritten, and nobody can say what it was.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_nobody_took_makes_a_run_incomplete_and_not_another() {
+    let (header, mut records) = recorded(&loaded("cstr"), 16, async |bench: &Bench| bench.engage().await).await;
+    assert_eq!(verdict(&header, &records), Verdict::Same);
+    let answers = records.iter_mut().filter_map(|r| match r {
+        Record::Row(Kind::Solved, row) => Some(row),
+        _ => None,
+    });
+    // From the sixth on each has a number more, the fifth cell of its row.
+    answers.skip(5).for_each(|row| row[4] += 1);
+    let found = verdict(&header, &records);
+    assert!(matches!(found, Verdict::Incomplete(Missing::Answer { expected: 6, .. })), "{found:?}");
 }
 
 /// Crashes of a stage drawn by `seed`, one or two in a row, every few periods, the interlock's included; after a trip the

@@ -143,11 +143,24 @@ impl Journal {
         self.status.clone()
     }
 
-    /// Ends the journal, once the loop has ended after so many cycles, and waits until all of it is on the disk. Gives its
-    /// last status.
+    /// Whether anybody still has the tape: then the loop has not ended, or was left behind.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        Arc::strong_count(&self.recorder) > 1
+    }
+
+    /// Ends the journal, once the loop was asked to stop and has ended after so many cycles, and waits until all of it is on
+    /// the disk. Gives its last status.
     #[must_use]
     pub fn close(self, cycles: u64) -> JournalStatus {
-        self.recorder.end(cycles);
+        self.close_as(Some((cycles, "")))
+    }
+
+    /// As [`Self::close`], with another last word: the cycles, and what ended the run, empty when it was asked to stop. `None`
+    /// where the loop was left behind, perhaps within a step: then the file has no last word, and nothing more is recorded.
+    #[must_use]
+    pub fn close_as(self, last_word: Option<(u64, &str)>) -> JournalStatus {
+        self.recorder.end(last_word, &|| !self.thread.is_finished());
         self.closing.store(true, Ordering::Release);
         self.thread.thread().unpark();
         if self.thread.join().is_err() {
@@ -238,8 +251,16 @@ impl Writer {
     fn seal(&mut self) {
         let length = u32::try_from(self.block.len()).unwrap_or(u32::MAX);
         self.out.extend_from_slice(&length.to_le_bytes());
-        self.out.extend_from_slice(&crc32fast::hash(&self.block).to_le_bytes());
+        self.out.extend_from_slice(&checksum(length, &self.block).to_le_bytes());
         self.out.extend_from_slice(&self.block);
         self.status.0.blocks.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// The checksum of a block: over its length, as it stands in the file, and its payload.
+pub(super) fn checksum(length: u32, payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&length.to_le_bytes());
+    hasher.update(payload);
+    hasher.finalize()
 }

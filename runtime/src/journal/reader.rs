@@ -1,31 +1,46 @@
 //! Back from the file.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
 
 use super::bytes::Bytes;
+use super::file::checksum;
 use super::header::{Header, MAGIC};
 use super::record::{Decoder, Record};
 use super::{FORMAT, JournalError};
 
 /// No block is longer; a length beyond this is no length.
 const BLOCK_MAX: usize = 16 << 20;
+/// Format 1 had no length under its checksums, so here they do not hold.
+const FORMAT_OF_OTHER_SUMS: u64 = 1;
 
 /// Why there are no more records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The run ended in order.
+    /// The run was asked to stop, and all of it is there.
     InOrder,
+    /// The run ended otherwise, and all of it is there.
+    Ended {
+        /// What ended it.
+        why: String,
+    },
     /// The file ends between two blocks, without the word that the run ended: the program was killed, or journalling
     /// stopped.
     Unfinished,
-    /// The file ends within a block: what came after was never written.
+    /// The file ends within a block: what came after was never written, or the block's length is damaged.
     Torn {
         /// Where the block begins.
         at_byte: u64,
     },
-    /// A block is not what was written: its checksum is another.
+    /// The file cannot be read on.
+    Unreadable {
+        /// Where the reading ended.
+        at_byte: u64,
+        /// Why.
+        why: ErrorKind,
+    },
+    /// A block is not what was written: its checksum is another, or its length is none.
     Corrupt {
         /// Where the block begins.
         at_byte: u64,
@@ -41,8 +56,12 @@ impl std::fmt::Display for Ending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::InOrder => write!(f, "ended in order"),
+            Self::Ended { why } => write!(f, "ended by a fault: {why}"),
             Self::Unfinished => write!(f, "ends without a last word: the run was cut off, or journalling stopped"),
-            Self::Torn { at_byte } => write!(f, "torn at byte {at_byte}: the last block was not written to its end"),
+            Self::Torn { at_byte } => {
+                write!(f, "torn at byte {at_byte}: the block was not written to its end, or its length is damaged")
+            }
+            Self::Unreadable { at_byte, why } => write!(f, "cannot be read beyond byte {at_byte}: {why}"),
             Self::Corrupt { at_byte } => write!(f, "corrupt at byte {at_byte}: a checksum does not hold"),
             Self::Unknown { at_byte } => write!(f, "the block at byte {at_byte} is nothing that this program writes"),
         }
@@ -78,13 +97,20 @@ impl<R: Read> Reader<R> {
     pub fn of(from: R, name: &Path) -> Result<Self, JournalError> {
         let mut blocks = Blocks { from, at_byte: 0, block: Vec::new() };
         let mut magic = [0; MAGIC.len()];
-        if blocks.fill(&mut magic) != magic.len() || magic != MAGIC {
+        let unreadable = |why: ErrorKind| JournalError::File { file: name.to_owned(), source: why.into() };
+        if blocks.fill(&mut magic).map_err(unreadable)? != magic.len() || magic != MAGIC {
             return Err(JournalError::NotAJournal(name.to_owned()));
         }
         let broken = || JournalError::NoHeader(name.to_owned());
-        blocks.next().map_err(|_| broken())?;
-        let header = Header::decode(&mut Bytes(&blocks.block)).ok_or_else(broken)?;
-        let header = header.map_err(|found| JournalError::Format { file: name.to_owned(), found, expected: FORMAT })?;
+        let foreign = |found| JournalError::Format { file: name.to_owned(), found, expected: FORMAT };
+        if let Err(ending) = blocks.next() {
+            return Err(match (ending, Bytes(&blocks.block).get()) {
+                (Ending::Unreadable { why, .. }, _) => unreadable(why),
+                (Ending::Corrupt { .. }, Some(FORMAT_OF_OTHER_SUMS)) => foreign(FORMAT_OF_OTHER_SUMS),
+                _ => broken(),
+            });
+        }
+        let header = Header::decode(&mut Bytes(&blocks.block)).ok_or_else(broken)?.map_err(foreign)?;
         let decoder = Decoder::new(header.shape);
         Ok(Self { header, blocks, decoder, records: Vec::new().into_iter(), ending: None })
     }
@@ -98,7 +124,7 @@ impl<R: Read> Reader<R> {
     /// Why there are no more records; `None` while there may be some.
     #[must_use]
     pub fn ending(&self) -> Option<Ending> {
-        self.ending
+        self.ending.clone()
     }
 
     /// Bytes read so far.
@@ -125,8 +151,9 @@ impl<R: Read> Iterator for Reader<R> {
     fn next(&mut self) -> Option<Record> {
         loop {
             if let Some(record) = self.records.next() {
-                if matches!(record, Record::End { .. }) {
-                    self.ending = Some(Ending::InOrder);
+                if let Record::End { why, .. } = &record {
+                    let asked = why.is_empty();
+                    self.ending = Some(if asked { Ending::InOrder } else { Ending::Ended { why: why.clone() } });
                 }
                 return Some(record);
             }
@@ -154,42 +181,49 @@ impl<R: Read> Blocks<R> {
     fn next(&mut self) -> Result<(), Ending> {
         let at_byte = self.at_byte;
         let mut head = [0; 8];
-        match self.fill(&mut head) {
+        match self.fill(&mut head).map_err(|why| self.unreadable(why))? {
             0 => return Err(Ending::Unfinished),
             8 => {}
             _ => return Err(Ending::Torn { at_byte }),
         }
         let [a, b, c, d, e, f, g, h] = head;
         let (length, sum) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        if length > BLOCK_MAX {
+        let size = usize::try_from(length).unwrap_or(usize::MAX);
+        // Nobody writes an empty block; eight zeros are what a file system leaves where nothing was written.
+        if size == 0 || size > BLOCK_MAX {
             return Err(Ending::Corrupt { at_byte });
         }
         let mut block = std::mem::take(&mut self.block);
-        block.resize(length, 0);
+        block.resize(size, 0);
         let filled = self.fill(&mut block);
         self.block = block;
-        if filled < length {
+        if filled.map_err(|why| self.unreadable(why))? < size {
             return Err(Ending::Torn { at_byte });
         }
-        if crc32fast::hash(&self.block) != sum {
+        if checksum(length, &self.block) != sum {
             return Err(Ending::Corrupt { at_byte });
         }
         Ok(())
     }
 
-    /// Reads as much of `to` as there is; what cannot be read is not there.
-    fn fill(&mut self, to: &mut [u8]) -> usize {
+    fn unreadable(&self, why: ErrorKind) -> Ending {
+        Ending::Unreadable { at_byte: self.at_byte, why }
+    }
+
+    /// Reads as much of `to` as there is, and says how much that was.
+    fn fill(&mut self, to: &mut [u8]) -> Result<usize, ErrorKind> {
         let mut filled = 0;
         while let Some(rest) = to.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             match self.from.read(rest) {
                 Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => break,
+                Ok(n) => {
+                    filled += n;
+                    self.at_byte += n as u64;
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e.kind()),
             }
         }
-        self.at_byte += filled as u64;
-        filled
+        Ok(filled)
     }
 }

@@ -8,7 +8,7 @@ use actors::kernel::Act;
 use actors::tape::Entry;
 use signals::Stamp;
 
-use super::bytes::{Bytes, put, put_signed};
+use super::bytes::{Bytes, put, put_signed, put_text};
 use super::rows::{Field, Kind, Layout, Shape};
 use super::track::Track;
 
@@ -50,10 +50,12 @@ pub enum Record {
         /// How many blocks.
         lost: u64,
     },
-    /// The run ended in order after so many cycles.
+    /// The last word: the loop has ended, and nothing of it is missing behind the last record.
     End {
         /// Control cycles.
         cycles: u64,
+        /// What ended it; empty when it was asked to stop.
+        why: String,
     },
 }
 
@@ -177,9 +179,10 @@ impl Encoder {
         put(out, lost);
     }
 
-    pub(super) fn end(cycles: u64, out: &mut Vec<u8>) {
+    pub(super) fn end(cycles: u64, why: &str, out: &mut Vec<u8>) {
         out.push(tag::END);
         put(out, cycles);
+        put_text(out, why);
     }
 }
 
@@ -216,7 +219,7 @@ impl Decoder {
                 self.past.forget();
                 Record::Gap { lost: bytes.get()? }
             }
-            tag::END => Record::End { cycles: bytes.get()? },
+            tag::END => Record::End { cycles: bytes.get()?, why: bytes.text()?.to_owned() },
             _ => return None,
         })
     }

@@ -40,6 +40,17 @@ pub enum Kind {
     Recommended,
 }
 
+impl Kind {
+    /// How many of a row's first cells a playback is given by the record instead of finding them: they cannot differ.
+    #[must_use]
+    pub fn given(self) -> usize {
+        if self == Self::Solved { ANSWER } else { 0 }
+    }
+}
+
+/// The cells of an answer's row that make a [`Answer`].
+const ANSWER: usize = 9;
+
 /// One cell's name, for people, and kind.
 #[derive(Clone, Debug)]
 pub(super) struct Field {
@@ -211,7 +222,7 @@ impl Layout {
     pub fn answer(row: &[u64]) -> Answer {
         let mut cells = row.iter().copied();
         let mut next = || cells.next().unwrap_or_default();
-        let [cycle, at, took, solver, answer, prepared, wanted, late, panicked] = [(); 9].map(|()| next());
+        let [cycle, at, took, solver, answer, prepared, wanted, late, panicked] = [(); ANSWER].map(|()| next());
         let prepared = match prepared {
             0 => Prepared::Not,
             1 => Prepared::Ran { wanted_after: to_optional(wanted) },

@@ -38,22 +38,39 @@ struct Recording {
     when_full: WhenFull,
     /// Blocks lost since the last that went through.
     lost: u64,
+    /// Whether the open block says so.
+    said: bool,
+    /// The last word is said.
+    ended: bool,
     status: JournalStatus,
 }
 
 impl Recorder {
     pub(super) fn new(shape: Shape, ring: Producer<u8>, when_full: WhenFull, status: JournalStatus) -> Arc<Self> {
         let (encoder, block) = (Encoder::new(shape), Vec::with_capacity(BLOCK_ROOM));
-        Arc::new(Self(Mutex::new(Recording { encoder, block, ring, when_full, lost: 0, status })))
+        Arc::new(Self(Mutex::new(Recording {
+            encoder,
+            block,
+            ring,
+            when_full,
+            lost: 0,
+            said: false,
+            ended: false,
+            status,
+        })))
     }
 
-    /// The last word of the run.
-    pub(super) fn end(&self, cycles: u64) {
+    /// Closes the last block, and with a last word the run: after so many cycles, by what. A gap before it is said. The run
+    /// is over, so this waits for room as long as `drained` says that somebody makes it.
+    pub(super) fn end(&self, last_word: Option<(u64, &str)>, drained: &dyn Fn() -> bool) {
         let mut it = self.lock();
-        if it.is_open() {
-            Encoder::end(cycles, &mut it.block);
-            it.close_block();
+        it.close_block(drained);
+        if let Some((cycles, why)) = last_word {
+            it.say_gap();
+            Encoder::end(cycles, why, &mut it.block);
+            it.close_block(drained);
         }
+        it.ended = true;
     }
 
     fn lock(&self) -> MutexGuard<'_, Recording> {
@@ -64,27 +81,41 @@ impl Recorder {
 impl Recording {
     /// Whether a record can be taken; after a loss, only once there is room again, and then the gap is said first.
     fn is_open(&mut self) -> bool {
-        if self.status.is_stopped() {
+        if self.ended || self.status.is_stopped() {
             return false;
         }
-        if self.lost > 0 {
+        if self.lost > 0 && !self.said {
             if self.ring.slots() < BLOCK_ROOM.min(self.ring.buffer().capacity() / 2) {
                 return false;
             }
-            self.encoder.gap(self.lost, &mut self.block);
-            self.lost = 0;
+            self.say_gap();
         }
         true
     }
 
-    /// Hands the block to the journal thread, or loses it.
-    fn close_block(&mut self) {
+    /// Says in the open block what was lost before it, if anything was.
+    fn say_gap(&mut self) {
+        if self.lost > 0 && !self.said {
+            self.encoder.gap(self.lost, &mut self.block);
+            self.said = true;
+        }
+    }
+
+    /// Hands the block to the journal thread; a full ring is waited for where that is the rule.
+    fn pass_block(&mut self) {
+        let waits = self.when_full == WhenFull::Wait;
+        self.close_block(&|| waits);
+    }
+
+    /// Hands the block to the journal thread, or loses it once `waits` says no.
+    fn close_block(&mut self, waits: &dyn Fn() -> bool) {
         if self.block.is_empty() {
             return;
         }
         let length = u32::try_from(self.block.len()).unwrap_or(u32::MAX).to_le_bytes();
         let total = length.len() + self.block.len();
-        while self.when_full == WhenFull::Wait && self.ring.slots() < total && !self.status.is_stopped() {
+        let fits = total <= self.ring.buffer().capacity();
+        while fits && self.ring.slots() < total && !self.status.is_stopped() && waits() {
             std::thread::sleep(Duration::from_millis(1));
         }
         match self.ring.write_chunk(total) {
@@ -93,12 +124,16 @@ impl Recording {
                 let bytes = length.iter().chain(&self.block);
                 first.iter_mut().chain(second).zip(bytes).for_each(|(slot, byte)| *slot = *byte);
                 chunk.commit_all();
+                if self.said {
+                    self.lost = 0;
+                }
             }
             Err(_too_full) => {
                 self.lost += 1;
                 self.status.count_lost();
             }
         }
+        self.said = false;
         self.block.clear();
     }
 }
@@ -116,7 +151,7 @@ impl Tape for Recorder {
     fn note(&self, entry: Entry<'_>) {
         let it = &mut *self.lock();
         if matches!(entry, Entry::Beat { .. }) || it.block.len() > BLOCK_FULL {
-            it.close_block();
+            it.pass_block();
         }
         if it.is_open() {
             it.encoder.entry(entry, &mut it.block);

@@ -101,8 +101,36 @@ fn written(beats: u64) -> Vec<u8> {
     bytes
 }
 
+/// A block as it stands in a file.
+fn sealed(payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap();
+    [&length.to_le_bytes(), &file::checksum(length, payload).to_le_bytes(), payload].concat()
+}
+
+/// Where the header ends.
+fn head(bytes: &[u8]) -> usize {
+    usize::try_from(Reader::of(Cursor::new(bytes), Path::new("")).unwrap().bytes()).unwrap()
+}
+
+/// The payload of a ring, blocks behind their lengths, as the journal thread makes a file of it.
+fn file_of(ring: &[u8]) -> Vec<u8> {
+    let mut bytes = written(0);
+    bytes.truncate(head(&bytes));
+    let mut left = ring;
+    while let Some((length, more)) = left.split_first_chunk::<4>() {
+        let (block, more) = more.split_at(usize::try_from(u32::from_le_bytes(*length)).unwrap());
+        bytes.extend(sealed(block));
+        left = more;
+    }
+    bytes
+}
+
 fn read(bytes: &[u8]) -> (Vec<Record>, Ending) {
-    let mut reader = Reader::of(Cursor::new(bytes), Path::new("journal")).unwrap();
+    read_from(Cursor::new(bytes))
+}
+
+fn read_from(from: impl Read) -> (Vec<Record>, Ending) {
+    let mut reader = Reader::of(from, Path::new("journal")).unwrap();
     assert_eq!(reader.header(), &header());
     let records = reader.by_ref().collect();
     (records, reader.ending().unwrap())
@@ -112,7 +140,7 @@ fn read(bytes: &[u8]) -> (Vec<Record>, Ending) {
 fn what_was_told_is_read_bit_for_bit() {
     let (records, ending) = read(&written(300));
     let mut told = expected(300);
-    told.push(Record::End { cycles: 30 });
+    told.push(Record::End { cycles: 30, why: String::new() });
     assert!(records == told, "not what was told");
     assert_eq!(ending, Ending::InOrder);
 }
@@ -135,8 +163,7 @@ fn an_image_is_put_back_as_it_was() {
 fn a_torn_tail_costs_the_block_that_is_torn_and_nothing_before_it() {
     let (bytes, told) = (written(50), expected(50));
     let (mut endings, mut most) = (std::collections::BTreeSet::new(), 0);
-    let head = Reader::of(Cursor::new(&bytes), Path::new("")).unwrap().bytes();
-    for cut in usize::try_from(head).unwrap()..bytes.len() {
+    for cut in head(&bytes)..bytes.len() {
         let (records, ending) = read(&bytes[..cut]);
         assert!(records == told[..records.len()], "cut at {cut}");
         assert!(records.len() >= most, "cut at {cut}: more of the file is more of the run");
@@ -147,14 +174,21 @@ fn a_torn_tail_costs_the_block_that_is_torn_and_nothing_before_it() {
             _ => "other",
         });
     }
-    // The last block, of one beat, was never whole.
-    assert_eq!((endings.into_iter().collect::<Vec<_>>(), most), (vec!["torn", "unfinished"], told.len() - 3));
+    // The last word, a block of its own, was never whole.
+    assert_eq!((endings.into_iter().collect::<Vec<_>>(), most), (vec!["torn", "unfinished"], told.len()));
 }
 
 #[test]
 fn any_flipped_bit_is_found() {
     let (bytes, told) = (written(20), expected(20));
-    let head = usize::try_from(Reader::of(Cursor::new(&bytes), Path::new("")).unwrap().bytes()).unwrap();
+    let head = head(&bytes);
+    let mut lengths = std::collections::BTreeSet::new();
+    let mut block = head;
+    while let Some(length) = bytes.get(block..block + 4) {
+        lengths.extend(block..block + 4);
+        block += 8 + usize::try_from(u32::from_le_bytes(length.try_into().unwrap())).unwrap();
+    }
+    let mut torn = 0;
     for bit in 0..bytes.len() * 8 {
         let mut spoilt = bytes.clone();
         spoilt[bit / 8] ^= 1 << (bit % 8);
@@ -163,23 +197,29 @@ fn any_flipped_bit_is_found() {
             continue;
         }
         let (records, ending) = read(&spoilt);
-        assert!(matches!(ending, Ending::Corrupt { .. } | Ending::Torn { .. }), "bit {bit}: {ending:?}");
+        match ending {
+            Ending::Corrupt { .. } => {}
+            // A length that points beyond the end looks as a cut does. Neither is a whole run.
+            Ending::Torn { .. } if lengths.contains(&(bit / 8)) => torn += 1,
+            _ => panic!("bit {bit}: {ending:?}"),
+        }
         assert!(records == told[..records.len()], "bit {bit}: nothing behind the fault is believed");
     }
+    assert!(torn > 0);
 }
 
 /// The negative control of the checksums: with each mended after the flip, most flips go through as other records.
 #[test]
 fn without_the_checksum_a_flipped_bit_is_believed() {
     let (bytes, told) = (written(20), expected(20));
-    let head = usize::try_from(Reader::of(Cursor::new(&bytes), Path::new("")).unwrap().bytes()).unwrap();
+    let head = head(&bytes);
     let length = usize::try_from(u32::from_le_bytes(bytes[head..head + 4].try_into().unwrap())).unwrap();
     let (mut believed, flips) = (0, length * 8);
     for bit in 0..flips {
         let mut spoilt = bytes.clone();
         spoilt[head + 8 + bit / 8] ^= 1 << (bit % 8);
-        let sum = crc32fast::hash(&spoilt[head + 8..head + 8 + length]);
-        spoilt[head + 4..head + 8].copy_from_slice(&sum.to_le_bytes());
+        let mended = sealed(&spoilt[head + 8..head + 8 + length]);
+        spoilt[head..head + 8 + length].copy_from_slice(&mended);
         let (records, ending) = read(&spoilt);
         believed += usize::from(ending == Ending::InOrder && records[..told.len()] != told);
     }
@@ -188,7 +228,6 @@ fn without_the_checksum_a_flipped_bit_is_believed() {
 
 #[test]
 fn a_ring_that_is_full_loses_blocks_and_says_so_in_the_file() {
-    let mut file = tempfile::tempfile().unwrap();
     let (producer, mut ring) = rtrb::RingBuffer::new(2000);
     let status = JournalStatus::default();
     let recorder = tape::Recorder::new(SHAPE, producer, tape::WhenFull::Lose, status.clone());
@@ -199,28 +238,113 @@ fn a_ring_that_is_full_loses_blocks_and_says_so_in_the_file() {
     let mut payload = vec![0_u8; ring.slots()];
     ring.pop_entire_slice(&mut payload).unwrap();
     play(&*recorder, 100..103);
-    recorder.end(10);
+    recorder.end(Some((10, "")), &|| false);
     let mut rest = vec![0_u8; ring.slots()];
     ring.pop_entire_slice(&mut rest).unwrap();
     payload.extend(rest);
-    // As the journal thread does.
-    let mut bytes = written(0);
-    bytes.truncate(usize::try_from(Reader::of(Cursor::new(&bytes), Path::new("")).unwrap().bytes()).unwrap());
-    let mut left = &payload[..];
-    while let Some((length, more)) = left.split_first_chunk::<4>() {
-        let (block, more) = more.split_at(usize::try_from(u32::from_le_bytes(*length)).unwrap());
-        bytes.extend(length);
-        bytes.extend(crc32fast::hash(block).to_le_bytes());
-        bytes.extend(block);
-        left = more;
-    }
-    std::io::Write::write_all(&mut file, &bytes).unwrap();
-    let (records, ending) = read(&bytes);
+    let (records, ending) = read(&file_of(&payload));
     let gap = records.iter().position(|r| matches!(r, Record::Gap { .. })).unwrap();
     assert!(records[..gap] == expected(100)[..gap], "up to the gap it is the run");
     let Record::Gap { lost: said } = records[gap] else { unreachable!() };
     assert_eq!((said, ending), (status.lost(), Ending::InOrder));
     assert!(matches!(&records[gap + 1], Record::Beat { beat, .. } if beat.cycle == 11));
+}
+
+/// A run whose last blocks are lost, and what its file is when the end waits for the ring to be drained, or does not.
+fn lost_at_the_end(waits: bool) -> (Vec<Record>, Ending, u64) {
+    // A ring of a size that the blocks fill up to less than a last word needs.
+    let fill = |room| {
+        let (producer, ring) = rtrb::RingBuffer::new(room);
+        let status = JournalStatus::default();
+        let recorder = tape::Recorder::new(SHAPE, producer, tape::WhenFull::Lose, status.clone());
+        play(&*recorder, 0..100);
+        (room - ring.slots() < 8).then_some((recorder, ring, status))
+    };
+    let (recorder, mut ring, status) = (2000..4000).find_map(fill).unwrap();
+    let mut payload = Vec::new();
+    std::thread::scope(|scope| {
+        let end = scope.spawn(|| recorder.end(Some((10, "")), &|| waits));
+        if !waits {
+            end.join().unwrap();
+            payload.extend(std::iter::from_fn(|| ring.pop().ok()));
+            return;
+        }
+        while !end.is_finished() {
+            payload.extend(std::iter::from_fn(|| ring.pop().ok()));
+            std::thread::yield_now();
+        }
+        payload.extend(std::iter::from_fn(|| ring.pop().ok()));
+    });
+    // The loop was left behind and goes on: nothing of it comes behind the last word.
+    play(&*recorder, 100..200);
+    assert!(ring.is_empty());
+    let (records, ending) = read(&file_of(&payload));
+    (records, ending, status.lost())
+}
+
+#[test]
+fn a_gap_at_the_end_is_said_before_the_last_word() {
+    let (mut records, ending, lost) = lost_at_the_end(true);
+    assert!(lost > 50, "{lost} blocks lost");
+    assert_eq!(records.pop(), Some(Record::End { cycles: 10, why: String::new() }));
+    assert_eq!((records.pop(), ending), (Some(Record::Gap { lost }), Ending::InOrder));
+    assert!(records == expected(100)[..records.len()]);
+    // The negative control: without the wait there is neither gap nor last word.
+    let (records, ending, _) = lost_at_the_end(false);
+    assert_eq!(ending, Ending::Unfinished);
+    assert!(records == expected(100)[..records.len()]);
+}
+
+#[test]
+fn what_ended_the_run_is_told_and_a_loop_left_behind_has_no_last_word() {
+    let end = |last_word: Option<(u64, &str)>| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.journal");
+        let journal = Journal::create(&file, &header(), waiting()).unwrap();
+        play(&*journal.tape(), 0..30);
+        assert!(!journal.is_held());
+        let tape = journal.tape();
+        assert!(journal.is_held(), "by us");
+        drop((journal.close_as(last_word), tape));
+        let mut reader = Reader::open(&file).unwrap();
+        let beats = reader.by_ref().filter(|r| matches!(r, Record::Beat { .. })).count();
+        (beats, reader.ending().unwrap())
+    };
+    assert_eq!(end(Some((3, ""))), (30, Ending::InOrder));
+    assert_eq!(end(Some((3, "the watchdog"))), (30, Ending::Ended { why: "the watchdog".into() }));
+    assert_eq!(end(None), (30, Ending::Unfinished));
+}
+
+/// A disk that gives an error behind what it gives.
+struct Failing<'a>(&'a [u8]);
+
+impl Read for Failing<'_> {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        if self.0.is_empty() { Err(std::io::ErrorKind::TimedOut.into()) } else { self.0.read(to) }
+    }
+}
+
+#[test]
+fn a_read_error_is_no_end_of_the_file() {
+    let (bytes, told) = (written(20), expected(20));
+    for cut in head(&bytes)..bytes.len() {
+        let (records, ending) = read_from(Failing(&bytes[..cut]));
+        let unreadable = Ending::Unreadable { at_byte: cut as u64, why: std::io::ErrorKind::TimedOut };
+        assert_eq!(ending, unreadable, "cut at {cut}");
+        assert!(records == told[..records.len()]);
+    }
+    let in_the_header = Reader::of(Failing(&bytes[..20]), Path::new("x")).map(drop);
+    assert!(matches!(in_the_header, Err(JournalError::File { .. })), "{in_the_header:?}");
+}
+
+#[test]
+fn a_header_alone_and_zeros_behind_it_are_no_run() {
+    let mut bytes = written(0);
+    bytes.truncate(head(&bytes));
+    assert_eq!(read(&bytes), (Vec::new(), Ending::Unfinished));
+    let at_byte = bytes.len() as u64;
+    bytes.extend([0; 8]);
+    assert_eq!(read(&bytes), (Vec::new(), Ending::Corrupt { at_byte }));
 }
 
 #[test]
@@ -270,11 +394,13 @@ fn other_files_are_refused() {
     assert!(matches!(of(&good[..20]), Err(JournalError::NoHeader(_))));
     let mut block = header().encode();
     block[0] = 9;
-    let mut foreign = good[..8].to_vec();
-    foreign.extend(u32::try_from(block.len()).unwrap().to_le_bytes());
-    foreign.extend(crc32fast::hash(&block).to_le_bytes());
-    foreign.extend(block);
+    let foreign = [&good[..8], &sealed(&block)].concat();
     assert!(matches!(of(&foreign), Err(JournalError::Format { found: 9, expected: FORMAT, .. })));
+    // Format 1 had its checksums over the payload alone.
+    block[0] = 1;
+    let length = u32::try_from(block.len()).unwrap().to_le_bytes();
+    let old = [&good[..8], &length, &crc32fast::hash(&block).to_le_bytes(), &block].concat();
+    assert!(matches!(of(&old), Err(JournalError::Format { found: 1, expected: FORMAT, .. })));
 }
 
 /// Not a promise but a number: what a beat costs the control thread.

@@ -5,19 +5,20 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Compared, Counts, Verdict, draw, verify, what_if};
+use super::{Compared, Counts, Missing, Verdict, draw, verify, what_if};
 use crate::config::load;
-use crate::journal::{Ending, Header, Reader};
+use crate::journal::{Header, Reader};
 
 /// How a replay ended, as the program's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// All of it came out again. A file that was cut off (a killed program, a full disk) counts up to its cut.
+    /// All of it came out again, up to the run's last word.
     Same = 0,
     /// Something did not.
     Differs = 1,
-    /// The file is broken or has a gap; what stands before that came out again.
+    /// What is there came out again, but the run is not there to its end: a killed program, a full disk, a gap, a damaged
+    /// file.
     Incomplete = 3,
 }
 
@@ -62,16 +63,15 @@ pub fn verify_file(file: &Path) -> anyhow::Result<Answered> {
     let mut reader = Reader::open(file)?;
     let header = reader.header().clone();
     let verified = verify(&header, reader.by_ref())?;
-    let (outcome, difference) = match (&verified.verdict, reader.ending()) {
-        (Verdict::Differs(difference), _) => (Outcome::Differs, Some(difference.to_string())),
-        (Verdict::Gap(_), _) => (Outcome::Incomplete, None),
-        (Verdict::Same, Some(Ending::InOrder | Ending::Unfinished | Ending::Torn { .. })) => (Outcome::Same, None),
-        (Verdict::Same, _) => (Outcome::Incomplete, None),
-    };
-    let ending = match (&verified.verdict, reader.ending()) {
-        (Verdict::Gap(lost), _) => format!("{lost} blocks of records were lost here: the replay cannot go on"),
-        (Verdict::Differs(_), _) => "the replay stopped at the first difference".to_owned(),
-        (Verdict::Same, ending) => ending.map_or_else(String::new, |ending| ending.to_string()),
+    let last_word = reader.ending().map_or_else(String::new, |ending| ending.to_string());
+    let (outcome, difference, ending) = match verified.verdict {
+        Verdict::Same => (Outcome::Same, None, last_word),
+        Verdict::Incomplete(Missing::LastWord) => (Outcome::Incomplete, None, last_word),
+        Verdict::Incomplete(missing) => (Outcome::Incomplete, None, format!("{missing} here: the replay cannot go on")),
+        Verdict::Differs(difference) => {
+            let ending = "the replay stopped at the first difference".to_owned();
+            (Outcome::Differs, Some(difference.to_string()), ending)
+        }
     };
     Ok(Answered { outcome, head: Head::of(&header), counts: verified.counts, difference, ending })
 }
@@ -90,7 +90,7 @@ impl fmt::Display for Answered {
         writeln!(f, "journal: {}", self.ending)?;
         match (&self.difference, self.outcome) {
             (Some(difference), _) => write!(f, "DIFFERS at {difference}"),
-            (None, Outcome::Incomplete) => write!(f, "INCOMPLETE: the same as far as the records go"),
+            (None, Outcome::Incomplete) => write!(f, "INCOMPLETE: the same as far as the records go: {}", self.ending),
             (None, _) => write!(f, "SAME: every output, bit for bit"),
         }
     }
@@ -109,7 +109,8 @@ pub struct Proposed {
     /// Cycles whose proposals are not the same to the last bit.
     differing: usize,
     mvs: Vec<Apart>,
-    gap: bool,
+    /// Why there are no more cycles, where it is not that the run ended.
+    missing: Option<String>,
 }
 
 /// How far the two proposals for one MV are apart.
@@ -154,14 +155,14 @@ impl Proposed {
             proposing: (count(&|c| c.recorded.is_some()), count(&|c| c.other.is_some())),
             differing: compared.differing(),
             mvs: mvs.collect(),
-            gap: compared.gap,
+            missing: compared.missing.map(|missing| missing.to_string()),
         }
     }
 }
 
 impl fmt::Display for Proposed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { head, other_revision, cycles, proposing: (ran, other), differing, mvs, gap } = self;
+        let Self { head, other_revision, cycles, proposing: (ran, other), differing, mvs, missing } = self;
         writeln!(f, "run of {}, revision {}, beside revision {other_revision}", head.program, head.revision)?;
         writeln!(f, "{cycles} cycles; the run proposed in {ran}, the other configuration in {other}")?;
         write!(f, "{differing} cycles differ")?;
@@ -170,7 +171,7 @@ impl fmt::Display for Proposed {
                 write!(f, "\n  {name}: {mean:.6} {unit} apart in the mean, {largest:.6} {unit} at most")?;
             }
         }
-        if *gap { write!(f, "\nrecords are missing: compared up to there") } else { Ok(()) }
+        missing.iter().try_for_each(|missing| write!(f, "\nnot the whole run: {missing}; compared up to there"))
     }
 }
 

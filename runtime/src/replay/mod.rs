@@ -23,6 +23,7 @@ use crate::config::{ConfigError, Mode, PlantFile, parse};
 use crate::journal::Header;
 
 pub use compare::{Difference, What};
+pub use player::Missing;
 pub use plot::draw;
 pub use verify::{Counts, Verdict, Verified, verify};
 pub use what_if::{Compared, Proposals, what_if};

@@ -29,10 +29,38 @@ pub(super) enum Played {
     },
     /// A stage crashed, was restarted, or given up.
     Act(Act),
-    /// Records are missing from here on.
-    Gap(u64),
+    /// From here on the run is not known.
+    Missing(Missing),
     /// The last word.
     End,
+}
+
+/// Why a run is not known beyond some point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// So many blocks of records were lost.
+    Blocks(u64),
+    /// An answer of the solver was overwritten before it was taken over, so its later plans cannot be found again.
+    Answer {
+        /// The solver's number.
+        solver: u32,
+        /// The first answer that is missing.
+        expected: u64,
+    },
+    /// There are no more records, and no last word: the reader knows why.
+    LastWord,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Blocks(lost) => write!(f, "{lost} blocks of records were lost"),
+            Self::Answer { solver, expected } => {
+                write!(f, "answer {expected} of solver {solver} was overwritten before it was taken over")
+            }
+            Self::LastWord => write!(f, "the records end without a last word"),
+        }
+    }
 }
 
 /// A loop that is being replayed.
@@ -71,9 +99,23 @@ impl<I: Iterator<Item = Record>> Player<I> {
     }
 
     /// Replays the next record, and with a step all that was recorded within it.
-    pub(super) fn next(&mut self) -> Result<Option<Played>, PlaybackError> {
-        let Some(record) = self.records.next() else { return Ok(None) };
-        Ok(Some(match record {
+    pub(super) fn next(&mut self) -> Result<Played, PlaybackError> {
+        match self.play() {
+            Err(PlaybackError::AnswerLost { solver, expected }) => {
+                Ok(Played::Missing(Missing::Answer { solver, expected }))
+            }
+            played => played,
+        }
+    }
+
+    /// Whether the records break off here: then those of the last step need not be all.
+    pub(super) fn breaks_off(&mut self) -> bool {
+        matches!(self.records.peek(), None | Some(Record::Gap { .. }))
+    }
+
+    fn play(&mut self) -> Result<Played, PlaybackError> {
+        let Some(record) = self.records.next() else { return Ok(Played::Missing(Missing::LastWord)) };
+        Ok(match record {
             Record::Beat { beat, now, dropped, image } => {
                 (self.beat, self.now) = (beat, now);
                 self.layout.restore(&image, self.playback.inlet());
@@ -92,10 +134,10 @@ impl<I: Iterator<Item = Record>> Player<I> {
                 Played::Act(act)
             }
             // Rows belong to beats and steps, which have taken theirs.
-            Record::Row(..) => return self.next(),
-            Record::Gap { lost } => Played::Gap(lost),
+            Record::Row(..) => return self.play(),
+            Record::Gap { lost } => Played::Missing(Missing::Blocks(lost)),
             Record::End { .. } => Played::End,
-        }))
+        })
     }
 
     fn step(&mut self, child: u16, now: Stamp) -> Result<Played, PlaybackError> {

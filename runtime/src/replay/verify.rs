@@ -4,7 +4,7 @@ use actors::kernel::Act;
 
 use super::ReplayError;
 use super::compare::{Difference, What, first};
-use super::player::{Played, Player};
+use super::player::{Missing, Played, Player};
 use crate::journal::{Header, Kind, Record};
 
 /// What was replayed.
@@ -24,7 +24,7 @@ pub struct Counts {
     pub moves: u64,
     /// Recommendations that were compared.
     pub recommendations: u64,
-    /// Cells that were compared.
+    /// Cells that were compared: those that could have been others.
     pub cells: u64,
     /// Crashes of stages.
     pub crashes: u64,
@@ -35,12 +35,12 @@ pub struct Counts {
 /// What a replay found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Every output up to the end of the records is the same.
+    /// Every output of the run, up to its last word, is the same.
     Same,
     /// Something is not.
     Differs(Box<Difference>),
-    /// So many blocks of records are missing; up to there every output is the same.
-    Gap(u64),
+    /// The run is not known to its end; as far as it is, every output is the same.
+    Incomplete(Missing),
 }
 
 /// How a replay went.
@@ -65,26 +65,28 @@ pub fn verify(header: &Header, records: impl Iterator<Item = Record>) -> Result<
             Verdict::Differs(Box::new(Difference { cycle, scan, at: player.now, stage, what }))
         };
         match player.next() {
-            Ok(None | Some(Played::End)) => break Verdict::Same,
-            Ok(Some(Played::Gap(lost))) => break Verdict::Gap(lost),
-            Ok(Some(Played::Beat { recorded, replayed })) => {
+            Ok(Played::End) => break Verdict::Same,
+            Ok(Played::Missing(missing)) => break Verdict::Incomplete(missing),
+            Ok(Played::Beat { recorded, replayed }) => {
                 counts.beats += 1;
                 recorded.iter().for_each(|(kind, row)| counts.row(*kind, row.len()));
-                if let Some(what) = first(&player.layout, &recorded, &replayed) {
+                let what = first(&player.layout, &recorded, &replayed);
+                if let Some(what) = what.filter(|what| counts_at(&mut player, what)) {
                     break difference(&player, String::from("driver"), what);
                 }
                 counts.cycles += u64::from(player.beat.cycle != cycle);
             }
-            Ok(Some(Played::Act(act))) => match act {
+            Ok(Played::Act(act)) => match act {
                 Act::Crashed { .. } => counts.crashes += 1,
                 Act::Restarted { .. } => counts.restarts += 1,
                 Act::Step { .. } | Act::GivenUp { .. } => {}
             },
-            Ok(Some(Played::Step { child, recorded, replayed, panicked, .. })) => {
+            Ok(Played::Step { child, recorded, replayed, panicked, .. }) => {
                 counts.steps += 1;
                 recorded.iter().for_each(|(kind, row)| counts.row(*kind, row.len()));
                 let what = first(&player.layout, &recorded, &replayed);
-                if let Some(what) = what.or((panicked == (true, false)).then_some(What::Panicked)) {
+                let what = what.or((panicked == (true, false)).then_some(What::Panicked));
+                if let Some(what) = what.filter(|what| counts_at(&mut player, what)) {
                     break difference(&player, player.stage(child), what);
                 }
             }
@@ -92,6 +94,12 @@ pub fn verify(header: &Header, records: impl Iterator<Item = Record>) -> Result<
         }
     };
     Ok(Verified { counts, verdict })
+}
+
+/// Whether this is a difference where the player stands. Where the records break off, what a step put out last, or its
+/// crash, need not be among them.
+fn counts_at<I: Iterator<Item = Record>>(player: &mut Player<I>, what: &What) -> bool {
+    !matches!(what, What::Surplus(_) | What::Panicked) || !player.breaks_off()
 }
 
 impl Counts {
@@ -103,6 +111,6 @@ impl Counts {
             Kind::Move => self.moves += 1,
             Kind::Recommended => self.recommendations += 1,
         }
-        self.cells += cells as u64;
+        self.cells += cells.saturating_sub(kind.given()) as u64;
     }
 }

@@ -13,7 +13,7 @@ use control::selector::Selection;
 use signals::{MAX_CVS, MAX_MVS, Proposer, Stamp, Values};
 
 use super::ReplayError;
-use super::player::{Played, Player};
+use super::player::{Missing, Played, Player};
 use crate::config::{Mode, PlantFile, Tag};
 use crate::journal::{Header, Record};
 
@@ -52,8 +52,8 @@ pub struct Compared {
     pub plant: PlantFile,
     /// Every cycle in which either loop had the chance to propose.
     pub cycles: Vec<Proposals>,
-    /// Records are missing behind the last cycle.
-    pub gap: bool,
+    /// Why the run is not known behind the last cycle, if it is not.
+    pub missing: Option<Missing>,
 }
 
 impl Compared {
@@ -93,9 +93,8 @@ pub fn what_if(
     let by_name = |name: &str| beside.names().position(|n| n == name).and_then(|i| u16::try_from(i).ok());
     let (mpc, selector) = (by_name("mpc"), by_name("selector"));
     let mut cycles: Vec<Proposals> = Vec::new();
-    let mut gap = false;
-    while let Some(played) = player.next()? {
-        match played {
+    let missing = loop {
+        match player.next()? {
             Played::Beat { .. } => {
                 player.layout.restore(&player.image, beside.inlet());
                 beside.beat(player.beat, player.now, 0);
@@ -118,14 +117,11 @@ pub fn what_if(
                 note(&mut cycles, &player, &beside);
             }
             Played::Act(_) => {}
-            Played::Gap(_) => {
-                gap = true;
-                break;
-            }
-            Played::End => break,
+            Played::Missing(missing) => break Some(missing),
+            Played::End => break None,
         }
-    }
-    Ok(Compared { plant: player.plant, cycles, gap })
+    };
+    Ok(Compared { plant: player.plant, cycles, missing })
 }
 
 fn propose(beside: &mut Playback, child: u16, now: Stamp) -> Result<(), ReplayError> {

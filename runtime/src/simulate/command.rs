@@ -87,7 +87,8 @@ fn one(simulation: &Simulation, args: &SimulateArgs, journal: Option<Journal>) -
         }
     })?;
     bar.finish_and_clear();
-    if let Some(why) = journal.and_then(|journal| journal.close(outcome.cycles).stopped()) {
+    let ended = outcome.ended.as_deref().unwrap_or_default();
+    if let Some(why) = journal.and_then(|journal| journal.close_as(Some((outcome.cycles, ended))).stopped()) {
         anyhow::bail!("the journal is not whole: {why}");
     }
     let wall_s = clock.wall_ns() as f64 * 1e-9;

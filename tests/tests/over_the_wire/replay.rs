@@ -31,12 +31,14 @@ fn wall_a_run_over_the_wire_is_done_again_bit_for_bit() -> Result<()> {
     assert_eq!((&answer["outcome"], &answer["ending"]), (&"same".into(), &"ended in order".into()), "{answer}");
     assert!(count(&answer, "solves") > 15 && count(&answer, "moves") > 10 && count(&answer, "views") > 200, "{answer}");
 
-    // A program that is killed leaves what it had written.
+    // A program that is killed leaves what it had written: the same as far as it goes, and no whole run.
     let runtime = site.run_but(&site.shipped_plant(), &rig.endpoint, &["--journal", "killed.journal"])?;
     rig.cycles(6)?;
     runtime.kill()?;
-    let answer = verified(&site, "killed.journal")?;
-    assert_eq!(answer["outcome"], "same", "{answer}");
+    let incomplete = site.outrigger(&["replay", "killed.journal", "--verify"]);
+    assert!(incomplete.is_err_and(|why| format!("{why:#}").contains("exit status: 3")), "a killed run is not whole");
+    let answer = serde_json::to_value(runtime::replay::command::verify_file(&site.path("killed.journal"))?)?;
+    assert_eq!(answer["outcome"], "incomplete", "{answer}");
     assert!(count(&answer, "cycles") >= 4 && answer["ending"] != "ended in order", "{answer}");
 
     // One bit, in the middle.
