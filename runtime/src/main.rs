@@ -12,6 +12,7 @@ use clap::Parser;
 use runtime::cli::{Cli, Command, JournalArgs, LogFormat, ReplayArgs, RunArgs};
 use runtime::config::{ConfigError, Loaded, load};
 use runtime::journal::Settings;
+use runtime::logging;
 use runtime::opcua::{Pki, browse};
 use runtime::replay::command::{compare_file, verify_file};
 use runtime::run::{JournalOptions, RunOptions, run};
@@ -33,14 +34,10 @@ fn start_logging(format: LogFormat, command: &Command) {
     let usual = match command {
         // What a simulated loop has to say is in its outcome; a crash there is no news.
         Command::Simulate(_) => "off",
-        _ => "info,opcua_client=error,opcua_core=error,opcua_crypto=error",
+        _ => logging::USUAL,
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => builder.json().init(),
-    }
+    let asked = EnvFilter::try_from_default_env().map_or_else(|_| usual.to_owned(), |filter| filter.to_string());
+    let _first = logging::start(format, &asked, (std::io::stderr, std::io::stderr().is_terminal()));
 }
 
 fn perform(command: Command) -> anyhow::Result<ExitCode> {
