@@ -165,6 +165,8 @@ impl Tape for Crashes {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use actors::kernel::Unwitnessed;
     use signals::Stamp;
 
@@ -175,9 +177,9 @@ mod tests {
         let crashes = Crashes::telling(Arc::new(Unwitnessed));
         let step = |child| {
             let step = Act::Step { child, now: Stamp::ZERO };
-            std::panic::catch_unwind(|| crashes.act(step)).is_err()
+            catch_unwind(AssertUnwindSafe(|| crashes.act(step))).is_err()
         };
-        let ends = |probe| std::panic::catch_unwind(|| crashes.stage(probe, 1)).is_err();
+        let ends = |probe| catch_unwind(AssertUnwindSafe(|| crashes.stage(probe, 1))).is_err();
         crashes.plan(Victim::Stage(3), Moment::Before);
         assert_eq!((step(2), ends("mpc"), step(3), step(3)), (false, false, true, false));
         crashes.plan(Victim::Stage(3), Moment::After);
