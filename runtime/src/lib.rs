@@ -13,6 +13,7 @@ mod control_thread;
 mod events;
 pub mod http;
 pub mod journal;
+pub mod logging;
 pub mod metrics;
 pub mod opcua;
 pub mod replay;

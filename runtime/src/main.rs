@@ -12,6 +12,7 @@ use clap::Parser;
 use runtime::cli::{Cli, Command, JournalArgs, LogFormat, ReplayArgs, RunArgs};
 use runtime::config::{ConfigError, Loaded, load};
 use runtime::journal::Settings;
+use runtime::logging;
 use runtime::opcua::{Pki, browse};
 use runtime::replay::command::{compare_file, verify_file};
 use runtime::run::{JournalOptions, RunOptions, run};
@@ -39,16 +40,12 @@ fn start_logging(format: LogFormat, command: &Command) -> WorkerGuard {
     let usual = match command {
         // What a simulated loop has to say is in its outcome; a crash there is no news.
         Command::Simulate(_) => "off",
-        _ => "info,opcua_client=error,opcua_core=error,opcua_crypto=error",
+        _ => logging::USUAL,
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
+    let asked = EnvFilter::try_from_default_env().map_or_else(|_| usual.to_owned(), |filter| filter.to_string());
     let lines = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_LINES);
     let (writer, guard) = lines.finish(std::io::stderr());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    match format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => builder.json().init(),
-    }
+    let _first = logging::start(format, &asked, (writer, std::io::stderr().is_terminal()));
     guard
 }
 

@@ -4,7 +4,6 @@
 //! minute of plant time takes milliseconds, and the same scenario gives the same numbers. Nothing is mocked but the
 //! clock and the wire; the wire's own tests are in `tests/over_the_wire.rs`.
 
-mod crashes;
 pub mod wire;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +20,7 @@ use safety::{Event, Recommended, State};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub use crashes::{Crashes, Moment, Victim};
+pub use runtime::simulate::{Crashes, Moment, Victim};
 
 /// A file of the repository.
 #[must_use]
@@ -157,7 +156,7 @@ impl Bench {
     /// Moves that should never have been made.
     #[must_use]
     pub fn invalid_moves(&self) -> InvalidMoves {
-        self.cell.invalid.read().unwrap_or_default()
+        self.cell.sink.invalid()
     }
 
     /// Every event of the interlock so far.

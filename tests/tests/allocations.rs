@@ -1,7 +1,8 @@
 //! A cycle of the loop in its steady state allocates nothing outside the solver.
 //!
 //! The loop runs on the wall's clock and on this thread, as it does in the runtime; the solver has its own thread and
-//! the rig another, so that what is counted here is the loop, with the tape of its journal, and nothing else. The journal
+//! the rig another, so that what is counted here is the loop, with the tape of its journal and the log of the shipped
+//! program at its usual level, and nothing else. The journal
 //! of the run is replayed afterwards: what the solver's thread answered under a clock comes out again without one.
 #![allow(
     clippy::unwrap_used,
@@ -16,8 +17,10 @@ use std::time::Duration;
 
 use actors::kernel::{Clock, Latest, Telemetry, Unobserved};
 use actors::{Board, Ending, Loop, LoopContext, MoveSink};
+use runtime::cli::LogFormat;
 use runtime::config::load;
 use runtime::journal::{Header, Journal, Reader, Record, Settings};
+use runtime::logging;
 use runtime::replay::{Verdict, verify};
 use runtime::simulate::{Plumbing, SharedRig};
 use safety::{ApprovedMove, State, WriteReport};
@@ -60,6 +63,7 @@ fn rig_thread(rig: &SharedRig, board: &Board, moves: &Latest<ApprovedMove>, cloc
 
 #[test]
 fn wall_steady_cycles_do_not_allocate() {
+    assert!(logging::start(LogFormat::Text, logging::USUAL, (std::io::sink, false)));
     let loaded = load(&repo("deploy/plants/cstr.toml")).unwrap();
     let (folder, header) = (tempfile::tempdir().unwrap(), Header::of(&loaded, 1).unwrap());
     let file = folder.path().join("run.journal");

@@ -129,18 +129,8 @@ async fn a_short_bad_spell_costs_a_hold_and_the_loop_goes_on() {
     assert_eq!(bench.state(), State::Active, "{:#?}", bench.events());
 }
 
-/// Crashes of stages are part of these scenarios; their backtraces are not.
-fn quietly_panicking() {
-    std::panic::set_hook(Box::new(|info| {
-        if !info.payload_as_str().is_some_and(|what| what.contains("injected")) {
-            eprintln!("{info}");
-        }
-    }));
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_crash_of_any_stage_before_the_interlock_or_after_it_costs_a_cycle_and_not_the_loop() {
-    quietly_panicking();
     for stage in ["sensor", "estimator", "model", "mpc", "selector", "actuator"] {
         let bench = Bench::start("cstr", 6, |_| {}).await.unwrap();
         bench.engage().await;
@@ -157,7 +147,6 @@ async fn a_crash_of_any_stage_before_the_interlock_or_after_it_costs_a_cycle_and
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_of_the_interlock_withdraws_everything_until_the_operator_returns() {
-    quietly_panicking();
     let bench = Bench::start("cstr", 6, |_| {}).await.unwrap();
     bench.engage().await;
     bench.crashes.inject("interlock", 1);
@@ -175,7 +164,6 @@ async fn a_crash_of_the_interlock_withdraws_everything_until_the_operator_return
 
 #[tokio::test(start_paused = true)]
 async fn a_stage_that_crashes_again_and_again_ends_the_loop_and_the_dcs_has_the_mvs() {
-    quietly_panicking();
     for stage in ["estimator", "actuator", "interlock"] {
         let bench = Bench::start("cstr", 6, |_| {}).await.unwrap();
         bench.engage().await;

@@ -39,7 +39,7 @@ use crate::config::Loaded;
 pub use browse::{Found, browse};
 pub use connect::Pki;
 pub use error::LinkError;
-pub(crate) use outbound::objection;
+pub(crate) use outbound::{objection, overdue};
 
 /// What a link needs beside the plant file.
 #[derive(Clone, Debug)]

@@ -66,7 +66,7 @@ fn within(value: f64, (lo, hi): (Option<f64>, Option<f64>)) -> f64 {
 
 /// What speaks, right before the write, against any set-points by time alone: the cycle has stood still, or they have
 /// expired.
-fn overdue(permit: &Permit, boot_ns: i64, now: Stamp, valid_until: Stamp) -> Option<&'static str> {
+pub(crate) fn overdue(permit: &Permit, boot_ns: i64, now: Stamp, valid_until: Stamp) -> Option<&'static str> {
     permit.objection(boot_ns).or_else(|| (now > valid_until).then_some("it has expired"))
 }
 

@@ -5,13 +5,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::kernel::{Clock, Latest, Observer, Telemetry};
+use actors::kernel::{Clock, Observer, Telemetry};
 use actors::tape::Tape;
 use actors::{Board, Ending, EventQueue, Loop, LoopContext, RecommendationSink, WiringError};
 use safety::Recommended;
 use tokio::task::JoinHandle;
 
-use super::plumbing::{InvalidMoves, Plumbing, SharedRig};
+use super::plumbing::{Plumbing, RigSink, SharedRig};
 use crate::config::{Mode, PlantFile};
 
 /// Makes the sink of recommendations for each incarnation of the recommender.
@@ -52,8 +52,8 @@ pub struct Cell {
     pub telemetry: Telemetry,
     /// The log of the interlock's events; it loses the newest when nobody reads.
     pub events: EventQueue,
-    /// Moves that should never have been made.
-    pub invalid: Latest<InvalidMoves>,
+    /// Where moves go, and are judged.
+    pub sink: RigSink,
     ended: Arc<Mutex<Option<String>>>,
     drive: JoinHandle<()>,
 }
@@ -71,9 +71,9 @@ impl Cell {
         let board = Board::new(config.screens.len());
         let plumbing = Plumbing::new(rig.clone(), board.clone());
         let sink = plumbing.sink();
-        let invalid = sink.invalid();
+        let end = sink.clone();
         let ending = match plant.mode {
-            Mode::ClosedLoop => Ending::ClosedLoop(Box::new(move || Box::new(sink.clone()))),
+            Mode::ClosedLoop => Ending::ClosedLoop(Box::new(move || Box::new(end.clone()))),
             Mode::Advisory => Ending::Advisory(Box::new(move || advice())),
             Mode::Shadow => Ending::Shadow,
         };
@@ -86,7 +86,7 @@ impl Cell {
             let Err(stopped) = running.drive().await;
             *end.lock().unwrap_or_else(PoisonError::into_inner) = Some(stopped.to_string());
         });
-        Ok((Self { rig, board, telemetry, events, invalid, ended, drive }, plumbing))
+        Ok((Self { rig, board, telemetry, events, sink, ended, drive }, plumbing))
     }
 
     /// Why the loop ended by itself, if it did.

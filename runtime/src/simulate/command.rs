@@ -183,7 +183,10 @@ fn in_words(o: &Outcome, wall_s: f64) -> String {
             u.crashes, u.frozen, u.late, u.lost, u.failing
         )
     }));
-    lines.push(fault(o).unwrap_or_else(|| "valid: every move finite, inside the clamp, and made while ON".to_owned()));
+    lines.push(
+        fault(o)
+            .unwrap_or_else(|| "valid: every move inside clamp and rate, in time, and by the DCS's leave".to_owned()),
+    );
     lines.join("\n") + "\n"
 }
 

@@ -15,7 +15,9 @@
 
 mod cell;
 mod command;
+mod crashes;
 mod fingerprint;
+mod judge;
 mod operator;
 mod outcome;
 mod plumbing;
@@ -37,10 +39,12 @@ use tokio::time::Instant;
 
 pub use cell::{Advice, Cell, Fittings, Unread};
 pub use command::{SimulateArgs, perform};
+pub use crashes::{Crashes, Moment, Victim};
 pub use fingerprint::Fingerprint;
+pub use judge::InvalidMoves;
 pub use operator::{Operator, Shift};
 pub use outcome::Outcome;
-pub use plumbing::{InvalidMoves, LATE_MAX, LinkFaults, Plumbing, RigSink, SharedRig};
+pub use plumbing::{LATE_MAX, LinkFaults, Plumbing, RigSink, SharedRig};
 pub use stand_in::stand_in;
 pub use sweep::sweep;
 pub use upsets::{UpsetCounts, Upsets};
@@ -143,13 +147,16 @@ impl Simulation {
         let stream = |number| Random::stream(seed, number);
         let mut operator = Operator::new(plant, &self.rig, [0, 1, 2].map(stream));
         let tags = plant.cvs.len() + plant.dvs.len();
-        let mut upsets =
-            self.upsets.then(|| Upsets::new([3, 4, 5, 6, 7].map(stream), plant.period(), tags, stages(plant)));
         let sizes = (plant.mvs.len(), plant.cvs.len(), plant.dvs.len());
         let fingerprint = Arc::new(Fingerprint::new(sizes, tape));
-        let (tape, observer): (Arc<dyn Tape>, Box<dyn Observer>) = match &upsets {
-            Some(upsets) => (upsets.saboteur().on(fingerprint.clone()), Box::new(upsets.saboteur())),
-            None => (fingerprint.clone(), Box::new(Unobserved)),
+        let crashes = Crashes::telling(fingerprint.clone());
+        let mut upsets = self.upsets.then(|| {
+            let sizes = (tags, stages(plant));
+            Upsets::new([3, 4, 5, 6, 7].map(stream), plant.period(), sizes, crashes.clone())
+        });
+        let (tape, observer): (Arc<dyn Tape>, Box<dyn Observer>) = match self.upsets {
+            true => (Arc::new(crashes.clone()), Box::new(crashes)),
+            false => (fingerprint.clone(), Box::new(Unobserved)),
         };
         let rig = SharedRig::new(Rig::new(self.rig.clone(), seed)?);
         let fittings = Fittings { observer, tape, advice: Box::new(|| Box::new(Unread)) };

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::cell::Cell;
 use super::fingerprint::Fingerprint;
+use super::judge::InvalidMoves;
 use super::operator::Shift;
-use super::plumbing::InvalidMoves;
 use super::upsets::UpsetCounts;
 
 /// A run, summed up.
@@ -75,14 +75,14 @@ impl Outcome {
             upsets: seen.upsets,
             restarts: cell.telemetry.restarts(),
             ended: cell.ended(),
-            invalid: cell.invalid.read().unwrap_or_default(),
+            invalid: cell.sink.invalid(),
             writes_while_not_on: summary.writes_while_not_on,
             refused_writes: summary.refused_writes,
         }
     }
 
-    /// Whether no output was invalid: no move that is no number, leaves the DCS's clamp or comes while the loop does not
-    /// claim ON, and nothing that the DCS had to refuse for its value.
+    /// Whether no output was invalid: no move with a fault ([`InvalidMoves`]), and nothing that the DCS had to refuse for
+    /// its value.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         let refused = |reason| self.refused_writes.get(reason).copied().unwrap_or(0);

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actors::kernel::Latest;
+use actors::kernel::watchdog::Permit;
 use actors::{Board, MoveSink};
 use rig::Rig;
-use safety::{ApprovedMove, MoveKind, WriteReport};
-use signals::dcs::{ApcView, DcsTag, DcsView, Direction, ModeActual, MvRead, MvTag, WireValue};
+use safety::{ApprovedMove, WriteReport};
+use signals::dcs::{ApcView, DcsTag, DcsView, Direction, ModeActual, MvTag, WireValue};
 use signals::{Fixed, MAX_MVS, Quality, Sample, Stamp, TagId};
 
-use crate::opcua::objection;
+use super::judge::{InvalidMoves, Judge};
+use crate::opcua::{objection, overdue};
 
 /// The most scans by which images may be late.
 pub const LATE_MAX: usize = 15;
@@ -45,33 +47,6 @@ pub struct LinkFaults {
     pub lost_tag: Option<TagId>,
     /// Writes of moves fail, and the loop is told.
     pub failing_writes: bool,
-}
-
-/// Moves that no sink should ever be handed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct InvalidMoves {
-    /// With a set-point that is no finite number.
-    pub not_finite: u64,
-    /// With a set-point outside the clamp that the DCS has.
-    pub outside_clamp: u64,
-    /// That move the plant while the loop does not claim ON.
-    pub not_on: u64,
-}
-
-impl InvalidMoves {
-    /// How many there were.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.not_finite + self.outside_clamp + self.not_on
-    }
-
-    /// One set-point that is to be written, by what the DCS has.
-    fn judge(&mut self, set_point: Option<f64>, mv: Option<&MvRead>) {
-        let Some((u, mv)) = set_point.zip(mv) else { return };
-        let inside = (mv.clamp_lo.value..=mv.clamp_hi.value).contains(&u);
-        self.not_finite += u64::from(!u.is_finite());
-        self.outside_clamp += u64::from(u.is_finite() && !inside);
-    }
 }
 
 /// The status tags on their way to the DCS: those that changed since they were carried last, moves excepted.
@@ -109,24 +84,16 @@ pub struct RigSink {
     board: Board,
     faults: Latest<LinkFaults>,
     status: Arc<Mutex<Status>>,
-    invalid: Latest<InvalidMoves>,
+    judge: Arc<Mutex<Judge>>,
+    permit: Permit,
     failures: Fixed<u32, MAX_MVS>,
 }
 
 impl RigSink {
-    /// Counts the moves that should never have come here. Judged by what the DCS has, not by our own limits.
+    /// The moves so far that should never have come here.
     #[must_use]
-    pub fn invalid(&self) -> Latest<InvalidMoves> {
-        self.invalid.clone()
-    }
-
-    fn judge(&self, approved: &ApprovedMove, dcs: &DcsView) {
-        let mut invalid = self.invalid.read().unwrap_or_default();
-        for n in 0..dcs.mvs.len() {
-            invalid.judge(approved.set_point(n), dcs.mvs.get(n));
-        }
-        invalid.not_on += u64::from(approved.kind() == MoveKind::Move && self.mode() != ModeActual::On);
-        self.invalid.put(invalid);
+    pub fn invalid(&self) -> InvalidMoves {
+        self.judge.lock().unwrap_or_else(PoisonError::into_inner).counts()
     }
 
     /// What the loop says of itself.
@@ -134,10 +101,11 @@ impl RigSink {
         self.board.outlet.read().map_or(ModeActual::Off, |apc| apc.mode_act.value)
     }
 
-    /// Whether the last look before the write speaks against it.
+    /// Whether the last look before the write, the link's own, speaks against it. No watchdog watches the wall's clock here.
     fn is_void(&self, approved: &ApprovedMove, now: Stamp) -> bool {
         let heard = self.board.inlet.dcs.read().unwrap_or_default();
-        now > approved.valid_until() || objection(approved.kind(), approved.lease(), self.mode(), &heard).is_some()
+        overdue(&self.permit, 0, now, approved.valid_until()).is_some()
+            || objection(approved.kind(), approved.lease(), self.mode(), &heard).is_some()
     }
 }
 
@@ -145,8 +113,11 @@ impl MoveSink for RigSink {
     fn write(&mut self, approved: ApprovedMove) {
         let faults = self.faults.read().unwrap_or_default();
         let mut rig = self.rig.lock();
-        self.judge(&approved, rig.view());
-        if faults.frozen || self.is_void(&approved, rig.now()) {
+        let now = rig.now();
+        let mut judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
+        judge.judge(&approved, rig.view(), &self.board, now);
+        drop(judge);
+        if faults.frozen || self.is_void(&approved, now) {
             return;
         }
         if let Some(view) = self.board.outlet.read() {
@@ -190,13 +161,18 @@ impl Plumbing {
     /// The sink of moves beside this plumbing.
     #[must_use]
     pub fn sink(&self) -> RigSink {
+        let (mvs, period) = {
+            let rig = self.rig.lock();
+            (rig.view().mvs.len(), rig.config().period)
+        };
         RigSink {
-            failures: Fixed::filled(0, self.rig.lock().view().mvs.len()),
+            failures: Fixed::filled(0, mvs),
             rig: self.rig.clone(),
             board: self.board.clone(),
             faults: self.faults.clone(),
             status: Arc::clone(&self.status),
-            invalid: Latest::new(),
+            judge: Arc::new(Mutex::new(Judge::new(period))),
+            permit: self.board.heartbeat.permit(),
         }
     }
 
@@ -248,7 +224,6 @@ impl Plumbing {
 #[cfg(test)]
 mod tests {
     use rig::RigConfig;
-    use signals::dcs::Reading;
 
     use super::*;
 
@@ -260,18 +235,6 @@ mod tests {
     }
 
     const SCAN: Duration = Duration::from_secs(1);
-
-    #[test]
-    fn a_set_point_that_is_no_number_or_leaves_the_clamp_is_invalid() {
-        let (lo, hi) = (Reading::of(1.0, Stamp::ZERO), Reading::of(2.0, Stamp::ZERO));
-        let mv = MvRead { clamp_lo: lo, clamp_hi: hi, ..MvRead::default() };
-        let judged = |u| {
-            let mut invalid = InvalidMoves::default();
-            invalid.judge(Some(u), Some(&mv));
-            (invalid.not_finite, invalid.outside_clamp)
-        };
-        assert_eq!([1.0, 2.0, 2.1, 0.9, f64::NAN].map(judged), [(0, 0), (0, 0), (0, 1), (0, 1), (1, 0)]);
-    }
 
     #[test]
     fn a_frozen_link_carries_nothing_and_a_late_one_what_was_said_before() {

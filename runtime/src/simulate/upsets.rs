@@ -3,17 +3,13 @@
 //! Each kind is a Poisson process with its own stream of the run's seed, so that one kind less leaves the others where
 //! they were. All times are plant time.
 
-use std::fmt;
-use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::kernel::{Act, Observer, Witness};
-use actors::tape::{Entry, Tape};
 use rig::Random;
 use serde::Serialize;
 use signals::{Stamp, TagId};
 
+use super::crashes::{Crashes, Moment, Victim};
 use super::plumbing::{LATE_MAX, LinkFaults};
 
 /// Mean time between two crashes, over all stages.
@@ -89,45 +85,40 @@ pub struct Upsets {
     late: Spells,
     lost: Spells,
     failing: Spells,
-    crashes: Random,
+    chance: Random,
     next_crash: Stamp,
     stages: usize,
-    saboteur: Saboteur,
+    crashes: Crashes,
 }
 
 /// How many streams of the seed [`Upsets::new`] takes.
 pub(super) const STREAMS: usize = 5;
 
 impl Upsets {
-    /// The upsets of a loop with so many measured `tags` and so many `stages`.
+    /// The upsets of a loop with so many measured tags and so many stages; its stages crash by `crashes`, which is to be
+    /// wired as the loop's observer and tape.
     #[must_use]
-    pub fn new(streams: [Random; STREAMS], period: Duration, tags: usize, stages: usize) -> Self {
-        let [frozen, late, lost, failing, mut crashes] = streams;
+    pub fn new(streams: [Random; STREAMS], period: Duration, (tags, stages): (usize, usize), crashes: Crashes) -> Self {
+        let [frozen, late, lost, failing, mut chance] = streams;
         Self {
             frozen: Spells::new(frozen, FROZEN, period, 1),
             late: Spells::new(late, LATE, period, LATE_MAX),
             lost: Spells::new(lost, LOST, period, tags),
             failing: Spells::new(failing, FAILING, period, 1),
-            next_crash: Stamp::ZERO + crashes.wait(CRASH_EVERY),
-            crashes,
+            next_crash: Stamp::ZERO + chance.wait(CRASH_EVERY),
+            chance,
             stages,
-            saboteur: Saboteur::default(),
+            crashes,
         }
-    }
-
-    /// Who crashes the stages: wire it as the loop's observer and, by [`Saboteur::on`], into its tape.
-    #[must_use]
-    pub fn saboteur(&self) -> Saboteur {
-        self.saboteur.clone()
     }
 
     /// What is wrong with the link at `now`; a crash that falls due is laid.
     pub fn at(&mut self, now: Stamp) -> LinkFaults {
         if now >= self.next_crash {
-            self.next_crash = now + self.crashes.wait(CRASH_EVERY);
-            let child = u16::try_from(self.crashes.below(self.stages)).unwrap_or(0);
-            let when = if self.crashes.below(2) == 0 { When::BeforeItsStep } else { When::AfterItsStep };
-            self.saboteur.lay(child, when);
+            self.next_crash = now + self.chance.wait(CRASH_EVERY);
+            let stage = u16::try_from(self.chance.below(self.stages)).unwrap_or(0);
+            let moment = if self.chance.below(2) == 0 { Moment::Before } else { Moment::After };
+            self.crashes.plan(Victim::Stage(stage), moment);
         }
         LinkFaults {
             frozen: self.frozen.at(now).is_some(),
@@ -141,7 +132,7 @@ impl Upsets {
     #[must_use]
     pub fn counts(&self) -> UpsetCounts {
         UpsetCounts {
-            crashes: self.saboteur.crashes(),
+            crashes: self.crashes.count(),
             frozen: self.frozen.count,
             late: self.late.count,
             lost: self.lost.count,
@@ -150,100 +141,17 @@ impl Upsets {
     }
 }
 
-/// When a stage crashes: with its rings answered and nothing done, or with everything done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
-    BeforeItsStep,
-    AfterItsStep,
-}
-
-#[derive(Debug, Default)]
-struct Trap {
-    laid: Option<(u16, When)>,
-    stepping: Option<u16>,
-    sprung: u32,
-}
-
-/// Crashes stages from inside: the kernel tells a witness of each step before it and an observer of its latency after it,
-/// both in the stage's own actor, so one that unwinds is a stage that panics.
-#[derive(Clone, Debug, Default)]
-pub struct Saboteur(Arc<Mutex<Trap>>);
-
-impl Saboteur {
-    /// The tape that hears what `next` hears, and crashes stages. A step that it prevents, `next` is not told of.
-    #[must_use]
-    pub fn on(&self, next: Arc<dyn Tape>) -> Arc<dyn Tape> {
-        Arc::new(Sabotaged { saboteur: self.clone(), next })
-    }
-
-    fn lay(&self, child: u16, when: When) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).laid = Some((child, when));
-    }
-
-    fn crashes(&self) -> u32 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).sprung
-    }
-
-    fn spring(&self, child: u16, when: When) {
-        let mut trap = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        trap.stepping = Some(child);
-        if trap.laid == Some((child, when)) {
-            trap.laid = None;
-            trap.sprung += 1;
-            drop(trap);
-            // No panic hook is run: a thousand crashes are no news.
-            resume_unwind(Box::new("injected crash"));
-        }
-    }
-}
-
-impl Observer for Saboteur {
-    fn stage(&self, name: &'static str, _latency_ns: u64) {
-        // The driver and the actuator tell of other times than that of a step.
-        if matches!(name, "release" | "cycle") {
-            return;
-        }
-        let stepping = self.0.lock().unwrap_or_else(PoisonError::into_inner).stepping;
-        if let Some(child) = stepping {
-            self.spring(child, When::AfterItsStep);
-        }
-    }
-}
-
-/// A tape with a saboteur before it.
-struct Sabotaged {
-    saboteur: Saboteur,
-    next: Arc<dyn Tape>,
-}
-
-impl fmt::Debug for Sabotaged {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sabotaged").field("next", &self.next).finish_non_exhaustive()
-    }
-}
-
-impl Witness for Sabotaged {
-    fn act(&self, act: Act) {
-        if let Act::Step { child, .. } = act {
-            self.saboteur.spring(child, When::BeforeItsStep);
-        }
-        self.next.act(act);
-    }
-}
-
-impl Tape for Sabotaged {
-    fn note(&self, entry: Entry<'_>) {
-        self.next.note(entry);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use actors::kernel::Unwitnessed;
+
     use super::*;
 
     fn upsets(seed: u64) -> Upsets {
         let streams = [0, 1, 2, 3, 4].map(|n| Random::stream(seed, n));
-        Upsets::new(streams, Duration::from_secs(1), 4, 10)
+        Upsets::new(streams, Duration::from_secs(1), (4, 10), Crashes::telling(Arc::new(Unwitnessed)))
     }
 
     fn run(seed: u64) -> (Vec<LinkFaults>, UpsetCounts) {
@@ -267,15 +175,5 @@ mod tests {
             assert!((f64::from(count) - mean).abs() < 4.0 * f64::sqrt(mean), "{counts:?}");
         }
         assert!(faults.iter().all(|f| f.late_scans <= LATE_MAX && f.lost_tag.is_none_or(|t| t.0 < 4)));
-    }
-
-    #[test]
-    fn a_laid_trap_springs_once_and_only_for_its_stage() {
-        let saboteur = Saboteur::default();
-        saboteur.lay(3, When::BeforeItsStep);
-        saboteur.spring(2, When::BeforeItsStep);
-        saboteur.spring(3, When::AfterItsStep);
-        let sprung = || std::panic::catch_unwind(|| saboteur.spring(3, When::BeforeItsStep)).is_err();
-        assert_eq!((sprung(), sprung(), saboteur.crashes()), (true, false, 1));
     }
 }

@@ -3,11 +3,16 @@
 //! Nothing of the loop is changed for it. A stage's actor tells the tape that it is about to step, and what it puts out;
 //! an observer, how long the step took. All three are told inside the actor, so a teller that panics is a stage that
 //! panics: before its step, in the middle of it, and after it. The supervisor tells the tape that a stage has crashed.
+//! No panic hook is run: a thousand crashes on purpose are no news.
 
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actors::kernel::{Act, Observer, Witness};
+use actors::kernel::{Act, Observer, RELEASE, Witness};
 use actors::tape::{Entry, Tape};
+
+/// The probe by which the actuator tells how long a whole cycle took.
+const CYCLE: &str = "cycle";
 
 /// When in a step the crash comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +56,9 @@ struct Plan {
     /// The supervisor crashes when it is told of the next crash.
     supervisor: bool,
     /// The stage that is stepping, or stepped last.
-    stepping: u16,
+    stepping: Option<u16>,
+    /// Planned crashes that have come.
+    come: u32,
     /// The cycle of the newest move that was handed to the sink.
     moved: u64,
 }
@@ -79,6 +86,12 @@ impl Crashes {
         plan.once.is_some() || plan.supervisor
     }
 
+    /// How many planned crashes have come.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.lock().come
+    }
+
     /// The cycle of the newest move that was handed to the sink.
     #[must_use]
     pub fn moved(&self) -> u64 {
@@ -90,52 +103,49 @@ impl Crashes {
     }
 
     /// Crashes, if that is the plan for the stage that is stepping.
-    #[allow(clippy::panic, reason = "the crash is the scenario")]
     fn come(&self, moment: Moment) {
         let mut plan = self.lock();
         let stepping = plan.stepping;
-        if let Some((victim, _)) = plan.once.take_if(|(v, m)| v.stage() == stepping && *m == moment) {
+        if let Some((victim, _)) = plan.once.take_if(|(v, m)| Some(v.stage()) == stepping && *m == moment) {
             plan.supervisor = matches!(victim, Victim::Supervisor(_));
+            plan.come += 1;
             drop(plan);
-            panic!("injected crash of stage {stepping}, {moment:?}");
+            crash();
         }
     }
 }
 
+fn crash() -> ! {
+    resume_unwind(Box::new("injected crash"))
+}
+
 impl Observer for Crashes {
-    #[allow(clippy::panic, reason = "the crash is the scenario")]
     fn stage(&self, name: &'static str, _latency_ns: u64) {
         let mut plan = self.lock();
         if let Some((_, left)) = plan.by_name.as_mut().filter(|(stage, left)| *stage == name && *left > 0) {
             *left -= 1;
             drop(plan);
-            panic!("injected crash of the stage {name}");
+            crash();
         }
         drop(plan);
         // The driver and the actuator tell of other times than that of a step.
-        if !matches!(name, "release" | "cycle") {
+        if !matches!(name, RELEASE | CYCLE) {
             self.come(Moment::After);
         }
     }
 }
 
 impl Witness for Crashes {
-    #[allow(clippy::panic, reason = "the crash is the scenario")]
+    /// A step that is prevented is not told of.
     fn act(&self, act: Act) {
+        if let Act::Step { child, .. } = act {
+            self.lock().stepping = Some(child);
+            self.come(Moment::Before);
+        }
         self.tape.act(act);
-        let mut plan = self.lock();
-        match act {
-            Act::Step { child, .. } => {
-                plan.stepping = child;
-                drop(plan);
-                self.come(Moment::Before);
-            }
-            Act::Crashed { .. } if plan.supervisor => {
-                plan.supervisor = false;
-                drop(plan);
-                panic!("injected crash of the supervisor");
-            }
-            Act::Crashed { .. } | Act::Restarted { .. } | Act::GivenUp { .. } => {}
+        let supervisor = matches!(act, Act::Crashed { .. }) && std::mem::take(&mut self.lock().supervisor);
+        if supervisor {
+            crash();
         }
     }
 }
@@ -150,5 +160,30 @@ impl Tape for Crashes {
         if let Entry::Move(approved) = entry {
             self.lock().moved = approved.cycle();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use actors::kernel::Unwitnessed;
+    use signals::Stamp;
+
+    use super::*;
+
+    #[test]
+    fn a_planned_crash_comes_once_and_only_for_its_stage_and_moment() {
+        let crashes = Crashes::telling(Arc::new(Unwitnessed));
+        let step = |child| {
+            let step = Act::Step { child, now: Stamp::ZERO };
+            catch_unwind(AssertUnwindSafe(|| crashes.act(step))).is_err()
+        };
+        let ends = |probe| catch_unwind(AssertUnwindSafe(|| crashes.stage(probe, 1))).is_err();
+        crashes.plan(Victim::Stage(3), Moment::Before);
+        assert_eq!((step(2), ends("mpc"), step(3), step(3)), (false, false, true, false));
+        crashes.plan(Victim::Stage(3), Moment::After);
+        assert_eq!((step(3), ends(RELEASE), ends(CYCLE), ends("mpc"), ends("mpc")), (false, false, false, true, false));
+        assert_eq!((crashes.count(), crashes.is_due()), (2, false));
     }
 }
