@@ -1,10 +1,5 @@
 //! The whole loop against the whole rig, in virtual time.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a scenario that cannot go on has failed"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a scenario that cannot go on has failed")]
 
 use runtime::config::Mode;
 use safety::State;
