@@ -143,7 +143,12 @@ impl Worker {
     pub(super) fn tell_given_up(&mut self, solved: &Solved) {
         let (cycle, plan) = (solved.cycle, solved.outcome.plan.as_ref());
         let Some(plan) = plan.filter(|plan| plan.given_up != self.given_up) else { return };
+        // Before the first plan nothing is known, and a plan that gives nothing up is no news.
+        let is_news = plan.given_up.iter().chain(self.given_up.iter()).any(|given| *given);
         self.given_up = plan.given_up;
+        if !is_news {
+            return;
+        }
         let cvs: Vec<usize> = (1..).zip(plan.given_up.iter()).filter(|(_, given)| **given).map(|(cv, _)| cv).collect();
         tracing::warn!(cycle, ?cvs, "CVs whose limits cannot all be kept at rest and are given up, by rank");
     }
