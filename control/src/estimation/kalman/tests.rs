@@ -244,31 +244,3 @@ fn a_step_does_not_allocate() {
     });
     assert_eq!(counted.count_total, 0);
 }
-
-/// Prints the time of one step; run with `--release -- --ignored --nocapture`.
-#[test]
-#[ignore = "prints timings, asserts nothing"]
-#[allow(clippy::disallowed_methods, reason = "a timing")]
-fn timing() {
-    for m in [2, 10, 25] {
-        let nx = 2 * m;
-        let model = masses(m);
-        let mut filter = Kalman::new(&model, &vec![0.0; nx], &DMatrix::identity(nx, nx)).unwrap();
-        let mut steady = SteadyKalman::new(&model, &vec![0.0; nx]).unwrap();
-        let y = vec![1.0; m];
-        let mut best = [f64::INFINITY; 2];
-        for _ in 0..2000 {
-            let t = std::time::Instant::now();
-            for _ in 0..10 {
-                std::hint::black_box(filter.step(&[0.0], std::hint::black_box(&y)));
-            }
-            let t1 = std::time::Instant::now();
-            for _ in 0..10 {
-                std::hint::black_box(steady.step(&[0.0], std::hint::black_box(&y)));
-            }
-            best[0] = best[0].min((t1 - t).as_secs_f64() * 1e5);
-            best[1] = best[1].min(t1.elapsed().as_secs_f64() * 1e5);
-        }
-        println!("kalman nx {nx} ny {m}: {:.3} us, steady {:.3} us", best[0], best[1]);
-    }
-}

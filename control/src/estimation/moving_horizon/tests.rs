@@ -272,25 +272,3 @@ fn a_step_does_not_allocate() {
     });
     assert_eq!(counted.count_total, 0);
 }
-
-/// Prints the time of one step; run with `--release -- --ignored --nocapture`.
-#[test]
-#[ignore = "prints timings, asserts nothing"]
-#[allow(clippy::disallowed_methods, reason = "a timing")]
-fn timing() {
-    let scenario = scenario(SEED);
-    let tight = MheConfig { lo: vec![0.835, 280.0], ..config(20) };
-    for (name, config) in [("free", config(20)), ("bound active at first", tight)] {
-        let mut best = vec![f64::INFINITY; 200];
-        for _ in 0..100 {
-            let mut mhe = estimator(&config);
-            for (k, best) in best.iter_mut().enumerate() {
-                let t = std::time::Instant::now();
-                std::hint::black_box(mhe.step(&input(k), &P, &[scenario.y[k]], &in_time));
-                *best = best.min(t.elapsed().as_secs_f64() * 1e6);
-            }
-        }
-        best.sort_by(f64::total_cmp);
-        println!("mhe N=20 {name}: median {:.2} p99 {:.2} max {:.2} us", best[100], best[197], best[199]);
-    }
-}

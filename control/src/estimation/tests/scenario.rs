@@ -197,38 +197,3 @@ fn the_monitor_finds_the_filter_consistent_and_a_mistuned_one_not() {
     let unsure = verdicts(SystemConfig { measured: vec![cv(T, 1.0, 0.0)], ..system(10) });
     assert!(of(&unsure, Verdict::Underconfident) >= 190, "{unsure:?}");
 }
-
-/// Prints the time of one step; run with `--release -- --ignored --nocapture`.
-#[test]
-#[ignore = "prints timings, asserts nothing"]
-#[allow(clippy::disallowed_methods, reason = "a timing")]
-fn timing() {
-    let scenario = scenario(SEED);
-    let mut best = vec![[f64::INFINITY; 5]; 200];
-    for _ in 0..200 {
-        let mut ekf = Ekf::new(cstr2(), config(&[cv(T, 0.5, 0.0)])).unwrap();
-        ekf.begin_at(0, Stamp::ZERO, &X_HAT_0);
-        let (mut e, mut s, mut e2) = (extended(), unscented(), Extended::new(cstr2(), &system(2), &X_HAT_0).unwrap());
-        let mut s2 = Unscented::new(cstr2(), &system(2), PEERS_SPREAD, &X_HAT_0).unwrap();
-        for (k, best) in best.iter_mut().enumerate() {
-            let frame = frame(k as u64 + 1, &[Some(scenario.y[k])]);
-            let (u, y) = (input(k), [scenario.y[k]]);
-            let mut clock = |slot: usize, what: &mut dyn FnMut()| {
-                let t = std::time::Instant::now();
-                what();
-                best[slot] = best[slot].min(t.elapsed().as_secs_f64() * 1e6);
-            };
-            clock(0, &mut || _ = std::hint::black_box(ekf.step(&frame, &u)));
-            clock(1, &mut || _ = std::hint::black_box(e.step(&u, &P, &y)));
-            clock(2, &mut || _ = std::hint::black_box(e2.step(&u, &P, &y)));
-            clock(3, &mut || _ = std::hint::black_box(s.step(&u, &P, &y)));
-            clock(4, &mut || _ = std::hint::black_box(s2.step(&u, &P, &y)));
-        }
-    }
-    let names = ["ekf in the loop, 10 substeps", "extended, 10", "extended, 2", "unscented, 10", "unscented, 2"];
-    for (i, name) in names.iter().enumerate() {
-        let mut t: Vec<f64> = best.iter().map(|b| b[i]).collect();
-        t.sort_by(f64::total_cmp);
-        println!("{name}: median {:.3} p99 {:.3} max {:.3} us", t[100], t[197], t[199]);
-    }
-}
