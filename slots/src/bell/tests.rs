@@ -1,3 +1,5 @@
+//! The bell on the machine it runs on; `model` has it under loom.
+
 use super::*;
 
 /// Counts wake-ups.

@@ -1,3 +1,5 @@
+//! The bounded queue on the machine it runs on; `model` has it under loom.
+
 use super::*;
 
 #[test]

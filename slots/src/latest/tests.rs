@@ -1,3 +1,5 @@
+//! The newest-value slot on the machine it runs on; `model` has it under loom.
+
 use std::sync::Barrier;
 use std::sync::atomic::AtomicBool;
 

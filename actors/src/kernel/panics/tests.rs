@@ -1,3 +1,5 @@
+//! The quiet panic hook: what it keeps, what it loses and counts, and what it costs beside the default one.
+
 use std::hint::black_box;
 use std::panic::{UnwindSafe, catch_unwind};
 

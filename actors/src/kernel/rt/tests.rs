@@ -1,3 +1,5 @@
+//! Promotion to real time: what is granted, what is refused and in which words, and who does not inherit it.
+
 use std::hint::black_box;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;

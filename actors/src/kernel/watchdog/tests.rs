@@ -1,3 +1,5 @@
+//! The watchdog against cycles that hang, block, starve or stand still, each with the same cycle unwatched beside it.
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
