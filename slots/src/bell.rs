@@ -61,6 +61,13 @@ impl<W: Wake> Bell<W> {
         (rung_at_ns != IDLE).then_some(rung_at_ns)
     }
 
+    /// Whether it was rung and not answered. After a `false`, the next ring wakes; after a `true`, an answer sees what the
+    /// ring stands for.
+    #[must_use]
+    pub fn is_rung(&self) -> bool {
+        self.0.rung_at_ns.load(Ordering::Acquire) != IDLE
+    }
+
     /// Puts someone behind the bell, in place of who stood there. What was rung and not answered is sent on.
     pub fn bind(&self, target: W) {
         self.0.target.put(target);

@@ -10,6 +10,8 @@
 use ractor::ActorRef;
 use slots::{Bell, Wake};
 
+use super::turns::Seat;
+
 /// The message of a doorbell. It has no size, so that ractor boxes it without an allocation.
 #[derive(Clone, Copy, Debug)]
 pub struct Ring;
@@ -18,10 +20,10 @@ pub struct Ring;
 /// a restart. The address is stable: when the stage is restarted, the new incarnation is bound to the same bell. Clones
 /// share the bell.
 #[derive(Clone, Debug, Default)]
-pub struct Doorbell(Bell<Mailbox>);
+pub struct Doorbell(Bell<Seat>);
 
 /// A dead actor's mailbox is closed: what is sent there is lost, and its next incarnation is told by the bind.
-struct Mailbox(ActorRef<Ring>);
+pub(crate) struct Mailbox(pub(crate) ActorRef<Ring>);
 
 impl Wake for Mailbox {
     fn wake(&self) {
@@ -49,9 +51,14 @@ impl Doorbell {
         self.0.answer()
     }
 
-    /// Puts an incarnation of the stage behind the bell. What was rung and not answered is sent on.
-    pub(crate) fn bind(&self, actor: ActorRef<Ring>) {
-        self.0.bind(Mailbox(actor));
+    /// Whether it was rung and not answered.
+    pub(crate) fn is_rung(&self) -> bool {
+        self.0.is_rung()
+    }
+
+    /// Puts a stage's place in its round behind the bell. What was rung and not answered is sent on.
+    pub(crate) fn bind(&self, seat: Seat) {
+        self.0.bind(seat);
     }
 
     /// How many rings found another one pending.
@@ -68,6 +75,7 @@ mod tests {
 
     use ractor::{Actor, ActorProcessingErr};
 
+    use super::super::turns::Turns;
     use super::*;
 
     /// An actor that counts its messages, and answers its bell before each.
@@ -100,9 +108,10 @@ mod tests {
 
     /// How many messages wait in the actor's mailbox after 10,000 calls of `send` that it had no chance to answer.
     async fn waiting_after(send: impl Fn(&Doorbell, &ActorRef<Ring>)) -> u64 {
-        let (bell, handled) = (Doorbell::new(), Arc::new(AtomicU64::new(0)));
+        let (bell, turns, handled) = (Doorbell::new(), Turns::new(1), Arc::new(AtomicU64::new(0)));
         let (actor, join) = Actor::spawn(None, Slow, (bell.clone(), handled.clone())).await.unwrap();
-        bell.bind(actor.clone());
+        turns.bind(actor.clone());
+        bell.bind(turns.seat(0));
         for _ in 0..10_000 {
             send(&bell, &actor);
         }

@@ -25,9 +25,11 @@ mod last_good;
 mod pacer;
 pub mod panics;
 mod probe;
+mod round;
 pub mod rt;
 mod stage;
 pub mod supervision;
+mod turns;
 pub mod watchdog;
 mod witness;
 
