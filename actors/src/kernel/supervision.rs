@@ -212,6 +212,7 @@ impl Actor for Supervisor {
             life.make(index);
             bell.bind(life.round.turns.seat(index));
         }
+        life.round.turns.wake();
         Ok(life)
     }
 

@@ -73,7 +73,7 @@ impl Wake for Seat {
         if STEPPING.get() == self.turns.0.id {
             self.turns.enqueue(self.stage);
         } else {
-            self.turns.0.bell.ring(0);
+            self.turns.wake();
         }
     }
 }
@@ -96,6 +96,11 @@ impl Turns {
     /// The place of a stage, to be put behind its bell.
     pub(crate) fn seat(&self, stage: usize) -> Seat {
         Seat { turns: self.clone(), stage }
+    }
+
+    /// Wakes the round from outside.
+    pub(crate) fn wake(&self) {
+        self.0.bell.ring(0);
     }
 
     /// Answers what woke the round: a ring from outside wakes it again from here on.
