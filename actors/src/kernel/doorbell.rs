@@ -1,4 +1,4 @@
-//! The doorbell of an actor: [`slots::Bell`] with a ractor mailbox behind it.
+//! The doorbell of a stage: [`slots::Bell`] with its place in the round behind it, and behind the round's own, a ractor mailbox.
 //!
 //! The one place from which the cycle reaches a mailbox. ractor's mailboxes are unbounded, so nothing else may: clippy
 //! forbids `ActorRef::cast` and its kin, and the exceptions give their reason.
@@ -16,13 +16,12 @@ use super::turns::Seat;
 #[derive(Clone, Copy, Debug)]
 pub struct Ring;
 
-/// Wakes the stage behind it, at most once per answer: its mailbox never holds more than one ring, and one more right after
-/// a restart. The address is stable: when the stage is restarted, the new incarnation is bound to the same bell. Clones
-/// share the bell.
+/// Calls the stage behind it, at most once per answer. The address is stable: when the stage is restarted, the new
+/// incarnation answers the same bell. Clones share the bell.
 #[derive(Clone, Debug, Default)]
 pub struct Doorbell(Bell<Seat>);
 
-/// A dead actor's mailbox is closed: what is sent there is lost, and its next incarnation is told by the bind.
+/// A dead actor's mailbox is closed: what is sent there is lost; its heir finds the bells rung.
 pub(crate) struct Mailbox(pub(crate) ActorRef<Ring>);
 
 impl Wake for Mailbox {

@@ -1,6 +1,7 @@
 //! One-for-one supervision: who crashed is made anew, in its place, behind its old bell.
 //!
-//! ractor gives links and events; restarting is ours. A child is rebuilt by its factory, which takes what memory may
+//! The supervisor is the one actor of a loop. It owns the stages and steps them ([`super::round`]), each caught by itself; a
+//! crash is its next turn but for those who waited before. Restarting is ours. A child is rebuilt by its factory, which takes what memory may
 //! survive from a [`LastGood`](super::LastGood). The first crash is mended at once, so that it costs the rest of one
 //! cycle; further crashes within the window wait longer and longer, counted in control periods; beyond the intensity
 //! the supervisor gives the child up and says so, and the loop sheds.
@@ -113,7 +114,7 @@ impl Supervised {
     /// Starts every child under a new supervisor, on the runtime in which this is called.
     ///
     /// # Errors
-    /// ractor's, when an actor cannot be spawned; those already started are stopped.
+    /// ractor's, when the supervisor cannot be spawned.
     pub async fn start(
         children: Vec<ChildSpec>,
         policy: RestartPolicy,
@@ -125,7 +126,7 @@ impl Supervised {
         Ok(Self { supervisor, tree, crashes: Crashes::default() })
     }
 
-    /// Looks whether the supervisor lives, and if not, makes it and every stage anew: ractor has stopped them with it.
+    /// Looks whether the supervisor lives, and if not, makes it and every stage anew: they died with it.
     /// One load and nothing else while it lives; to be called at every beat, by whoever drives the loop.
     pub async fn mend(&mut self) {
         if matches!(self.supervisor.get_status(), ActorStatus::Starting | ActorStatus::Running) {
