@@ -231,10 +231,11 @@ impl Actor for Supervisor {
 impl Life {
     /// Serves who was rung; `false` when the turns of a run were used up.
     fn run(&mut self) -> bool {
+        self.round.call_in();
+        // Behind those who are rung, as after a crash that is mended at once.
         for index in self.round.turns.all_due() {
             self.restart(index);
         }
-        self.round.call_in();
         let mut left = MOST;
         while let Some(Fallen { stage, why }) = self.round.run(&mut left) {
             self.mend(stage, &why);
