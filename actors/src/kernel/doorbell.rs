@@ -10,7 +10,7 @@
 use ractor::ActorRef;
 use slots::{Bell, Wake};
 
-use super::turns::Seat;
+use super::turns::{self, Seat};
 
 /// The message of a doorbell. It has no size, so that ractor boxes it without an allocation.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ impl Doorbell {
     ///
     /// A ring for a stage that has died stays pending and is answered by the next incarnation.
     pub fn ring(&self, wall_ns: i64) {
-        self.0.ring(wall_ns);
+        self.0.ring_or(wall_ns, turns::is_turn);
     }
 
     /// Answers: rings from here on wake the stage again. The wall time of the first ring since the last answer; `None`
@@ -57,6 +57,7 @@ impl Doorbell {
 
     /// Puts a stage's place in its round behind the bell. What was rung and not answered is sent on.
     pub(crate) fn bind(&self, seat: Seat) {
+        self.0.set_label(seat.label());
         self.0.bind(seat);
     }
 
@@ -74,7 +75,7 @@ mod tests {
 
     use ractor::{Actor, ActorProcessingErr};
 
-    use super::super::turns::Turns;
+    use super::turns::Turns;
     use super::*;
 
     /// An actor that counts its messages, and answers its bell before each.

@@ -86,6 +86,7 @@ impl Round {
 
     /// Takes turns until a crash is to be mended, nobody waits, or `left` are used up.
     pub(super) fn run(&mut self, left: &mut usize) -> Option<Fallen> {
+        let _running = self.turns.running();
         let mut time = self.clock.both();
         while *left > 0 {
             let turn = self.turns.next()?;
@@ -109,12 +110,12 @@ impl Round {
         let Some(rung_at_ns) = it.bell.answer() else { return time };
         let (clock, witness) = (&self.clock, &*self.witness);
         let mut after = time;
-        let outcome = self.turns.stepping(|| {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
             witness.act(Act::Step { child: number(stage), now: time.0 });
             it.stage.step(time.0);
             after = clock.both();
             it.probe.record(after.1 - rung_at_ns);
-        });
+        }));
         let Err(panic) = outcome else { return after };
         let dead = std::mem::replace(fate, Fate::Down(reason(&*panic)));
         // What is left of a crashed stage may panic again when it is dropped.

@@ -10,8 +10,7 @@
 //! - The queue is touched by the round, between and within steps, and by nobody else. Its atomics are words that may be
 //!   shared, not a protocol: which thread runs the round, if it ever changes, is handed over by its runtime.
 
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
@@ -24,8 +23,8 @@ use super::doorbell::{Mailbox, Ring};
 static LOOPS: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
-    /// The loop whose stage this thread is stepping; 0 for none.
-    static STEPPING: Cell<u64> = const { Cell::new(0) };
+    /// The turns of the round that this thread runs.
+    static RUNNING: RefCell<Option<Turns>> = const { RefCell::new(None) };
 }
 
 /// Alive, and not in the queue.
@@ -62,7 +61,7 @@ struct Inner {
     tail: AtomicUsize,
 }
 
-/// A stage's place behind its bell.
+/// A stage's place behind its bell, as those find it who ring from outside of the round.
 pub(crate) struct Seat {
     turns: Turns,
     stage: usize,
@@ -70,11 +69,38 @@ pub(crate) struct Seat {
 
 impl Wake for Seat {
     fn wake(&self) {
-        if STEPPING.get() == self.turns.0.id {
-            self.turns.enqueue(self.stage);
-        } else {
-            self.turns.wake();
+        self.turns.wake();
+    }
+}
+
+/// Bits of a label for the stage; those above are the loop's.
+const STAGE_BITS: u32 = 20;
+
+impl Seat {
+    /// The number of the loop and that of the stage.
+    pub(crate) fn label(&self) -> u64 {
+        self.turns.0.id << STAGE_BITS | self.stage as u64
+    }
+}
+
+/// Gives the stage with this label a turn, if its round is being run on this thread.
+pub(crate) fn is_turn(label: u64) -> bool {
+    let turn = |running: &RefCell<Option<Turns>>| match &*running.borrow() {
+        Some(turns) if turns.0.id == label >> STAGE_BITS => {
+            turns.enqueue((label & ((1 << STAGE_BITS) - 1)) as usize);
+            true
         }
+        _ => false,
+    };
+    RUNNING.try_with(turn).unwrap_or(false)
+}
+
+/// While it lives, a ring on this thread of a bell of this round is a turn.
+pub(crate) struct Running;
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.set(None);
     }
 }
 
@@ -108,12 +134,10 @@ impl Turns {
         let _ = self.0.bell.answer();
     }
 
-    /// Runs a step, in which rings of this loop's bells are turns; what it panicked with, if it did.
-    pub(crate) fn stepping(&self, step: impl FnOnce()) -> std::thread::Result<()> {
-        STEPPING.set(self.0.id);
-        let outcome = catch_unwind(AssertUnwindSafe(step));
-        STEPPING.set(0);
-        outcome
+    /// The round is run on this thread until what is given is dropped.
+    pub(crate) fn running(&self) -> Running {
+        RUNNING.set(Some(self.clone()));
+        Running
     }
 
     /// The stage waits for its turn, unless it does already or is down.
