@@ -6,7 +6,7 @@
 //! lock, so a thread that is suspended within a ring holds up nobody.
 //!
 //! # Invariants
-//! - A stage waits at most once, and one that is down does not wait. So the queue is of fixed size and never full.
+//! - Of each stage the queue holds at most one step and one crash. So it is of fixed size and cannot be full.
 //! - The queue is touched by the round, between and within steps, and by nobody else. Its atomics are words that may be
 //!   shared, not a protocol: which thread runs the round, if it ever changes, is handed over by its runtime.
 
