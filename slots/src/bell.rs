@@ -32,6 +32,7 @@ struct Inner<W> {
     /// When the bell was first rung since the last answer, or [`IDLE`].
     rung_at_ns: AtomicI64,
     coalesced: AtomicU64,
+    label: AtomicU64,
     target: Latest<W>,
 }
 
@@ -39,18 +40,30 @@ impl<W: Wake> Bell<W> {
     /// A bell behind which nobody stands yet.
     #[must_use]
     pub fn new() -> Self {
-        let (rung_at_ns, coalesced) = (AtomicI64::new(IDLE), AtomicU64::new(0));
-        Self(Arc::new(Inner { rung_at_ns, coalesced, target: Latest::new() }))
+        let (rung_at_ns, zero) = (AtomicI64::new(IDLE), || AtomicU64::new(0));
+        Self(Arc::new(Inner { rung_at_ns, coalesced: zero(), label: zero(), target: Latest::new() }))
     }
 
     /// Rings. `wall_ns` is the wall's monotonic time, from which the latency of the answer is counted.
     pub fn ring(&self, wall_ns: i64) {
+        self.ring_or(wall_ns, |_label| false);
+    }
+
+    /// Rings; whoever is bound is not woken if `here`, told the bell's label, says that it has seen to it.
+    pub fn ring_or(&self, wall_ns: i64, here: impl FnOnce(u64) -> bool) {
         // Written even where it changes nothing: the answer must see what a coalesced ring stands for.
         if self.0.rung_at_ns.fetch_min(wall_ns.min(IDLE - 1), Ordering::AcqRel) != IDLE {
             self.0.coalesced.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.wake();
+        if !here(self.0.label.load(Ordering::Relaxed)) {
+            self.wake();
+        }
+    }
+
+    /// Labels the bell, 0 at first, for those who ring on the thread that labels it: others may see it late.
+    pub fn set_label(&self, label: u64) {
+        self.0.label.store(label, Ordering::Relaxed);
     }
 
     /// Answers: rings from here on wake again. The wall time of the first ring since the last answer; `None` when there
@@ -59,6 +72,13 @@ impl<W: Wake> Bell<W> {
         // An exchange, not a store: it takes over what every ring before it released.
         let rung_at_ns = self.0.rung_at_ns.swap(IDLE, Ordering::AcqRel);
         (rung_at_ns != IDLE).then_some(rung_at_ns)
+    }
+
+    /// Whether it was rung and not answered. After a `false`, the next ring wakes; after a `true`, an answer sees what the
+    /// ring stands for.
+    #[must_use]
+    pub fn is_rung(&self) -> bool {
+        self.0.rung_at_ns.load(Ordering::Acquire) != IDLE
     }
 
     /// Puts someone behind the bell, in place of who stood there. What was rung and not answered is sent on.

@@ -42,11 +42,7 @@ impl Clock {
     /// The plant time now.
     #[must_use]
     pub fn now(&self) -> Stamp {
-        let elapsed = match self.source {
-            Source::Wall { .. } => self.origin.elapsed(),
-            Source::Virtual { origin } => origin.elapsed(),
-        };
-        Stamp::ZERO + elapsed.mul_f64(self.speed)
+        self.both().0
     }
 
     /// Nanoseconds of the wall's monotonic clock since this clock was made: for measuring how long code takes. Not
@@ -55,11 +51,21 @@ impl Clock {
     /// Under virtual time code takes no time: what a run tells the DCS of its latencies must not hang on the machine.
     #[must_use]
     pub fn wall_ns(&self) -> i64 {
-        let elapsed = match self.source {
+        nanoseconds(self.elapsed())
+    }
+
+    /// [`Self::now`] and [`Self::wall_ns`] by one look at the clock.
+    #[must_use]
+    pub fn both(&self) -> (Stamp, i64) {
+        let elapsed = self.elapsed();
+        (Stamp::ZERO + elapsed.mul_f64(self.speed), nanoseconds(elapsed))
+    }
+
+    fn elapsed(&self) -> Duration {
+        match self.source {
             Source::Wall { .. } => self.origin.elapsed(),
             Source::Virtual { origin } => origin.elapsed(),
-        };
-        i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX)
+        }
     }
 
     /// Nanoseconds since the machine was booted, the time that it was suspended included (`CLOCK_BOOTTIME`): by this the
@@ -71,7 +77,7 @@ impl Clock {
                 let t = clock_gettime(ClockId::Boottime);
                 t.tv_sec.saturating_mul(1_000_000_000).saturating_add(t.tv_nsec)
             }
-            Source::Virtual { origin } => i64::try_from(origin.elapsed().as_nanos()).unwrap_or(i64::MAX),
+            Source::Virtual { origin } => nanoseconds(origin.elapsed()),
         }
     }
 
@@ -97,6 +103,10 @@ impl Clock {
     pub fn is_virtual(&self) -> bool {
         matches!(self.source, Source::Virtual { .. })
     }
+}
+
+fn nanoseconds(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

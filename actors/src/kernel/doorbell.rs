@@ -1,4 +1,4 @@
-//! The doorbell of an actor: [`slots::Bell`] with a ractor mailbox behind it.
+//! The doorbell of a stage: [`slots::Bell`] with its place in the round behind it, and behind the round's own, a ractor mailbox.
 //!
 //! The one place from which the cycle reaches a mailbox. ractor's mailboxes are unbounded, so nothing else may: clippy
 //! forbids `ActorRef::cast` and its kin, and the exceptions give their reason.
@@ -10,18 +10,19 @@
 use ractor::ActorRef;
 use slots::{Bell, Wake};
 
+use super::turns::{self, Seat};
+
 /// The message of a doorbell. It has no size, so that ractor boxes it without an allocation.
 #[derive(Clone, Copy, Debug)]
 pub struct Ring;
 
-/// Wakes the stage behind it, at most once per answer: its mailbox never holds more than one ring, and one more right after
-/// a restart. The address is stable: when the stage is restarted, the new incarnation is bound to the same bell. Clones
-/// share the bell.
+/// Calls the stage behind it, at most once per answer. The address is stable: when the stage is restarted, the new
+/// incarnation answers the same bell. Clones share the bell.
 #[derive(Clone, Debug, Default)]
-pub struct Doorbell(Bell<Mailbox>);
+pub struct Doorbell(Bell<Seat>);
 
-/// A dead actor's mailbox is closed: what is sent there is lost, and its next incarnation is told by the bind.
-struct Mailbox(ActorRef<Ring>);
+/// A dead actor's mailbox is closed: what is sent there is lost; its heir finds the bells rung.
+pub(crate) struct Mailbox(pub(crate) ActorRef<Ring>);
 
 impl Wake for Mailbox {
     fn wake(&self) {
@@ -40,7 +41,7 @@ impl Doorbell {
     ///
     /// A ring for a stage that has died stays pending and is answered by the next incarnation.
     pub fn ring(&self, wall_ns: i64) {
-        self.0.ring(wall_ns);
+        self.0.ring_or(wall_ns, turns::is_turn);
     }
 
     /// Answers: rings from here on wake the stage again. The wall time of the first ring since the last answer; `None`
@@ -49,9 +50,15 @@ impl Doorbell {
         self.0.answer()
     }
 
-    /// Puts an incarnation of the stage behind the bell. What was rung and not answered is sent on.
-    pub(crate) fn bind(&self, actor: ActorRef<Ring>) {
-        self.0.bind(Mailbox(actor));
+    /// Whether it was rung and not answered.
+    pub(crate) fn is_rung(&self) -> bool {
+        self.0.is_rung()
+    }
+
+    /// Puts a stage's place in its round behind the bell. What was rung and not answered is sent on.
+    pub(crate) fn bind(&self, seat: Seat) {
+        self.0.set_label(seat.label());
+        self.0.bind(seat);
     }
 
     /// How many rings found another one pending.
@@ -68,6 +75,7 @@ mod tests {
 
     use ractor::{Actor, ActorProcessingErr};
 
+    use super::turns::Turns;
     use super::*;
 
     /// An actor that counts its messages, and answers its bell before each.
@@ -100,9 +108,10 @@ mod tests {
 
     /// How many messages wait in the actor's mailbox after 10,000 calls of `send` that it had no chance to answer.
     async fn waiting_after(send: impl Fn(&Doorbell, &ActorRef<Ring>)) -> u64 {
-        let (bell, handled) = (Doorbell::new(), Arc::new(AtomicU64::new(0)));
+        let (bell, turns, handled) = (Doorbell::new(), Turns::new(1), Arc::new(AtomicU64::new(0)));
         let (actor, join) = Actor::spawn(None, Slow, (bell.clone(), handled.clone())).await.unwrap();
-        bell.bind(actor.clone());
+        turns.bind(actor.clone());
+        bell.bind(turns.seat(0));
         for _ in 0..10_000 {
             send(&bell, &actor);
         }

@@ -1,6 +1,7 @@
 //! One-for-one supervision: who crashed is made anew, in its place, behind its old bell.
 //!
-//! ractor gives links and events; restarting is ours. A child is rebuilt by its factory, which takes what memory may
+//! The supervisor is the one actor of a loop. It owns the stages and steps them ([`super::round`]), each caught by itself; a
+//! crash is its next turn but for those who waited before. Restarting is ours. A child is rebuilt by its factory, which takes what memory may
 //! survive from a [`LastGood`](super::LastGood). The first crash is mended at once, so that it costs the rest of one
 //! cycle; further crashes within the window wait longer and longer, counted in control periods; beyond the intensity
 //! the supervisor gives the child up and says so, and the loop sheds.
@@ -15,19 +16,23 @@
 //! - A factory that panics takes nobody along.
 //! - Every crash is counted under somebody's name, and nobody is mended for ever: beyond the intensity the
 //!   [`Escalation`] is raised, with the name, and stays raised.
-#![allow(clippy::disallowed_methods, reason = "the supervisor's own `Restart`: at most one per child is under way")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the supervisor's own rings: one for the rest of a run, and one per child whose backoff is under way"
+)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, ActorStatus, SpawnErr, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, ActorStatus, SpawnErr};
 use signals::Stamp;
 
 use super::clock::Clock;
-use super::doorbell::Doorbell;
+use super::doorbell::{Doorbell, Ring};
 use super::probe::Telemetry;
-use super::stage::{Incarnation, Shell, Stage};
+use super::round::{Fallen, Incarnation, MOST, Round, number};
+use super::stage::Stage;
 use super::witness::{Act, Witness};
 
 /// The name under which the supervisor's own crashes are counted.
@@ -99,7 +104,7 @@ pub struct Surroundings {
 /// A running subtree: one loop's supervisor and its stages.
 #[derive(Debug)]
 pub struct Supervised {
-    supervisor: ActorRef<Restart>,
+    supervisor: ActorRef<Ring>,
     tree: SharedTree,
     /// Of the supervisor itself.
     crashes: Crashes,
@@ -109,19 +114,19 @@ impl Supervised {
     /// Starts every child under a new supervisor, on the runtime in which this is called.
     ///
     /// # Errors
-    /// ractor's, when an actor cannot be spawned; those already started are stopped.
+    /// ractor's, when the supervisor cannot be spawned.
     pub async fn start(
         children: Vec<ChildSpec>,
         policy: RestartPolicy,
         around: Surroundings,
     ) -> Result<Self, SpawnErr> {
-        let children = children.into_iter().map(|spec| Child { spec, id: None, crashes: Crashes::default() }).collect();
+        let children = children.into_iter().map(|spec| Child { spec, crashes: Crashes::default() }).collect();
         let tree = SharedTree(Arc::new(Mutex::new(Tree { children, policy, around })));
         let (supervisor, _join) = Actor::spawn(None, Supervisor, tree.clone()).await?;
         Ok(Self { supervisor, tree, crashes: Crashes::default() })
     }
 
-    /// Looks whether the supervisor lives, and if not, makes it and every stage anew: ractor has stopped them with it.
+    /// Looks whether the supervisor lives, and if not, makes it and every stage anew: they died with it.
     /// One load and nothing else while it lives; to be called at every beat, by whoever drives the loop.
     pub async fn mend(&mut self) {
         if matches!(self.supervisor.get_status(), ActorStatus::Starting | ActorStatus::Running) {
@@ -153,15 +158,11 @@ impl Supervised {
     }
 }
 
-/// Tells the supervisor that a child's backoff is over.
-struct Restart(usize);
-
 struct Supervisor;
 
 #[derive(Debug)]
 struct Child {
     spec: ChildSpec,
-    id: Option<ActorId>,
     crashes: Crashes,
 }
 
@@ -190,58 +191,89 @@ struct Tree {
 #[derive(Clone, Debug)]
 struct SharedTree(Arc<Mutex<Tree>>);
 
+/// What one life of the supervisor owns: its stages die with it.
+#[derive(Debug)]
+struct Life {
+    tree: SharedTree,
+    round: Round,
+    me: ActorRef<Ring>,
+}
+
 impl Actor for Supervisor {
-    type Msg = Restart;
-    type State = SharedTree;
+    type Msg = Ring;
+    type State = Life;
     type Arguments = SharedTree;
 
-    async fn pre_start(&self, me: ActorRef<Restart>, tree: SharedTree) -> Result<SharedTree, ActorProcessingErr> {
-        let count = tree.lock().children.len();
-        for index in 0..count {
-            if !tree.spawn(index, &me.get_cell()).await? {
-                tree.mend(index, "panicked while it was made", &me);
-            }
+    async fn pre_start(&self, me: ActorRef<Ring>, tree: SharedTree) -> Result<Life, ActorProcessingErr> {
+        let (bells, clock, witness) = tree.to_begin();
+        let round = Round::new(bells.len(), clock, witness);
+        round.turns.bind(me.clone());
+        let mut life = Life { tree, round, me };
+        for (index, bell) in bells.iter().enumerate() {
+            life.make(index);
+            bell.bind(life.round.turns.seat(index));
         }
-        Ok(tree)
+        life.round.turns.wake();
+        Ok(life)
     }
 
-    async fn handle(
-        &self,
-        me: ActorRef<Restart>,
-        Restart(index): Restart,
-        tree: &mut SharedTree,
-    ) -> Result<(), ActorProcessingErr> {
-        tree.tell_restart(index);
-        match tree.spawn(index, &me.get_cell()).await {
-            Ok(true) => {}
-            Ok(false) => tree.mend(index, "panicked while it was made", &me),
-            Err(error) => tree.mend(index, &error.to_string(), &me),
-        }
-        Ok(())
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        me: ActorRef<Restart>,
-        event: SupervisionEvent,
-        tree: &mut SharedTree,
-    ) -> Result<(), ActorProcessingErr> {
-        let (who, why) = match &event {
-            SupervisionEvent::ActorFailed(who, error) => (who, error.to_string()),
-            SupervisionEvent::ActorTerminated(who, _, reason) => (who, reason.clone().unwrap_or_default()),
-            _ => return Ok(()),
-        };
-        let index = tree.lock().children.iter().position(|c| c.id == Some(who.get_id()));
-        if let Some(index) = index {
-            tree.mend(index, &why, &me);
+    async fn handle(&self, me: ActorRef<Ring>, Ring: Ring, life: &mut Life) -> Result<(), ActorProcessingErr> {
+        life.round.turns.answer();
+        if !life.run() {
+            let _ = me.cast(Ring);
+            // The actor would take its next message at once; so others, and the runtime's timers, are served first.
+            tokio::task::yield_now().await;
         }
         Ok(())
     }
 }
 
-/// The number under which a witness knows a child.
-fn number(index: usize) -> u16 {
-    u16::try_from(index).unwrap_or(u16::MAX)
+impl Life {
+    /// Serves who was rung; `false` when the turns of a run were used up.
+    fn run(&mut self) -> bool {
+        self.round.call_in();
+        // Behind those who are rung, as after a crash that is mended at once.
+        for index in self.round.turns.all_due() {
+            self.restart(index);
+        }
+        let mut left = MOST;
+        while let Some(Fallen { stage, why }) = self.round.run(&mut left) {
+            self.mend(stage, &why);
+        }
+        left > 0
+    }
+
+    /// Puts a new incarnation of a child behind its bell.
+    fn make(&mut self, index: usize) {
+        let made = self.tree.lock().incarnation(index);
+        match made {
+            Some(incarnation) => self.round.seat(index, incarnation),
+            None => self.mend(index, "panicked while it was made"),
+        }
+    }
+
+    fn restart(&mut self, index: usize) {
+        self.tree.tell_restart(index);
+        self.make(index);
+    }
+
+    /// After a crash of a child: restarts it at once or after its backoff, or gives it up. It calls itself by way of a
+    /// restart that panics, at most as often as the policy's intensity.
+    fn mend(&mut self, index: usize, why: &str) {
+        let backoff = self.tree.lock().after_crash(index, why);
+        match backoff {
+            Some(Duration::ZERO) => self.restart(index),
+            Some(backoff) => {
+                let turns = self.round.turns.clone();
+                turns.down(index);
+                drop(self.me.send_after(backoff, move || {
+                    turns.due(index);
+                    Ring
+                }));
+            }
+            None => self.round.turns.down(index),
+        }
+    }
 }
 
 impl SharedTree {
@@ -262,25 +294,11 @@ impl SharedTree {
         }
     }
 
-    /// Puts a new incarnation of a child behind its bell; `false` when it panicked while it was made.
-    async fn spawn(&self, index: usize, me: &ActorCell) -> Result<bool, SpawnErr> {
-        let Some(incarnation) = self.lock().incarnation(index) else { return Ok(false) };
-        let bell = incarnation.bell.clone();
-        let (actor, _join) = Actor::spawn_linked(None, Shell, incarnation, me.clone()).await?;
-        if let Some(child) = self.lock().children.get_mut(index) {
-            child.id = Some(actor.get_id());
-        }
-        bell.bind(actor);
-        Ok(true)
-    }
-
-    /// After a crash of a child: restarts it at once or after its backoff, or gives it up.
-    fn mend(&self, index: usize, why: &str, me: &ActorRef<Restart>) {
-        match self.lock().after_crash(index, why) {
-            Some(Duration::ZERO) => drop(me.cast(Restart(index))),
-            Some(backoff) => drop(me.send_after(backoff, move || Restart(index))),
-            None => {}
-        }
+    /// The bells of the children, and what a round needs beside.
+    fn to_begin(&self) -> (Vec<Doorbell>, Clock, Arc<dyn Witness>) {
+        let Tree { children, around, .. } = &*self.lock();
+        let bells = children.iter().map(|child| child.spec.bell.clone()).collect();
+        (bells, around.clock, Arc::clone(&around.witness))
     }
 
     fn tell_restart(&self, index: usize) {
@@ -297,8 +315,7 @@ impl Tree {
         let child = self.children.get_mut(index)?;
         let stage = catch_unwind(AssertUnwindSafe(|| (child.spec.make)())).ok()?;
         let (bell, probe) = (child.spec.bell.clone(), self.around.telemetry.probe(child.spec.name));
-        let (clock, witness) = (self.around.clock, Arc::clone(&self.around.witness));
-        Some(Incarnation { stage, bell, probe, clock, child: number(index), witness })
+        Some(Incarnation { stage, bell, probe })
     }
 
     /// Notes a crash; the wall time to wait before the restart, or `None` when the child is given up.
@@ -307,7 +324,6 @@ impl Tree {
         let now = clock.now();
         witness.act(Act::Crashed { child: number(index) });
         let child = self.children.get_mut(index)?;
-        child.id = None;
         let crashes = child.crashes.note(now, &self.policy);
         tracing::error!(stage = child.spec.name, crashes, why, "a stage crashed");
         if crashes > self.policy.intensity {
