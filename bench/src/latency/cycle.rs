@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use super::chain::{Contestant, Finish, Item};
 use super::contestants::{Actors, Casts, Direct, NO_CRASHES, Tasks};
 use super::control::on_control_thread;
-use super::load::{Running, spawn_messages};
+use super::load::{Running, spawn_all};
 use super::{Load, Run, Samples};
 
 pub(super) const NAMES: [&str; 4] = ["cycle/actors", "cycle/mpsc", "cycle/ractor_cast", "cycle/direct"];
@@ -39,7 +39,7 @@ pub(super) fn measure(run: &mut Run<'_>, load: Load) -> Result<()> {
         let mut contestants = runtime.block_on(start(&finish))?;
         let allocs_per_cycle = allocations(runtime, &mut contestants, &finish);
         if load == Load::LoadedSameRuntime {
-            runtime.block_on(async { spawn_messages(&counter, finish.clock()) });
+            runtime.block_on(async { spawn_all(&counter, finish.clock()) });
         }
         let samples = runtime.block_on(beat(&mut contestants, &finish, beats))?;
         Ok(Outcome { samples, allocs_per_cycle })
@@ -88,11 +88,15 @@ fn allocations(runtime: &Runtime, contestants: &mut Contestants, finish: &Finish
 async fn beat(contestants: &mut Contestants, finish: &Finish, beats: usize) -> Result<[Samples; NAMES.len()]> {
     let mut samples = [(); NAMES.len()].map(|()| Samples::with_capacity(beats * BURST));
     let mut pacer = Pacer::new(&finish.clock(), BEAT)?;
-    for turn in 0..beats {
+    let mut seed = 1_u64;
+    for _ in 0..beats {
         pacer.next().await?;
-        // Another one is first at each beat.
+        // Who is first is left to chance: turns of four beats of 1 ms keep step with the system's tick of 4 ms, and it
+        // would always be the same one whom the tick interrupts.
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let first = (seed >> 33) as usize;
         for k in 0..NAMES.len() {
-            let who = (turn + k) % NAMES.len();
+            let who = (first + k) % NAMES.len();
             let (Some(contestant), Some(samples)) = (contestants.get_mut(who), samples.get_mut(who)) else { continue };
             for _ in 0..BURST {
                 samples.push(cycle(contestant.as_mut(), finish).await);

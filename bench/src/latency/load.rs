@@ -16,6 +16,8 @@ const HOGS: usize = 4;
 /// Messages a second, of all producers together.
 pub(super) const MESSAGES_PER_S: u64 = 100_000;
 const PRODUCERS: u64 = 10;
+/// After so long a calculating task gives way, ns.
+const GIVES_WAY_NS: i64 = 100_000;
 
 /// The load of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub enum Load {
     Idle,
     /// 100,000 messages a second on a runtime of their own, and four threads that calculate.
     Loaded,
-    /// The same, but the messages run in the control runtime: the negative control.
+    /// The same, but all of it in the control runtime, and the threads are tasks: the negative control.
     LoadedSameRuntime,
 }
 
@@ -55,14 +57,12 @@ impl Running {
     pub(super) fn start(load: Load) -> Result<Self> {
         let (stop, handled) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut running = Self { stop, hogs: Vec::new(), service: None, handled, clock: Clock::wall(1.0) };
-        if load != Load::Idle {
+        if load == Load::Loaded {
             for _ in 0..HOGS {
                 let stop = Arc::clone(&running.stop);
                 let hog = std::thread::Builder::new().name("bench-hog".to_owned()).spawn(move || hog(&stop));
                 running.hogs.push(hog.context("a hog's thread")?);
             }
-        }
-        if load == Load::Loaded {
             let mut service = Builder::new_multi_thread();
             service.worker_threads(2).thread_name("bench-service").enable_all();
             let service = service.build().context("the service runtime")?;
@@ -94,17 +94,40 @@ impl Drop for Running {
 }
 
 fn hog(stop: &AtomicBool) {
-    let mut x = 1_u64;
     while !stop.load(Ordering::Relaxed) {
-        for _ in 0..10_000 {
-            x = std::hint::black_box(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
-        }
+        calculate();
+    }
+}
+
+/// Some ten microseconds of arithmetic.
+fn calculate() {
+    let mut x = 1_u64;
+    for _ in 0..10_000 {
+        x = std::hint::black_box(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+    }
+}
+
+/// Starts the whole load on the runtime in which this is called: the messages, and as many tasks that calculate as there
+/// are threads elsewhere. Each gives way ten times a millisecond, which is what a well-behaved task does: "10 to 100
+/// microseconds between each .await" (A. Ryhl, "Async: What is blocking?", 2020).
+pub(super) fn spawn_all(handled: &Arc<AtomicU64>, clock: Clock) {
+    spawn_messages(handled, clock);
+    for _ in 0..HOGS {
+        tokio::spawn(async move {
+            loop {
+                let begun_ns = clock.wall_ns();
+                while clock.wall_ns() - begun_ns < GIVES_WAY_NS {
+                    calculate();
+                }
+                tokio::task::yield_now().await;
+            }
+        });
     }
 }
 
 /// Starts the messages on the runtime in which this is called: ten producers, each of which sleeps for 10 to 50 ms, each
 /// time for another span, and then sends what is due, as a server's subscription publishes; ten consumers that format each message into a line, as a historian would.
-pub(super) fn spawn_messages(handled: &Arc<AtomicU64>, clock: Clock) {
+fn spawn_messages(handled: &Arc<AtomicU64>, clock: Clock) {
     for producer in 0..PRODUCERS {
         let (sender, mut receiver) = mpsc::channel::<u64>(1024);
         let handled = Arc::clone(handled);
