@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::{Rlimit, setrlimit};
 use rustix::thread::{CapabilitySets, set_capabilities};
 
-use super::super::{Clock, Pacer};
+use super::super::Clock;
 use super::*;
 
 /// Runs `body` on a thread without any capability, in a process whose limits are 0. Lowering needs no right.
@@ -156,32 +156,4 @@ fn wall_after_the_promotion_a_first_use_of_stack_and_heap_faults_no_page_in() {
         assert!(real_time < 10, "{real_time} against {ordinary}");
         assert!(granted.locked_kib > 1000, "{granted}");
     });
-}
-
-/// p50, p99 and the longest lateness of 10,000 beats at 1 kHz, in microseconds, and how many were dropped.
-fn lateness() -> ([f64; 3], u64) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut pacer = Pacer::new(&Clock::wall(1.0), Duration::from_millis(1)).unwrap();
-        let (mut late, mut dropped) = (Vec::with_capacity(10_000), 0);
-        while late.len() < 10_000 {
-            let tick = pacer.next().await.unwrap();
-            late.push(tick.lateness.as_secs_f64() * 1e6);
-            dropped += tick.dropped;
-        }
-        late.sort_by(f64::total_cmp);
-        ([late[5000], late[9900], late[9999]], dropped)
-    })
-}
-
-#[test]
-#[ignore = "a measurement; run it with --no-capture, on a machine that is busy with something else"]
-fn wall_how_late_beats_are_released_with_and_without_real_time() {
-    let told = |how: &str, ([p50, p99, max], dropped): ([f64; 3], u64)| {
-        println!("{how}: p50 {p50:.0} µs, p99 {p99:.0} µs, max {max:.0} µs, {dropped} dropped");
-    };
-    for _ in 0..3 {
-        told("ordinary ", std::thread::spawn(lateness).join().unwrap());
-        promoted(move |_| told("real time", lateness()));
-    }
 }
