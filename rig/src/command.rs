@@ -69,6 +69,8 @@ pub enum Command {
     Quality(Measured, Quality),
     /// `pv CV1 nan|frozen|<number>|off`.
     Pv(Measured, Option<Forced>),
+    /// `writes MV1 lost|taken`: set-points are confirmed and dropped, as by a gateway whose far side is down.
+    Writes(usize, bool),
     /// `quit`.
     Quit,
 }
@@ -128,7 +130,8 @@ pub enum CommandError {
 
 const FORMS: &str = "mode off|warm|advisory|on, engage, permit on|off, sp CVn X, limits CVn|MVn LO HI, mv MVn on|off, \
     cv CVn on|off, dv DVn on|off, slave MVn man|auto|cas, slave MVn sp X, slave MVn out PCT, disturb NAME X, rearm, \
-    server stop|start, quality CVn|DVn good|uncertain|bad, pv CVn|DVn nan|frozen|X|off, quit";
+    server stop|start, quality CVn|DVn good|uncertain|bad, pv CVn|DVn nan|frozen|X|off, writes MVn lost|taken, \
+    quit";
 
 /// What the shell around the rig has to do; the rig itself has done its part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,6 +236,8 @@ impl FromStr for Command {
             ["server", "start"] => Self::Server(true),
             ["quality", tag, word] => Self::Quality(measured(tag)?, quality(word).ok_or_else(unknown)?),
             ["pv", tag, word] => Self::Pv(measured(tag)?, forced(word)?),
+            ["writes", mv, "lost"] => Self::Writes(index(mv, "MV")?, false),
+            ["writes", mv, "taken"] => Self::Writes(index(mv, "MV")?, true),
             ["quit"] => Self::Quit,
             _ => return Err(unknown()),
         })
@@ -267,6 +272,8 @@ mod tests {
             ("pv CV1 frozen", Command::Pv(Measured::Cv(0), Some(Forced::Frozen))),
             ("pv CV1 1e9", Command::Pv(Measured::Cv(0), Some(Forced::Value(1e9)))),
             ("pv CV1 off", Command::Pv(Measured::Cv(0), None)),
+            ("writes MV2 lost", Command::Writes(1, false)),
+            ("writes MV1 taken", Command::Writes(0, true)),
             ("quit", Command::Quit),
         ] {
             assert_eq!(line.parse::<Command>(), Ok(command), "{line}");

@@ -253,6 +253,7 @@ impl Rig {
             Command::Pv(of, forced) => {
                 self.instruments.force(of, forced).then_some(()).ok_or_else(|| no_such(&name_of(of)))?;
             }
+            Command::Writes(mv, taken) => self.dcs.take_writes(mv, taken)?,
             Command::Server(up) => ack = if up { Ack::ServerStart } else { Ack::ServerStop },
             Command::Quit => ack = Ack::Quit,
         }

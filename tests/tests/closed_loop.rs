@@ -3,6 +3,7 @@
 
 use runtime::config::Mode;
 use safety::State;
+use signals::dcs::MvStatus;
 use tests::Bench;
 
 /// Mean distance of a CV from its set-point over the next periods.
@@ -122,6 +123,20 @@ async fn a_short_bad_spell_costs_a_hold_and_the_loop_goes_on() {
     bench.command("quality CV1 good");
     bench.periods(3).await;
     assert_eq!(bench.state(), State::Active, "{:#?}", bench.events());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_mv_whose_set_points_are_confirmed_and_not_taken_is_out_of_service() {
+    for (told, expected) in [("lost", MvStatus::Serv), ("taken", MvStatus::On)] {
+        let bench = Bench::start("cstr", 6, |_| {}).await.unwrap();
+        bench.engage().await;
+        bench.command(&format!("writes MV1 {told}"));
+        bench.command("sp CV1 0.88");
+        bench.periods(5).await;
+        let apc = *bench.rig.lock().apc();
+        assert_eq!((apc.mvs[0].sts.value, apc.mvs[1].sts.value), (expected, MvStatus::On), "{told}");
+        assert_eq!(bench.state(), State::Active, "the other MV goes on");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,8 @@ mod foreign;
 mod logins;
 #[path = "over_the_wire/pages.rs"]
 mod pages;
+#[path = "over_the_wire/read_back.rs"]
+mod read_back;
 #[path = "over_the_wire/replay.rs"]
 mod replay;
 #[path = "over_the_wire/standstill.rs"]

@@ -17,7 +17,7 @@ use opcua::types::{
     AttributeId, DataTypeId, DataValue, DateTime, NodeId, NumericRange, ObjectId, QualifiedName, StatusCode,
     VariableTypeId, Variant,
 };
-use signals::dcs::{DcsTag, Direction, Reading, WireType, WireValue};
+use signals::dcs::{DcsTag, Direction, MvTag, Reading, WireType, WireValue};
 use signals::{Quality, Stamp};
 
 use super::auth::Role;
@@ -81,6 +81,13 @@ impl RigNodes {
     fn tag(&self, id: &NodeId) -> Option<DcsTag> {
         let opcua::types::Identifier::String(name) = &id.identifier else { return None };
         self.nodes.get(name.as_ref()).copied()
+    }
+
+    /// What the rig now holds of a set-point that was written: it may have confirmed one that it did not take.
+    fn held(&self, write: &ParsedWriteValue) -> Option<Variant> {
+        let tag = self.tag(&write.node_id).filter(|tag| matches!(tag, DcsTag::Mv(_, MvTag::SpReq)))?;
+        let mut apc = *lock(&self.rig).apc();
+        apc.field_mut(tag).map(|field| variant(field.get().value))
     }
 
     /// One write; the status that the client is answered.
@@ -197,7 +204,7 @@ impl InMemoryNodeManagerImpl for RigNodes {
             write.set_status(status);
             if let (true, NodeType::Variable(variable)) = (status.is_good(), node) {
                 let given = &write.value().value;
-                let written = given.value.clone().unwrap_or_default();
+                let written = self.held(write.value()).or_else(|| given.value.clone()).unwrap_or_default();
                 let stored = DataValue::new_now_status(written, given.status.unwrap_or(StatusCode::Good));
                 variable.set_data_value(stored.clone());
                 let changed = [(stored, variable.node_id(), AttributeId::Value)];

@@ -16,6 +16,8 @@ pub(super) struct MvLoop {
     pub(super) slave: Slave,
     /// The operator's switch for this MV.
     pub(super) opr_on: bool,
+    /// Whether a set-point that is confirmed is also taken.
+    pub(super) takes_writes: bool,
     /// The operator's limits, which may be crossed: the application has to cope with that.
     pub(super) limits: (f64, f64),
     /// `INIT_REQ`: raised since when.
@@ -34,6 +36,7 @@ impl MvLoop {
         Self {
             slave: Slave::at_rest(&config),
             opr_on: true,
+            takes_writes: true,
             limits: (config.limits.low, config.limits.high),
             init_since: None,
             before_change: None,

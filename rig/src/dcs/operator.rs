@@ -104,6 +104,15 @@ impl Dcs {
         Ok(())
     }
 
+    /// Whether set-points of MV `n` that are confirmed are also taken.
+    ///
+    /// # Errors
+    /// There is no such MV.
+    pub fn take_writes(&mut self, n: usize, taken: bool) -> Result<(), CommandError> {
+        self.mvs.get_mut(n).ok_or_else(|| no_such("MV", n))?.takes_writes = taken;
+        Ok(())
+    }
+
     /// The operator's switch of CV `n`.
     ///
     /// # Errors

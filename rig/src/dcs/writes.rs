@@ -144,6 +144,9 @@ impl Dcs {
         }
         if let (DcsTag::Mv(n, MvTag::SpReq), WireValue::Double(sp)) = (tag, value) {
             self.judge_setpoint(now, usize::from(n), sp, quality)?;
+            if self.mvs.get(usize::from(n)).is_some_and(|mv| !mv.takes_writes) {
+                return Ok(());
+            }
         }
         if tag == DcsTag::HbApc && quality.is_good() && self.hb_good != Some(image.hb_apc.value) {
             self.hb_good = Some(image.hb_apc.value);

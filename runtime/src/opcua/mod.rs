@@ -21,6 +21,7 @@ mod connect;
 mod error;
 mod inbound;
 mod outbound;
+mod read_back;
 mod value;
 
 use std::path::PathBuf;

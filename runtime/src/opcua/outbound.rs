@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::connect::Connection;
 use super::error::{LinkError, unreachable};
-use super::{Link, value};
+use super::{Link, read_back, value};
 
 /// How often the silence of the subscription is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -162,6 +162,7 @@ impl<'a> Writer<'a> {
         let wanted: Vec<_> = wanted.collect();
         let writes: Vec<_> = wanted.iter().map(|(_, tag, value)| (*tag, value::to_variant(*value))).collect();
         let statuses = self.write(&writes).await?;
+        let statuses = self.read_back(&wanted, statuses).await?;
         let mut all_good = !wanted.is_empty();
         for ((i, tag, _), status) in wanted.iter().zip(statuses) {
             all_good &= status.is_good();
@@ -176,6 +177,20 @@ impl<'a> Writer<'a> {
         let at = self.link.settings.clock.now();
         self.link.inlet.writes.put(WriteReport { confirmed: self.confirmed, failures: self.failures, at });
         Ok(())
+    }
+
+    /// The statuses of a move's writes, with those that the DCS answered well and does not hold made bad.
+    async fn read_back(
+        &self,
+        sent: &[(usize, DcsTag, WireValue)],
+        answers: Vec<StatusCode>,
+    ) -> Result<Vec<StatusCode>, LinkError> {
+        let dcs = &self.link.settings.loaded.plant.dcs;
+        let nodes: Vec<_> = sent.iter().filter_map(|(_, tag, _)| self.nodes.get(tag).cloned()).collect();
+        let held = read_back::read(&self.connection.open.session, &nodes).await;
+        let held = held.map_err(|e| unreachable(dcs, "read set-points back", &e.to_string()))?;
+        let judged = sent.iter().zip(answers).enumerate();
+        Ok(judged.map(|(i, ((_, _, sent), answer))| read_back::judged(answer, *sent, held.get(i))).collect())
     }
 
     /// Why a move may not be written although it has not expired: the world has changed since the interlock looked.
@@ -282,7 +297,7 @@ impl<'a> Writer<'a> {
     fn count(&self, tag: DcsTag, status: StatusCode) {
         if status.is_bad() {
             self.link.counts.0.failed_writes.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(%tag, %status, "the DCS refused a write");
+            tracing::warn!(%tag, %status, "the DCS refused a write, or does not hold what it confirmed");
         }
     }
 }

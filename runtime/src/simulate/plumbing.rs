@@ -87,6 +87,7 @@ pub struct RigSink {
     judge: Arc<Mutex<Judge>>,
     permit: Permit,
     failures: Fixed<u32, MAX_MVS>,
+    confirmed: u64,
 }
 
 impl RigSink {
@@ -123,16 +124,27 @@ impl MoveSink for RigSink {
         if let Some(view) = self.board.outlet.read() {
             self.status.lock().unwrap_or_else(PoisonError::into_inner).carry(view, &mut rig);
         }
+        if approved.id() <= self.confirmed {
+            // The numbers begin anew: another interlock's.
+            self.confirmed = 0;
+        }
+        let (mut sent, mut failed) = (0, 0);
         for mv in 0..self.failures.len() {
             let (Some(u), Ok(n)) = (approved.set_point(mv), u8::try_from(mv)) else { continue };
             let tag = DcsTag::Mv(n, MvTag::SpReq);
-            let written = !faults.failing_writes && rig.write(tag, WireValue::Double(u), Quality::Good).is_ok();
+            let answered = !faults.failing_writes && rig.write(tag, WireValue::Double(u), Quality::Good).is_ok();
+            // Read back, as the link does.
+            let held = rig.apc().mvs.get(mv).map(|it| it.sp_req.value.to_bits());
+            let written = answered && held == Some(u.to_bits());
+            (sent, failed) = (sent + 1, failed + u32::from(!written));
             if let Some(failures) = self.failures.get_mut(mv) {
                 *failures = if written { 0 } else { *failures + 1 };
             }
         }
-        let confirmed = if self.failures.iter().all(|f| *f == 0) { approved.id() } else { 0 };
-        self.board.inlet.writes.put(WriteReport { confirmed, failures: self.failures, at: rig.now() });
+        if sent > 0 && failed == 0 {
+            self.confirmed = approved.id();
+        }
+        self.board.inlet.writes.put(WriteReport { confirmed: self.confirmed, failures: self.failures, at: rig.now() });
     }
 }
 
@@ -167,6 +179,7 @@ impl Plumbing {
         };
         RigSink {
             failures: Fixed::filled(0, mvs),
+            confirmed: 0,
             rig: self.rig.clone(),
             board: self.board.clone(),
             faults: self.faults.clone(),
