@@ -104,7 +104,7 @@ pub(super) async fn subscribe(
         view: DcsView::sized(plant.mvs.len(), plant.cvs.len(), plant.dvs.len()),
         raw_doubles: BTreeMap::new(),
         inlet: inlet.clone(),
-        sequence: 0,
+        sequence: newest(inlet),
         cvs: plant.cvs.len(),
         heard_ns: settings.clock.wall_ns(),
         clock: settings.clock,
@@ -128,6 +128,11 @@ pub(super) async fn subscribe(
     let mut missing = refused.map(|(created, (_, node))| format!("{node} ({})", created.result.status_code));
     let Some(first) = missing.next() else { return Ok(heard) };
     Err(LinkError::MissingNode { endpoint: plant.dcs.endpoint.clone(), node: first, more: missing.count() })
+}
+
+/// The number of the newest sample that any connection has told: numbers go on over connections.
+fn newest(inlet: &Inlet) -> u64 {
+    inlet.samples.iter().filter_map(|slot| slot.read()).map(|sample| sample.sequence).max().unwrap_or(0)
 }
 
 fn item(handle: u32, tag: DcsTag, node: &NodeId, sampling: Duration) -> MonitoredItemCreateRequest {
@@ -163,8 +168,9 @@ fn known(plant: &PlantFile, tag: DcsTag) -> Known {
     }
 }
 
-/// The image of the DCS that one connection builds up. Nothing of it goes up before every tag was heard: a gap in the
-/// link must not look like permissives that are bad, and a lease of the last connection must not look like this one's.
+/// The image of the DCS that one connection builds up. Nothing of it goes up before every tag was heard, samples no more
+/// than the rest: a gap in the link must not look like permissives that are bad, and a lease of the last connection must
+/// not look like this one's.
 #[derive(Debug)]
 struct Image {
     known: BTreeMap<u32, Known>,
@@ -194,6 +200,7 @@ impl Image {
     fn hear(&mut self, handle: u32, data: &DataValue, read: bool) {
         let Some(known) = self.known.get_mut(&handle) else { return };
         let (tag, by, is_span) = (known.tag, known.by, known.is_span);
+        let was_missing = self.missing > 0;
         if !std::mem::replace(&mut known.heard, true) {
             self.missing -= 1;
         }
@@ -220,21 +227,31 @@ impl Image {
             self.counts.0.refused_values.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%tag, value = ?data.value, expected = ?tag.wire_type(), "refused a value");
         }
-        self.pass_on(tag, source_time);
+        self.pass_on(tag, was_missing);
     }
 
-    fn pass_on(&mut self, tag: DcsTag, source_time: Stamp) {
-        if let Some(id) = self.measured(tag)
-            && let Some(slot) = self.inlet.samples.get(id.index())
-        {
-            self.sequence += 1;
-            let (value, quality) = field_reading(&self.view, tag);
-            slot.put(Sample { tag: id, value, quality, source_time, sequence: self.sequence });
+    /// Hands up what came, once the image is whole; with the last missing tag, all of it.
+    fn pass_on(&mut self, tag: DcsTag, was_missing: bool) {
+        if self.missing > 0 {
+            return;
         }
-        if self.missing == 0 {
-            self.inlet.dcs.put(self.view);
-            self.inlet.set_link(true);
+        if was_missing {
+            let tags: Vec<_> = self.known.values().map(|known| known.tag).collect();
+            tags.into_iter().for_each(|tag| self.put_sample(tag));
+        } else {
+            self.put_sample(tag);
         }
+        self.inlet.dcs.put(self.view);
+        self.inlet.set_link(true);
+    }
+
+    fn put_sample(&mut self, tag: DcsTag) {
+        let Some(id) = self.measured(tag) else { return };
+        let (Some(slot), Some(field)) = (self.inlet.samples.get(id.index()), self.view.field_mut(tag)) else { return };
+        let source_time = field.get().source_time;
+        self.sequence += 1;
+        let (value, quality) = field_reading(&self.view, tag);
+        slot.put(Sample { tag: id, value, quality, source_time, sequence: self.sequence });
     }
 }
 
@@ -263,7 +280,7 @@ mod tests {
             view: DcsView::sized(0, 0, 0),
             raw_doubles: BTreeMap::new(),
             inlet: inlet.clone(),
-            sequence: 0,
+            sequence: newest(inlet),
             cvs: 0,
             heard_ns: 0,
             clock: Clock::wall(1.0),
@@ -287,6 +304,31 @@ mod tests {
         assert!(inlet.link_up());
         let dcs = inlet.dcs.read().unwrap();
         assert_eq!((dcs.permit.good(), dcs.lease.good()), (Some(true), Some(7)));
+    }
+
+    #[test]
+    fn a_new_connection_tells_no_sample_before_it_is_whole_and_goes_on_counting() {
+        let inlet = Inlet::new(1);
+        let over_a_connection = |tags: &[u32]| {
+            let mut image = image(&inlet);
+            let pv = Known { tag: DcsTag::Cv(0, CvTag::Pv), heard: false, by: Affine::IDENTITY, is_span: false };
+            image.known.insert(3, pv);
+            (image.missing, image.cvs, image.view) = (3, 1, DcsView::sized(0, 1, 0));
+            for tag in tags {
+                match tag {
+                    1 => image.hear(1, &at(true, 1), false),
+                    2 => image.hear(2, &at(7_u32, 1), false),
+                    second => image.hear(3, &at(0.5, u16::try_from(*second).unwrap()), false),
+                }
+            }
+            inlet.samples[0].read().map(|sample| (sample.sequence, sample.value.to_bits()))
+        };
+        let value = 0.5_f64.to_bits();
+        assert_eq!(over_a_connection(&[5, 1]), None, "half an image");
+        assert_eq!(over_a_connection(&[5, 1, 2]), Some((1, value)), "what was heard before comes with the last tag");
+        assert_eq!(over_a_connection(&[5, 1, 2, 6]), Some((3, value)), "each sample has its number");
+        assert_eq!(over_a_connection(&[9]), Some((3, value)), "half an image of the next connection");
+        assert_eq!(over_a_connection(&[9, 1, 2]), Some((4, value)), "the numbers go on over connections");
     }
 
     #[test]
