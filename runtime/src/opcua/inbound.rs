@@ -13,7 +13,7 @@ use opcua::types::{
     MonitoringParameters, NodeId, ReadValueId, StatusChangeNotification, TimestampsToReturn,
 };
 use signals::dcs::{CvTag, DcsTag, DcsView, Direction, DvTag, MvTag, WireValue};
-use signals::{Quality, Sample, Stamp, TagId};
+use signals::{Quality, Sample, TagId};
 
 use super::error::{LinkError, unreachable};
 use super::{LinkCounts, LinkSettings, value};
