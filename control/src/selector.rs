@@ -108,11 +108,6 @@ impl Selector {
         }
     }
 
-    /// Forgets the last plan and how long it has been holding: on engaging, and on a change of configuration.
-    pub fn reset(&mut self) {
-        *self = Self::new(self.config);
-    }
-
     /// Keeps the input's plan if it is sound, not of the future, and not older than the one known.
     fn remember(&mut self, input: &SelectorInput<'_>) {
         // A cycle that runs back leaves plans of the future behind.
@@ -332,16 +327,6 @@ mod tests {
             ..expected
         };
         assert_eq!(selector.step(&input(2, None)), Selection::Move(next));
-        selector.reset();
-        let hold = ProposedMove {
-            proposer: Proposer::Hold,
-            cycle: 3,
-            computed_at: Stamp::from_secs_f64(3.0),
-            valid_until: Stamp::from_secs_f64(4.0),
-            u: values(&[-1.0]),
-            solve: SolveStatus::NotRun,
-        };
-        assert_eq!(selector.step(&input(3, None)), Selection::Move(hold));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use actors::Board;
 use actors::kernel::{Observer, RELEASE, Telemetry};
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 use safety::State;
 use signals::SolveStatus;
@@ -74,6 +75,8 @@ pub struct Exporter {
     late_moves: IntCounter,
     link_up: IntGauge,
     sample_age: GaugeVec,
+    overwritten: IntCounterVec,
+    plan_age: Gauge,
     model_rmse: GaugeVec,
     solver_status: IntGauge,
     solver_seconds: Gauge,
@@ -124,6 +127,14 @@ impl Exporter {
             late_moves: counter("outrigger_late_moves_total", "Approved moves that came too late to be written")?,
             link_up: gauge("outrigger_link_up", "1 while the DCS can be reached")?,
             sample_age: per("outrigger_sample_age_seconds", "Age of the newest sample, in plant time", "tag")?,
+            overwritten: {
+                let help = "Values that were overwritten before anybody read them";
+                add(&registry, IntCounterVec::new(Opts::new("outrigger_overwritten_total", help), &["slot"])?)?
+            },
+            plan_age: {
+                let help = "Age of the newest plan, counted from the opening of its cycle, in plant time";
+                add(&registry, Gauge::new("outrigger_plan_age_seconds", help)?)?
+            },
             model_rmse: per("outrigger_model_rmse", "Error of the open-loop model, root mean square", "tag")?,
             solver_status: gauge("outrigger_solver_status", "Status of the last solve: 1 solved; see SOLVE_STS")?,
             solver_seconds: add(&registry, Gauge::new("outrigger_solver_seconds", "Wall time of the last solve")?)?,
@@ -169,6 +180,14 @@ impl Exporter {
                 self.model_rmse.with_label_values(&[name]).set(*rmse);
             }
         }
+        for (name, slot) in tags.iter().zip(&board.inlet.samples) {
+            self.overwritten_in(&format!("sample {name}"), slot.overwritten());
+        }
+        self.overwritten_in("answer", board.answer.overwritten());
+        self.overwritten_in("approved", board.approved.overwritten());
+        self.overwritten_in("recommended", board.recommended.overwritten());
+        let plan_age = board.solved.read().and_then(|solved| solved.age(*now));
+        self.plan_age.set(plan_age.map_or(f64::INFINITY, |age| age.as_secs_f64()));
         if let Some(solved) = board.solved.read() {
             self.solver_status.set(i64::from(solved.outcome.status.code()));
             self.solver_seconds.set(solved.took_ns as f64 * 1e-9);
@@ -182,6 +201,12 @@ impl Exporter {
                 self.state.with_label_values(&[&format!("{state:?}")]).set(i64::from(state == status.state));
             }
         }
+    }
+}
+
+impl Exporter {
+    fn overwritten_in(&self, slot: &str, times: u64) {
+        raise(&self.overwritten.with_label_values(&[slot]), times);
     }
 }
 

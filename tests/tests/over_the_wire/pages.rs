@@ -39,6 +39,8 @@ const FAMILIES: [&str; 18] = [
     "outrigger_late_moves_total",
     "outrigger_link_up",
     "outrigger_sample_age_seconds",
+    "outrigger_overwritten_total",
+    "outrigger_plan_age_seconds",
     "outrigger_model_rmse",
     "outrigger_solver_status",
     "outrigger_solver_seconds",
