@@ -12,8 +12,8 @@ use safety::{ApprovedMove, FirstOut, Recommended, State};
 use signals::dcs::ModeActual;
 use signals::{MAX_MVS, Stamp, Values};
 
-use crate::kernel::Latest;
 use crate::kernel::watchdog::Heartbeat;
+use crate::kernel::{Bounded, Latest};
 use crate::ports::{Inlet, Outlet};
 
 /// Interlock scans in a control period (the interlock's scan is T/10).
@@ -101,6 +101,37 @@ impl Solved {
     }
 }
 
+/// Most answers that lie between two beats; a solver is done once a cycle, and an heir of the `mpc` stage may ask again.
+const ANSWERS: usize = 8;
+
+/// What the solver has answered and nobody has taken over, oldest first. Every answer goes to the tape, also one that a
+/// newer one follows at once: what a solver knows rests on all its solves, and a playback must do them again. When nobody
+/// takes any more, the oldest is dropped and counted. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Answers(Bounded<Solved, ANSWERS>);
+
+impl Answers {
+    /// Adds the newest.
+    pub fn put(&self, solved: Solved) {
+        if let Err(full) = self.0.try_send(solved) {
+            let _ = self.0.receive();
+            let _ = self.0.try_send(full.message);
+        }
+    }
+
+    /// Takes the oldest.
+    #[must_use]
+    pub fn take(&self) -> Option<Solved> {
+        self.0.receive()
+    }
+
+    /// How many were dropped.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.0.rejected()
+    }
+}
+
 /// What the selector chose.
 #[derive(Clone, Copy, Debug)]
 pub struct Selected {
@@ -157,8 +188,8 @@ pub struct Board {
     pub estimate: Latest<Estimate>,
     /// From the model that runs beside the plant.
     pub model_error: Latest<ModelError>,
-    /// From the solver, on its thread, to the selector; taken, not read.
-    pub answer: Latest<Solved>,
+    /// From the solver, on its thread, to the driver and the selector; taken, not read.
+    pub answers: Answers,
     /// The answer that was taken over last, at a beat or at the selector's step. What every stage reads, so that a solver
     /// that is done in the middle of a scan changes nothing at once.
     pub solved: Latest<Solved>,
@@ -188,7 +219,7 @@ impl Board {
             frame: Latest::new(),
             estimate: Latest::new(),
             model_error: Latest::new(),
-            answer: Latest::new(),
+            answers: Answers::default(),
             solved: Latest::new(),
             selected: Latest::new(),
             approved: Latest::new(),

@@ -161,7 +161,7 @@ impl Wiring {
             return Ok(Solver::Played(played.take_up(make)));
         }
         let results = Results {
-            answer: self.board.answer.clone(),
+            answers: self.board.answers.clone(),
             bell: self.bells.selector.clone(),
             clock: self.clock,
             telemetry: self.telemetry.clone(),

@@ -166,7 +166,7 @@ impl Playback {
     /// # Errors
     /// [`PlaybackError`] when the record names a problem that was not stated, or an answer is missing before it.
     pub fn answer(&mut self, answer: &Answer) -> Result<(), PlaybackError> {
-        self.board.answer.put(self.solver.find(answer)?);
+        self.board.answers.put(self.solver.find(answer)?);
         Ok(())
     }
 
@@ -174,7 +174,7 @@ impl Playback {
     /// would have done. The answer counts as given at `at`.
     pub fn answer_freely(&mut self, at: Stamp) {
         if let Some(solved) = self.solver.lock().solve_newest(at) {
-            self.board.answer.put(solved);
+            self.board.answers.put(solved);
         }
     }
 }

@@ -47,7 +47,7 @@ impl Tape for Unwitnessed {
 /// Takes over what the solver has answered: the selector does at its step, and the driver at each beat, so that no answer
 /// is lost while the selector is down.
 pub(crate) fn take_over(board: &Board, tape: &dyn Tape) {
-    if let Some(answer) = board.answer.take() {
+    while let Some(answer) = board.answers.take() {
         tape.note(Entry::Solved(&answer));
         board.solved.put(answer);
     }

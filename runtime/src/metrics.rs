@@ -183,7 +183,7 @@ impl Exporter {
         for (name, slot) in tags.iter().zip(&board.inlet.samples) {
             self.overwritten_in(&format!("sample {name}"), slot.overwritten());
         }
-        self.overwritten_in("answer", board.answer.overwritten());
+        self.overwritten_in("answer", board.answers.dropped());
         self.overwritten_in("approved", board.approved.overwritten());
         self.overwritten_in("recommended", board.recommended.overwritten());
         let plan_age = board.solved.read().and_then(|solved| solved.age(*now));

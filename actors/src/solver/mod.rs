@@ -1,7 +1,7 @@
 //! Runs the optimisation beside the control thread, within a time limit, and does without it when it does not return.
 //!
 //! ```text
-//! mpc stage ─▷ desk (newest problem) ─▷ worker: solve, publish, prepare ─▶ slot `answer`, the selector's bell
+//! mpc stage ─▷ desk (newest problem) ─▷ worker: solve, publish, prepare ─▶ `answers`, the selector's bell
 //!                 ▲                        ▲
 //!                 └──────── keeper ────────┘   replaces a worker that shows no sign of life
 //! ```
@@ -41,8 +41,8 @@ use control::mpc::{MpcInput, MpcOutcome, Nmpc};
 use control::targets::Targets;
 use signals::{MAX_MVS, Stamp, Values};
 
-use crate::board::Solved;
-use crate::kernel::{Clock, Doorbell, Latest, Telemetry};
+use crate::board::Answers;
+use crate::kernel::{Clock, Doorbell, Telemetry};
 use desk::Desk;
 use keeper::Keeper;
 pub(crate) use played::PlayedSolver;
@@ -111,7 +111,7 @@ impl Problem {
 /// Where results go.
 #[derive(Clone, Debug)]
 pub(crate) struct Results {
-    pub(crate) answer: Latest<Solved>,
+    pub(crate) answers: Answers,
     pub(crate) bell: Doorbell,
     pub(crate) clock: Clock,
     pub(crate) telemetry: Telemetry,

@@ -133,9 +133,9 @@ impl Worker {
         Solved { cycle, at, deadline: problem.deadline, took_ns, outcome, effort }
     }
 
-    /// Puts an answer into its slot and rings the selector.
+    /// Hands an answer over and rings the selector.
     pub(super) fn publish(&mut self, solved: Solved) {
-        self.results.answer.put(solved);
+        self.results.answers.put(solved);
         self.results.bell.ring(self.results.clock.wall_ns());
     }
 
