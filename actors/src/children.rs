@@ -30,7 +30,7 @@ use crate::config::{Ending, LoopConfig, WiringError};
 use crate::driver::Bells;
 use crate::estimator::Estimator;
 use crate::interlock::Guard;
-use crate::kernel::supervision::{ChildSpec, Escalation};
+use crate::kernel::supervision::{Backoff, ChildSpec, Escalation};
 use crate::kernel::watchdog::Watched;
 use crate::kernel::{Clock, Doorbell, LastGood, Latest, Stage, Telemetry};
 use crate::model::Model;
@@ -65,7 +65,7 @@ fn child<S: Stage + 'static>(
     bell: &Doorbell,
     mut make: impl FnMut() -> S + Send + 'static,
 ) -> ChildSpec {
-    ChildSpec { name, bell: bell.clone(), make: Box::new(move || Box::new(make())) }
+    ChildSpec { name, bell: bell.clone(), backoff: Backoff::Periods, make: Box::new(move || Box::new(make())) }
 }
 
 impl Wiring {
@@ -203,7 +203,9 @@ impl Wiring {
             answered: 0,
             latch: latch.clone(),
         };
-        Ok(child("interlock", &self.bells.interlock, move || Watched::new(guard(), heartbeat.clone(), clock)))
+        // The watchdog's patience may be shorter than a period.
+        let spec = child("interlock", &self.bells.interlock, move || Watched::new(guard(), heartbeat.clone(), clock));
+        Ok(ChildSpec { backoff: Backoff::None, ..spec })
     }
 
     fn ending(&self, ending: Ending) -> Option<ChildSpec> {

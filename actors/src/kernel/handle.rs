@@ -50,7 +50,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    use super::super::supervision::{ChildSpec, Escalation, RestartPolicy, Supervised, Surroundings};
+    use super::super::supervision::{Backoff, ChildSpec, Escalation, RestartPolicy, Supervised, Surroundings};
     use super::super::{Clock, Stage, Telemetry, Unobserved, Unwitnessed};
     use super::*;
 
@@ -83,7 +83,7 @@ mod tests {
         let told = seen.clone();
         let make: Box<dyn FnMut() -> Box<dyn Stage> + Send> =
             Box::new(move || Box::new(Told { commands: commands.clone(), seen: told.clone() }));
-        let children = vec![ChildSpec { name: "told", bell, make }];
+        let children = vec![ChildSpec { name: "told", bell, backoff: Backoff::Periods, make }];
         let policy = RestartPolicy { period: Duration::from_secs(1), intensity: 3, window_periods: 60 };
         let telemetry = Telemetry::new(Box::new(Unobserved));
         let around = Surroundings {

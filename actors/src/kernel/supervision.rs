@@ -3,8 +3,9 @@
 //! The supervisor is the one actor of a loop. It owns the stages and steps them ([`super::round`]), each caught by itself; a
 //! crash is its next turn but for those who waited before. Restarting is ours. A child is rebuilt by its factory, which takes what memory may
 //! survive from a [`LastGood`](super::LastGood). The first crash is mended at once, so that it costs the rest of one
-//! cycle; further crashes within the window wait longer and longer, counted in control periods; beyond the intensity
-//! the supervisor gives the child up and says so, and the loop sheds.
+//! cycle; further crashes within the window wait longer and longer, counted in control periods, but for a child that the
+//! loop cannot be without for a period ([`Backoff::None`]); beyond the intensity the supervisor gives the child up and says
+//! so, and the loop sheds.
 //!
 //! | who crashes | who mends it |
 //! |---|---|
@@ -49,12 +50,24 @@ pub struct RestartPolicy {
     pub window_periods: u32,
 }
 
+/// How long a stage that crashes again waits for its next incarnation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backoff {
+    /// 0, 1, 3, 7, ... control periods.
+    #[default]
+    Periods,
+    /// It does not wait: a watchdog waits for it.
+    None,
+}
+
 /// A stage that the supervisor keeps alive.
 pub struct ChildSpec {
     /// Its name, in reports and logs.
     pub name: &'static str,
     /// Its bell.
     pub bell: Doorbell,
+    /// How long it waits after its second crash and those that follow.
+    pub backoff: Backoff,
     /// Makes an incarnation. Called on the control thread, at the start and after each crash.
     pub make: Box<dyn FnMut() -> Box<dyn Stage> + Send>,
 }
@@ -332,7 +345,10 @@ impl Tree {
             witness.act(Act::GivenUp { child: number(index) });
             return None;
         }
-        let periods = (1_u32 << (crashes - 1).min(10)) - 1;
+        let periods = match child.spec.backoff {
+            Backoff::Periods => (1_u32 << (crashes - 1).min(10)) - 1,
+            Backoff::None => 0,
+        };
         Some(clock.wall_span(self.policy.period * periods))
     }
 }

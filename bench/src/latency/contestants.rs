@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::kernel::supervision::{ChildSpec, Escalation, RestartPolicy, Supervised, Surroundings};
+use actors::kernel::supervision::{Backoff, ChildSpec, Escalation, RestartPolicy, Supervised, Surroundings};
 use actors::kernel::{Clock, Doorbell, Latest, Stage, Telemetry, Unobserved, Unwitnessed};
 use anyhow::Result;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -64,7 +64,7 @@ impl Actors {
             let link = Link { number, input: input.clone(), output: output.clone(), next, finish: finish.clone() };
             let wrap = wrap.clone();
             let make: Box<dyn FnMut() -> Box<dyn Stage> + Send> = Box::new(move || Box::new(wrap(link.clone())));
-            children.push(ChildSpec { name, bell: bell.clone(), make });
+            children.push(ChildSpec { name, bell: bell.clone(), backoff: Backoff::Periods, make });
         }
         let tree = Supervised::start(children, policy, surroundings(clock, &telemetry)).await?;
         let (first, bell) =

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actors::kernel::supervision::{ChildSpec, Supervised};
+use actors::kernel::supervision::{Backoff, ChildSpec, Supervised};
 use actors::kernel::{Clock, Doorbell, Latest, Stage, Telemetry, Unobserved};
 use anyhow::{Context, Result};
 use signals::Stamp;
@@ -115,7 +115,7 @@ fn staleness(span: Duration) -> Result<(Samples, f64)> {
             runtime.block_on(async {
                 let make: Box<dyn FnMut() -> Box<dyn Stage> + Send> =
                     Box::new(move || Box::new(Slow { input: input.clone(), consumer: Arc::clone(&kept) }));
-                let children = vec![ChildSpec { name: "slow", bell, make }];
+                let children = vec![ChildSpec { name: "slow", bell, backoff: Backoff::Periods, make }];
                 let telemetry = Telemetry::new(Box::new(Unobserved));
                 let tree = Supervised::start(children, NO_CRASHES, surroundings(clock, &telemetry)).await?;
                 tokio::time::sleep(span / 10).await;

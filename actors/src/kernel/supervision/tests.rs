@@ -22,7 +22,7 @@ impl Stage for Fragile {
 }
 
 impl Fragile {
-    fn spec(&self, bell: &Doorbell) -> ChildSpec {
+    fn spec(&self, bell: &Doorbell, backoff: Backoff) -> ChildSpec {
         let it = self.clone();
         let make = move || -> Box<dyn Stage> {
             let left = it.crash_making.load(Ordering::Relaxed);
@@ -30,7 +30,7 @@ impl Fragile {
             assert_eq!(left, 0, "injected");
             Box::new(it.clone())
         };
-        ChildSpec { name: "fragile", bell: bell.clone(), make: Box::new(make) }
+        ChildSpec { name: "fragile", bell: bell.clone(), backoff, make: Box::new(make) }
     }
 
     fn steps(&self) -> u64 {
@@ -48,6 +48,10 @@ struct Bench {
 
 impl Bench {
     async fn start() -> Self {
+        Self::with(Backoff::Periods).await
+    }
+
+    async fn with(backoff: Backoff) -> Self {
         let (bell, stage) = (Doorbell::new(), Fragile::default());
         let (telemetry, escalation) = (Telemetry::new(Box::new(Unobserved)), Escalation::default());
         let policy = RestartPolicy { period: Duration::from_secs(1), intensity: 3, window_periods: 60 };
@@ -57,7 +61,7 @@ impl Bench {
             escalation: escalation.clone(),
             witness: Arc::new(Unwitnessed),
         };
-        let tree = Supervised::start(vec![stage.spec(&bell)], policy, around).await.unwrap();
+        let tree = Supervised::start(vec![stage.spec(&bell, backoff)], policy, around).await.unwrap();
         Self { bell, stage, telemetry, escalation, tree }
     }
 
@@ -100,6 +104,20 @@ async fn the_second_crash_waits_and_the_fourth_escalates() {
     }
     b.crash().await;
     assert_eq!(b.escalation.raised_by(), Some("fragile"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_backoff_every_crash_is_mended_at_once_and_the_fourth_escalates_all_the_same() {
+    for (backoff, answered) in [(Backoff::None, 3), (Backoff::Periods, 1)] {
+        let b = Bench::with(backoff).await;
+        for _ in 0..3 {
+            b.crash().await;
+            b.ring().await;
+        }
+        assert_eq!(b.stage.steps(), answered, "{backoff:?}");
+        b.crash().await;
+        assert_eq!(b.escalation.raised_by(), (backoff == Backoff::None).then_some("fragile"), "{backoff:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::super::supervision::{ChildSpec, Escalation, RestartPolicy, Supervised, Surroundings};
+use super::super::supervision::{Backoff, ChildSpec, Escalation, RestartPolicy, Supervised, Surroundings};
 use super::super::{Doorbell, Pacer, Telemetry, Tick, Unobserved, Unwitnessed};
 use super::*;
 
@@ -84,7 +84,12 @@ impl Cycle {
                     if faulty == Sign::Beat { (fault, Fault::Nothing) } else { (Fault::Nothing, fault) };
                 let stage_of = stage(in_stage, &bells[0]);
                 let (guard_of, signs) = (stage(in_interlock, &bells[1]), heartbeat.clone());
-                let child = |name, bell: &Doorbell, make| ChildSpec { name, bell: bell.clone(), make };
+                let child = |name, bell: &Doorbell, make| ChildSpec {
+                    name,
+                    bell: bell.clone(),
+                    backoff: Backoff::Periods,
+                    make,
+                };
                 let children = vec![
                     child("stage", &bells[0], Box::new(move || Box::new(stage_of()) as Box<dyn Stage>)),
                     child(
