@@ -314,7 +314,7 @@ impl Interlock {
         let balances = self.balances.iter().zip(&config.balances).map(|(monitor, of)| monitor.worst(of, now));
         let mvs = self.mvs.iter().zip(&config.mvs).map(|(memory, checks)| memory.monitor.worst(checks, now));
         let host = self.host.worst(&config.reactions, now);
-        tags.chain(balances).chain(mvs).fold(host, |worst, hazard| harder(hazard, worst))
+        tags.chain(balances).chain(mvs).chain([host]).fold(None, harder)
     }
 
     fn observe_tags(&mut self, inputs: &Inputs<'_>, look: Look) {

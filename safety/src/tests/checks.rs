@@ -32,7 +32,7 @@ const TABLE: [(CheckId, &str, usize, State, u16); 16] = [
 
 /// The same in a loop with everything in force. Code 0: what held the loop was over before Hold was.
 const EVERYTHING: [(CheckId, &str, usize, State, u16); 15] = [
-    (CheckId::Frozen, "cv1=still mv1.sp=53", 9, State::Hold, 601),
+    (CheckId::Frozen, "cv1=still mv1.sp=53", 12, State::Hold, 601),
     (CheckId::Spike, "model=none cv1=56", 1, State::Hold, 0),
     (CheckId::Redundancy, "cv2b=70 cv2c=bad", 6, State::Hold, 802),
     (CheckId::Redundancy, "cv2b=bad cv2c=lost", 6, State::Tripped, 802),

@@ -63,11 +63,12 @@ fn of_tag(row: Row, all: Vec<usize>) -> Stimulus {
             let jump = each(|w, n| w.measure(n, w.base[n] + 15.0));
             Stimulus::scan_by_scan((1, 1), move |w, _| jump(w))
         }
+        // It stands still from the first scan on, and the input moves at the second.
         Row::Frozen => {
             let still = each(|w, n| w.swing[n] = 0.0);
-            Stimulus::once((8, 9), move |w| {
+            Stimulus::scan_by_scan((9, 9), move |w, n| {
                 still(w);
-                w.dcs.mvs[0].sp_act.value += 3.0;
+                w.dcs.mvs[0].sp_act.value += if n == 1 { 3.0 } else { 0.0 };
             })
         }
         Row::Spike => {
