@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use safety::{Decision, Inputs, Interlock, Latch, MoveKind, SolveReport, Verdict};
+use safety::{ConfigHash, Decision, Inputs, Interlock, Latch, MoveKind, SolveReport, Verdict};
 use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, SolveStatus, Stamp, Values};
 
 use control::selector::Selection;
@@ -111,13 +111,18 @@ impl Stage for Guard {
         });
         let inputs = Inputs {
             samples: &samples,
+            expected: &[],
             dcs: &dcs,
             link_up: self.board.image.link_up(),
             proposal: proposal.as_ref(),
             no_proposal_left,
+            policy: None,
             solve,
             cycle: beat.cycle,
             writes: self.board.image.writes.read().unwrap_or_default(),
+            wall: None,
+            config_hash: ConfigHash::default(),
+            beats_dropped: 0,
         };
         let decision = self.interlock.step(&inputs, now);
         self.latch.put(self.interlock.latch());

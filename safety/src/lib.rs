@@ -38,6 +38,7 @@
 //! pattern (L. Sha, "Using simplicity to control complexity", IEEE Software 18(4), 2001).
 
 mod cause;
+mod check;
 mod checks;
 mod config;
 mod handshake;
@@ -45,17 +46,28 @@ mod inputs;
 mod interlock;
 mod latch;
 mod limits;
+mod matrix;
+mod reaction;
+mod row;
 mod verdict;
 
 #[cfg(test)]
 mod tests;
 
-pub use cause::{Cause, CheckId, CheckSet, Effect, Fault, Measured, Mismatch, Silence, Variable};
-pub use config::{ConfigFault, InterlockConfig, MvChecks, Reach, Role, SafetyError, TagChecks, TagEffects};
-pub use inputs::{Inputs, SolveReport, WriteReport};
+pub use cause::{Cause, Fault, Measured, Mismatch, Silence, Variable};
+pub use check::{CheckId, CheckSet};
+pub use checks::MAX_SPIKE_WINDOW;
+pub use config::{
+    Balance, ConfigFault, Cusum, Frozen, InterlockConfig, LoopReactions, MAX_BALANCES, MvChecks, MvReactions,
+    PolicyChecks, Reach, Role, SafetyError, Spike, TagChecks, TagReactions, Travel,
+};
+pub use inputs::{ConfigHash, Inputs, PolicyReport, SolveReport, WriteReport};
 pub use interlock::Interlock;
 pub use latch::Latch;
 pub use limits::Bound;
+pub use matrix::{Cell, CellChange, Overlay, OverlayFault, Vote};
+pub use reaction::{Effect, Priority, Reaction, Reactions};
+pub use row::{Row, Subject};
 pub use verdict::{
     ApprovedMove, Decision, Event, FirstOut, MAX_EVENTS, MoveKind, MvDecision, Recommended, Refusal, State, Verdict,
     Why, Withheld,

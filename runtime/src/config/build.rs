@@ -11,7 +11,7 @@ use control::mpc::{CvTuning, MpcConfig, MvTuning};
 use control::screening::ScreenConfig;
 use control::selector::SelectorConfig;
 use control::targets::{CvTarget, MvRange, TargetsConfig};
-use safety::{CheckSet, Effect, InterlockConfig, MvChecks, Reach, Role, TagChecks, TagEffects};
+use safety::{Effect, InterlockConfig, MvChecks, Reach, Role, Row, TagChecks, TagReactions};
 
 use super::plant::{Cv, Limits, Mode, OnRange, PlantFile};
 
@@ -142,53 +142,45 @@ impl PlantFile {
     }
 
     fn interlock(&self) -> InterlockConfig {
+        let period = self.period();
         let mvs = self.mvs.iter().map(|mv| MvChecks {
-            lo: mv.low,
-            hi: mv.high,
-            rate_max_per_s: mv.rate_max_per_s,
             ramp_safe_value: mv.ramp_to,
-            span: mv.high - mv.low,
+            ..MvChecks::customary(mv.low, mv.high, mv.rate_max_per_s, period)
         });
+        let reach = match self.mode {
+            Mode::Shadow => Reach::Shadow,
+            Mode::Advisory => Reach::Advisory,
+            Mode::ClosedLoop => Reach::ClosedLoop,
+        };
+        let tags = self.measured().map(|(limits, cv)| tag_checks(limits, cv, period)).collect();
         InterlockConfig {
-            period: self.period(),
-            reach: match self.mode {
-                Mode::Shadow => Reach::Shadow,
-                Mode::Advisory => Reach::Advisory,
-                Mode::ClosedLoop => Reach::ClosedLoop,
-            },
-            tags: self.measured().map(|(limits, cv)| tag_checks(limits, cv)).collect(),
-            cvs: self.cvs.len(),
-            mvs: mvs.collect(),
             heartbeat_timeout: Duration::from_secs_f64(self.safety.heartbeat_timeout_s),
             armed_timeout: Duration::from_secs_f64(self.safety.armed_timeout_s),
             hold_periods: self.safety.hold_periods,
             solver_failures_hold: self.safety.solver_failures_hold,
             solver_failures_shed: self.safety.solver_failures_shed,
             write_failures_max: self.safety.write_failures_max,
-            switched_off: CheckSet::EMPTY,
+            ..InterlockConfig::customary(period, reach, tags, self.cvs.len(), mvs.collect())
         }
     }
 }
 
-fn tag_checks(limits: &Limits, cv: Option<&Cv>) -> TagChecks {
+fn tag_checks(limits: &Limits, cv: Option<&Cv>, period: Duration) -> TagChecks {
     let role = if cv.is_some_and(|cv| cv.critical) { Role::Critical } else { Role::NonCritical };
-    let mut effects = TagEffects::of(role);
+    let mut reactions = TagReactions::of(role, Duration::from_secs_f64(limits.delay_s));
     if let Some(cv) = cv.filter(|cv| cv.critical) {
-        effects.range = match cv.on_range {
+        let effect = match cv.on_range {
             OnRange::Hold => Effect::Hold,
             OnRange::Shed => Effect::Shed,
             OnRange::Trip => Effect::Trip,
         };
+        reactions = reactions.with(Row::Range, effect);
     }
     TagChecks {
-        role,
-        lo: limits.low,
-        hi: limits.high,
         hysteresis: limits.hysteresis,
         rate_max_per_s: limits.rate_max_per_s,
         max_age: Duration::from_secs_f64(limits.max_age_s),
-        accept_uncertain: false,
-        delay: Duration::from_secs_f64(limits.delay_s),
-        effects,
+        reactions,
+        ..TagChecks::customary(role, limits.low, limits.high, period)
     }
 }

@@ -2,12 +2,11 @@
 
 use signals::dcs::MvStatus;
 
+use super::Interlock;
 use super::observe::Scan;
-use super::{Events, Interlock};
 use crate::cause::Cause;
-use crate::checks::News;
 use crate::handshake::{MvScan, Service};
-use crate::verdict::{Event, MvDecision, State};
+use crate::verdict::{Events, MvDecision, State};
 
 impl Interlock {
     /// Tells what began and what ended. This comes last in a step: where transitions and cut commands have filled the
@@ -16,16 +15,17 @@ impl Interlock {
         if scan.broken.is_some() {
             return;
         }
-        for (n, (monitor, checks)) in self.tags.iter_mut().zip(&self.config.tags).enumerate() {
-            let tag = self.config.measured(n);
-            monitor.tell(checks, scan.now, &mut |news| {
-                let event = match news {
-                    News::Raised(fault, effect) => Event::Raised { cause: Cause::Measurement { tag, fault }, effect },
-                    News::Cleared(fault) => Event::Cleared { cause: Cause::Measurement { tag, fault } },
-                };
-                events.push(event).is_ok()
-            });
+        let now = scan.now;
+        for (monitor, checks) in self.tags.iter_mut().zip(&self.config.tags) {
+            monitor.tell(checks, now, events);
         }
+        for (monitor, balance) in self.balances.iter_mut().zip(&self.config.balances) {
+            monitor.tell(balance, now, events);
+        }
+        for (memory, checks) in self.mvs.iter_mut().zip(&self.config.mvs) {
+            memory.monitor.tell(checks, now, events);
+        }
+        self.host.tell(&self.config.reactions, now, events);
         for (n, memory) in self.mvs.iter_mut().enumerate() {
             let mv = u16::try_from(n).unwrap_or(u16::MAX);
             let failures = scan.inputs.writes.failures.get(n).copied().unwrap_or(0);

@@ -2,10 +2,15 @@
 //! crate because the negative controls switch off checks that no configuration may switch off.
 
 mod allocation;
+mod cells;
 mod checks;
 mod commands;
 mod configuration;
+mod matrix;
 mod properties;
 mod script;
+mod speed;
 mod states;
+mod stimulus;
+mod voting;
 mod world;
