@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use safety::{ApprovedMove, Event, Recommended, WriteReport};
-use signals::Sample;
+use safety::{ApprovedMove, ConfigHash, Event, Recommended, WriteReport};
 use signals::dcs::{ApcView, DcsView};
+use signals::{Sample, Stamp};
 use tokio::sync::Notify;
 
 use crate::kernel::{Bounded, Latest};
@@ -25,6 +25,10 @@ pub struct Inlet {
     pub dcs: Latest<DcsView>,
     /// What became of the writes.
     pub writes: Latest<WriteReport>,
+    /// What the calendar said at the beat, as plant time; the driver puts it. Empty under virtual time.
+    pub calendar: Latest<Stamp>,
+    /// The hash of the configuration as it lies on the disk, once it is another than the one that runs.
+    pub changed_config: Latest<ConfigHash>,
     link_up: Arc<AtomicBool>,
 }
 
@@ -36,6 +40,8 @@ impl Inlet {
             samples: (0..tags).map(|_| Latest::new()).collect(),
             dcs: Latest::new(),
             writes: Latest::new(),
+            calendar: Latest::new(),
+            changed_config: Latest::new(),
             link_up: Arc::default(),
         }
     }
@@ -52,6 +58,8 @@ impl Inlet {
         }
         carry(&from.dcs, &self.dcs);
         carry(&from.writes, &self.writes);
+        carry(&from.calendar, &self.calendar);
+        carry(&from.changed_config, &self.changed_config);
         self.set_link(from.link_up());
     }
 

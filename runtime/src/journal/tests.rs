@@ -9,7 +9,7 @@ use actors::board::Beat;
 use actors::kernel::Act;
 use actors::tape::{Entry, Tape};
 use actors::{Inlet, Reach};
-use safety::WriteReport;
+use safety::{ConfigHash, WriteReport};
 use signals::dcs::{ApcView, DcsView, Reading};
 use signals::{Fixed, Quality, Sample, Stamp, TagId};
 
@@ -48,6 +48,10 @@ fn fill(inlet: &Inlet, beat: u64) {
         inlet.writes.put(WriteReport { confirmed: beat, failures: Fixed::filled(3, 2), at: at(beat - 1) });
     }
     inlet.set_link(!beat.is_multiple_of(11));
+    inlet.calendar.put(at(beat + 3));
+    if beat > 20 {
+        inlet.changed_config.put(ConfigHash(beat));
+    }
 }
 
 fn view(beat: u64) -> ApcView {
