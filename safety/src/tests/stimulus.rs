@@ -151,8 +151,8 @@ fn of_loop(row: Row) -> Stimulus {
 }
 
 fn of_hand_shake(row: Row) -> Stimulus {
-    Stimulus::at_once(match row {
-        Row::Permit => |w: &mut World| w.dcs.permit.value = false,
+    let change: fn(&mut World) = match row {
+        Row::Permit => |w| w.dcs.permit.value = false,
         Row::WdOk => |w| w.dcs.wd_ok.value = false,
         Row::Lease => |w| w.dcs.lease.value += 1,
         Row::NoMvInService => |w| w.dcs.mvs.iter_mut().for_each(|mv| mv.mode.value = MvMode::Auto),
@@ -160,7 +160,8 @@ fn of_hand_shake(row: Row) -> Stimulus {
         Row::ClockBack => |w| w.now = Stamp::from_nanos(w.now.nanos() - 2_000_000_000),
         Row::Inconsistent => |w| w.cycle_offset = 2,
         other => panic!("{other} is no row of the hand-shake"),
-    })
+    };
+    Stimulus::at_once(change)
 }
 
 impl World {
