@@ -8,12 +8,15 @@ use crate::inputs::{ConfigHash, PolicyReport};
 use crate::matrix::Cell;
 use crate::row::{Row, Subject};
 
+/// What is done to a world, before a scan that is counted from 0.
+type Change = Box<dyn Fn(&mut World, u32)>;
+
 /// How a cause is provoked.
 pub(super) struct Stimulus {
     /// Done once.
     pub(super) begin: Box<dyn Fn(&mut World)>,
-    /// Done before every scan from then on, which is counted from 0.
-    pub(super) go_on: Box<dyn Fn(&mut World, u32)>,
+    /// Done before every scan from then on.
+    pub(super) go_on: Change,
     /// In which scan, counted from 1, the cause is present: the earliest and the latest.
     pub(super) present: (u64, u64),
 }
