@@ -150,6 +150,6 @@ impl<const N: usize> Reactions<N> {
 
     /// Each row with its reaction.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Row, Reaction)> {
-        Row::ALL.into_iter().skip(self.first.place()).zip(self.cells)
+        Row::all().skip(self.first.place()).zip(self.cells)
     }
 }

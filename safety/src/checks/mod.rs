@@ -36,8 +36,6 @@ pub(crate) use finding::{Findings, Hazard, harder};
 pub(crate) use host::HostWatch;
 pub(crate) use model::BalanceMonitor;
 pub use pattern::MAX_SPIKE_WINDOW;
-pub(crate) use policy::PolicyWatch;
-pub(crate) use sample::Transmitter;
 pub(crate) use tag::{TagMonitor, Tagged};
 
 use signals::Stamp;

@@ -38,6 +38,8 @@ struct Together {
     taken: Stamp,
     /// The value has been measured anew.
     is_new: bool,
+    /// No two transmitters agree, so that nobody can say what the value is worth.
+    disagree: bool,
 }
 
 /// What a tag has beside its own transmitter.
@@ -127,9 +129,8 @@ impl TagMonitor {
             }
             _ => Together::single(&own),
         };
-        self.usable = together
-            .value
-            .filter(|_| together.quality.is_none() && together.age.is_none() && together.not_finite.is_none());
+        let faulty = together.quality.or(together.age).or(together.not_finite).is_some();
+        self.usable = together.value.filter(|_| !faulty && !together.disagree);
         let faults = [
             (Row::Quality, together.quality),
             (Row::Age, together.age),
@@ -231,6 +232,7 @@ impl TagMonitor {
             ends: (voted.low, voted.high),
             taken: times.max().unwrap_or(own.source_time),
             is_new,
+            disagree: voted.standing == Standing::Disagree,
         }
     }
 
@@ -240,7 +242,7 @@ impl TagMonitor {
         self.findings.set(row, cause, look.now);
     }
 
-    /// The value, if none of checks 1 to 3 speaks against it.
+    /// The value, if none of checks 1 to 3 speaks against it and it is not in dispute.
     pub(crate) fn usable(&self) -> Option<f64> {
         self.usable
     }
@@ -283,6 +285,7 @@ impl Together {
             ends: (end, end),
             taken: own.source_time,
             is_new: own.is_new,
+            disagree: false,
         }
     }
 }

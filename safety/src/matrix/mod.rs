@@ -78,10 +78,7 @@ impl InterlockConfig {
     /// number to judge by, or is switched off, has no cell.
     #[must_use]
     pub fn matrix(&self) -> Vec<Cell> {
-        Row::ALL
-            .into_iter()
-            .flat_map(|row| self.subjects(row).into_iter().filter_map(move |s| self.cell(row, s)))
-            .collect()
+        Row::all().flat_map(|row| self.subjects(row).into_iter().filter_map(move |s| self.cell(row, s))).collect()
     }
 
     /// The cell of a row and a subject, if it is watched.

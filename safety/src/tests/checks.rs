@@ -52,7 +52,7 @@ const EVERYTHING: [(CheckId, &str, usize, State, u16); 15] = [
 /// After the disturbance: the state at the end and the first code seen on `SHED_REASON`, Hold being led on to Shed.
 fn outcome(check: CheckId, mut world: World, disturbance: &str, scans: usize) -> (State, u16) {
     // The rate check speaks of one sample; to lead its Hold on to Shed the value goes on jumping.
-    change(&mut world, disturbance);
+    disturbance.split_whitespace().for_each(|token| change(&mut world, token));
     let mut reached = world.scan();
     for _ in 1..scans {
         reached = world.scan();

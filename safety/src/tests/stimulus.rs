@@ -8,12 +8,15 @@ use crate::inputs::{ConfigHash, PolicyReport};
 use crate::matrix::Cell;
 use crate::row::{Row, Subject};
 
+/// What is done to a world, before a scan that is counted from 0.
+type Change = Box<dyn Fn(&mut World, u32)>;
+
 /// How a cause is provoked.
 pub(super) struct Stimulus {
     /// Done once.
     pub(super) begin: Box<dyn Fn(&mut World)>,
-    /// Done before every scan from then on, which is counted from 0.
-    pub(super) go_on: Box<dyn Fn(&mut World, u32)>,
+    /// Done before every scan from then on.
+    pub(super) go_on: Change,
     /// In which scan, counted from 1, the cause is present: the earliest and the latest.
     pub(super) present: (u64, u64),
 }
@@ -151,8 +154,8 @@ fn of_loop(row: Row) -> Stimulus {
 }
 
 fn of_hand_shake(row: Row) -> Stimulus {
-    Stimulus::at_once(match row {
-        Row::Permit => |w: &mut World| w.dcs.permit.value = false,
+    let change: fn(&mut World) = match row {
+        Row::Permit => |w| w.dcs.permit.value = false,
         Row::WdOk => |w| w.dcs.wd_ok.value = false,
         Row::Lease => |w| w.dcs.lease.value += 1,
         Row::NoMvInService => |w| w.dcs.mvs.iter_mut().for_each(|mv| mv.mode.value = MvMode::Auto),
@@ -160,7 +163,8 @@ fn of_hand_shake(row: Row) -> Stimulus {
         Row::ClockBack => |w| w.now = Stamp::from_nanos(w.now.nanos() - 2_000_000_000),
         Row::Inconsistent => |w| w.cycle_offset = 2,
         other => panic!("{other} is no row of the hand-shake"),
-    })
+    };
+    Stimulus::at_once(change)
 }
 
 impl World {
