@@ -4,6 +4,7 @@
 //! - A bad sample has no value: checks 3 to 5 do not look at it.
 //! - A fault is *present* from the first step that sees it and *active* once it has been present without a break for
 //!   the tag's delay. Effects follow the active faults; a reset looks at those present.
+//! - A bypassed check goes on finding and telling; its findings only warn and keep no reset back ([`crate::bypass`]).
 //! - A sample from the future is as little worth as an old one, or a source clock running ahead would blind check 2.
 
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub(crate) enum News {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TagMonitor {
     findings: [Finding; CHECKS],
+    bypassed: CheckSet,
     baseline: Option<(f64, Stamp)>,
 }
 
@@ -71,10 +73,15 @@ impl TagMonitor {
         }
     }
 
+    /// Which checks are bypassed from now on.
+    pub(crate) fn bypass(&mut self, checks: CheckSet) {
+        self.bypassed = checks;
+    }
+
     /// The active fault with the hardest effect; of equals the one of the lowest number.
     pub(crate) fn worst(&self, checks: &TagChecks, now: Stamp) -> Option<(Effect, Fault)> {
         let active = self.findings.iter().filter_map(|f| f.active(checks.delay, now));
-        active.map(|fault| (checks.effects.of_fault(fault), fault)).reduce(|a, b| if b.0 > a.0 { b } else { a })
+        active.map(|fault| (effect(checks, self.bypassed, fault), fault)).reduce(|a, b| if b.0 > a.0 { b } else { a })
     }
 
     /// The fault that `check` sees at present, active or not.
@@ -82,22 +89,28 @@ impl TagMonitor {
         self.findings.iter().zip(ORDER).find(|(_, c)| *c == check).and_then(|(f, _)| f.fault)
     }
 
-    /// The first present fault that makes the value worthless: checks 1 to 3.
+    /// The fault that `check` sees at present, if it is not bypassed.
+    pub(crate) fn holding(&self, check: CheckId) -> Option<Fault> {
+        self.present(check).filter(|_| !self.bypassed.contains(check))
+    }
+
+    /// The first present fault that makes the value worthless: checks 1 to 3, those bypassed excepted.
     pub(crate) fn unusable(&self) -> Option<Fault> {
-        self.findings.iter().take(3).find_map(|f| f.fault)
+        ORDER.into_iter().take(3).find_map(|check| self.holding(check))
     }
 
     /// The first present fault that trips.
     pub(crate) fn tripping(&self, checks: &TagChecks) -> Option<Fault> {
         let mut present = self.findings.iter().filter_map(|f| f.fault);
-        present.find(|fault| checks.effects.of_fault(*fault) == Effect::Trip)
+        present.find(|fault| effect(checks, self.bypassed, *fault) == Effect::Trip)
     }
 
     /// Hands each piece of news to `tell`; one that `tell` has no room for (`false`) is offered again next time.
     pub(crate) fn tell(&mut self, checks: &TagChecks, now: Stamp, tell: &mut dyn FnMut(News) -> bool) {
+        let bypassed = self.bypassed;
         for finding in &mut self.findings {
             match (finding.told, finding.active(checks.delay, now)) {
-                (None, Some(fault)) if tell(News::Raised(fault, checks.effects.of_fault(fault))) => {
+                (None, Some(fault)) if tell(News::Raised(fault, effect(checks, bypassed, fault))) => {
                     finding.told = Some(fault);
                 }
                 (Some(fault), None) if finding.fault.is_none() && tell(News::Cleared(fault)) => finding.told = None,
@@ -134,6 +147,11 @@ impl TagMonitor {
         (span_s > 0.0 && per_s > checks.rate_max_per_s)
             .then_some(Fault::Fast { per_s, limit_per_s: checks.rate_max_per_s })
     }
+}
+
+/// What a fault does; that of a bypassed check warns.
+fn effect(checks: &TagChecks, bypassed: CheckSet, fault: Fault) -> Effect {
+    if bypassed.contains(fault.check()) { Effect::Warn } else { checks.effects.of_fault(fault) }
 }
 
 fn quality(checks: &TagChecks, sample: &Sample) -> Option<Fault> {

@@ -3,6 +3,8 @@
 use signals::dcs::DcsView;
 use signals::{Fixed, MAX_MVS, ProposedMove, Sample, SolveStatus, Stamp};
 
+use crate::bypass::BypassSet;
+
 /// The newest report of the solver.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SolveReport {
@@ -44,4 +46,6 @@ pub struct Inputs<'a> {
     pub cycle: u64,
     /// The newest report of the sink.
     pub writes: WriteReport,
+    /// The bypasses that are said to be in force; each step judges them anew.
+    pub bypasses: &'a BypassSet,
 }

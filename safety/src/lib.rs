@@ -37,6 +37,7 @@
 //! ISA-18.1 annunciator practice; the split of a small pure monitor from an untrusted controller is the Simplex
 //! pattern (L. Sha, "Using simplicity to control complexity", IEEE Software 18(4), 2001).
 
+pub mod bypass;
 mod cause;
 mod checks;
 mod config;
@@ -45,17 +46,20 @@ mod inputs;
 mod interlock;
 mod latch;
 mod limits;
+pub mod pre_trip;
 mod verdict;
 
 #[cfg(test)]
 mod tests;
 
+pub use bypass::{Bypass, BypassSet};
 pub use cause::{Cause, CheckId, CheckSet, Effect, Fault, Measured, Mismatch, Silence, Variable};
 pub use config::{ConfigFault, InterlockConfig, MvChecks, Reach, Role, SafetyError, TagChecks, TagEffects};
 pub use inputs::{Inputs, SolveReport, WriteReport};
 pub use interlock::Interlock;
 pub use latch::Latch;
 pub use limits::Bound;
+pub use pre_trip::PreTrip;
 pub use verdict::{
     ApprovedMove, Decision, Event, FirstOut, MAX_EVENTS, MoveKind, MvDecision, Recommended, Refusal, State, Verdict,
     Why, Withheld,

@@ -7,6 +7,7 @@ use signals::{Fixed, MAX_MVS, Stamp};
 
 use super::Interlock;
 use super::notice::Notice;
+use crate::bypass::Subject;
 use crate::cause::{Cause, CheckId, Effect, Mismatch};
 use crate::checks::TagMonitor;
 use crate::config::MvChecks;
@@ -215,6 +216,10 @@ impl Interlock {
         }
         self.writes.observe(&inputs.writes, now);
         self.controller.observe(inputs, now);
+        self.bypasses.observe(inputs.bypasses, now, (self.tags.len(), self.mvs.len()));
+        for (n, monitor) in (0..).zip(&mut self.tags) {
+            monitor.bypass(self.bypasses.on(Subject::Tag(n)));
+        }
         let off = self.config.switched_off;
         for ((monitor, checks), sample) in self.tags.iter_mut().zip(&self.config.tags).zip(inputs.samples) {
             monitor.observe(checks, off, sample.as_ref(), now);

@@ -2,9 +2,11 @@
 
 use signals::dcs::MvStatus;
 
-use super::observe::Scan;
+use super::notice::Notice;
+use super::observe::{Hazard, Scan};
 use super::{Events, Interlock};
-use crate::cause::Cause;
+use crate::bypass;
+use crate::cause::{Cause, Effect};
 use crate::checks::News;
 use crate::handshake::{MvScan, Service};
 use crate::verdict::{Event, MvDecision, State};
@@ -33,6 +35,29 @@ impl Interlock {
             memory.failed_told.tell(memory.failed.then_some(Cause::WritesFail { mv, failures }), events);
         }
         self.silence_told.tell(scan.silence, events);
+        self.tell_bypasses(scan, events);
+    }
+
+    /// What began and ended of bypasses, and what the bypassed checks of the loop find. Those of tags have told theirs. What was
+    /// told is over with its finding, not with its bypass.
+    fn tell_bypasses(&mut self, scan: &Scan<'_>, events: &mut Events) {
+        let found = |hazard: Option<Hazard>, told: &Notice| {
+            let bypassed = |hazard: &Hazard| self.bypasses.soften(*hazard).0 == Effect::Warn;
+            hazard.filter(|hazard| told.is_told() || bypassed(hazard)).map(|(_, cause)| cause)
+        };
+        let controller = self.controller_finding(scan).filter(|_| self.state.is_engaged());
+        let controller = found(controller, &self.controller_told);
+        let solver = found(self.solver_finding(), &self.solver_told);
+        self.controller_told.tell(controller, events);
+        self.solver_told.tell(solver, events);
+        self.bypasses.tell(&mut |news| {
+            let event = match news {
+                bypass::News::Began(bypass) => Event::BypassBegan { bypass },
+                bypass::News::Ended(bypass, why) => Event::BypassEnded { bypass, why },
+                bypass::News::Refused(bypass, objection) => Event::BypassRefused { bypass, objection },
+            };
+            events.push(event).is_ok()
+        });
     }
 
     /// `INIT_ACK` and `STS` of one MV. The acknowledgement follows the request once the DCS holds a tracked set-point

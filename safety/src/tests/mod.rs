@@ -2,9 +2,11 @@
 //! crate because the negative controls switch off checks that no configuration may switch off.
 
 mod allocation;
+mod bypass;
 mod checks;
 mod commands;
 mod configuration;
+mod pre_trip;
 mod properties;
 mod script;
 mod states;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use signals::dcs::{DcsView, ModeActual, ModeRequest, MvMode, Reading, Windup};
 use signals::{Fixed, ProposedMove, Proposer, Quality, Sample, SolveStatus, Stamp, TagId, Values};
 
+use crate::bypass::BypassSet;
 use crate::cause::{CheckSet, Effect};
 use crate::config::{InterlockConfig, MvChecks, Reach, Role, TagChecks, TagEffects};
 use crate::inputs::{Inputs, SolveReport, WriteReport};
@@ -68,6 +69,7 @@ pub(super) struct World {
     /// The DCS takes its MVs back when `MODE_ACT` is neither INIT nor ON.
     pub(super) takes_back: bool,
     pub(super) heartbeat: u32,
+    pub(super) bypasses: BypassSet,
 }
 
 impl World {
@@ -118,6 +120,7 @@ impl World {
             writes: WriteReport { failures: Fixed::filled(0, MVS), ..WriteReport::default() },
             takes_back: true,
             heartbeat: 0,
+            bypasses: BypassSet::new(),
         }
     }
 
@@ -148,6 +151,7 @@ impl World {
             solve: self.solve,
             cycle: self.cycle(),
             writes: self.writes,
+            bypasses: &self.bypasses,
         }
     }
 
