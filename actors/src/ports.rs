@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use safety::{ApprovedMove, Event, Recommended, WriteReport};
+use safety::{ApprovedMove, BypassSet, Event, Recommended, WriteReport};
 use signals::Sample;
 use signals::dcs::{ApcView, DcsView};
 use tokio::sync::Notify;
@@ -25,6 +25,8 @@ pub struct Inlet {
     pub dcs: Latest<DcsView>,
     /// What became of the writes.
     pub writes: Latest<WriteReport>,
+    /// The bypasses that two people have put in force; none where nobody puts any.
+    pub bypasses: Latest<BypassSet>,
     link_up: Arc<AtomicBool>,
 }
 
@@ -36,6 +38,7 @@ impl Inlet {
             samples: (0..tags).map(|_| Latest::new()).collect(),
             dcs: Latest::new(),
             writes: Latest::new(),
+            bypasses: Latest::new(),
             link_up: Arc::default(),
         }
     }
@@ -52,6 +55,7 @@ impl Inlet {
         }
         carry(&from.dcs, &self.dcs);
         carry(&from.writes, &self.writes);
+        carry(&from.bypasses, &self.bypasses);
         self.set_link(from.link_up());
     }
 
