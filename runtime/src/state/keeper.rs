@@ -235,7 +235,7 @@ impl Keeping {
         let told = if bypasses { self.read_trail().and_then(|()| self.tell_bypasses()) } else { Ok(()) };
         let fault = kept.and(told).err().map(|error| error.to_string());
         let mut shown = self.status.lock();
-        if let Some(fault) = fault.as_ref().filter(|fault| shown.fault.as_ref() != Some(fault)) {
+        if let Some(fault) = fault.as_ref().filter(|fault| shown.fault.as_ref() != Some(*fault)) {
             tracing::error!(fault, "the state cannot be kept");
         }
         shown.fault = fault;
