@@ -66,6 +66,9 @@ impl Driver {
         self.cycle = cycle;
         // Within a cycle the times of its opening stay: they are the stages' `now`.
         let (at, wall_ns) = if opens { (now, wall_ns) } else { (last.at, last.wall_ns) };
+        if let Some(calendar) = self.clock.calendar() {
+            self.board.inlet.calendar.put(calendar);
+        }
         self.board.image.latch(&self.board.inlet);
         let beat = Beat { cycle, scan, at, wall_ns };
         self.board.beat.put(beat);

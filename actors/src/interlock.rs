@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use safety::{Cause, Decision, FirstOut, Inputs, Interlock, MoveKind, SolveReport, Verdict};
-use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, SolveStatus, Stamp, Values};
+use signals::{Fixed, MAX_CVS, MAX_MVS, MAX_TAGS, ProposedMove, Sample, SolveStatus, Stamp, Values};
 
 use control::selector::Selection;
 
@@ -49,6 +49,13 @@ impl Guard {
             Selection::Move(_) => (None, given_up),
             Selection::Shed => (None, true),
         }
+    }
+
+    /// What the model that runs beside the plant expects of each CV in this cycle or in the one before: in the first scans of
+    /// a cycle it has not looked at it yet.
+    fn expected(&self, cycle: u64) -> Fixed<Option<f64>, MAX_CVS> {
+        let known = self.board.model_error.read().filter(|known| known.cycle + 1 >= cycle);
+        known.map_or_else(Fixed::new, |known| known.expected)
     }
 
     fn carry_out(&mut self, decision: Decision, proposed: Option<u64>, now: Stamp) {
@@ -114,26 +121,32 @@ impl Guard {
 impl Stage for Guard {
     fn step(&mut self, now: Stamp) {
         let (Some(beat), Some(dcs)) = (self.board.beat.read(), self.board.image.dcs.read()) else { return };
-        let samples: Fixed<Option<Sample>, MAX_TAGS> =
-            Fixed::collect(self.board.image.samples.iter().map(Latest::read));
         let (proposal, no_proposal_left) = self.selection();
+        let expected = self.expected(beat.cycle);
+        let image = &self.board.image;
+        let samples: Fixed<Option<Sample>, MAX_TAGS> = Fixed::collect(image.samples.iter().map(Latest::read));
         let solve = self.board.solved.read().map_or_else(SolveReport::default, |s| SolveReport {
             // A plan that nobody could use in time is no sign of a healthy solver.
             status: if s.is_late() { SolveStatus::TimeLimit } else { s.outcome.status },
             cycle: s.cycle,
             at: s.at,
         });
-        let bypasses = self.board.image.bypasses.read().unwrap_or_default();
+        let bypasses = image.bypasses.read().unwrap_or_default();
         let inputs = Inputs {
             samples: &samples,
+            expected: &expected,
             dcs: &dcs,
-            link_up: self.board.image.link_up(),
+            link_up: image.link_up(),
             proposal: proposal.as_ref(),
             no_proposal_left,
+            policy: None,
             solve,
             cycle: beat.cycle,
-            writes: self.board.image.writes.read().unwrap_or_default(),
+            writes: image.writes.read().unwrap_or_default(),
             bypasses: &bypasses,
+            wall: image.calendar.read(),
+            config_hash: image.changed_config.read().unwrap_or(self.interlock.config().config_hash),
+            beats_dropped: self.telemetry.overruns(),
         };
         let decision = self.interlock.step(&inputs, now);
         let first_out = decision.first_out;

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use safety::{ApprovedMove, BypassSet, Event, Recommended, WriteReport};
-use signals::Sample;
+use safety::{ApprovedMove, BypassSet, ConfigHash, Event, Recommended, WriteReport};
 use signals::dcs::{ApcView, DcsView};
+use signals::{Sample, Stamp};
 use tokio::sync::Notify;
 
 use crate::kernel::{Bounded, Latest};
@@ -27,6 +27,10 @@ pub struct Inlet {
     pub writes: Latest<WriteReport>,
     /// The bypasses that two people have put in force; none where nobody puts any.
     pub bypasses: Latest<BypassSet>,
+    /// What the calendar said at the beat, as plant time; the driver puts it. Empty under virtual time.
+    pub calendar: Latest<Stamp>,
+    /// The hash of the configuration as it lies on the disk, once it is another than the one that runs.
+    pub changed_config: Latest<ConfigHash>,
     link_up: Arc<AtomicBool>,
 }
 
@@ -39,6 +43,8 @@ impl Inlet {
             dcs: Latest::new(),
             writes: Latest::new(),
             bypasses: Latest::new(),
+            calendar: Latest::new(),
+            changed_config: Latest::new(),
             link_up: Arc::default(),
         }
     }
@@ -56,6 +62,8 @@ impl Inlet {
         carry(&from.dcs, &self.dcs);
         carry(&from.writes, &self.writes);
         carry(&from.bypasses, &self.bypasses);
+        carry(&from.calendar, &self.calendar);
+        carry(&from.changed_config, &self.changed_config);
         self.set_link(from.link_up());
     }
 

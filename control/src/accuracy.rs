@@ -18,6 +18,8 @@ pub struct ModelError {
     pub cycle: u64,
     /// Periods since the anchor.
     pub ahead: u32,
+    /// Per CV: what the open-loop model expects to be measured, model units.
+    pub expected: Fixed<Option<f64>, MAX_CVS>,
     /// Per CV: measurement minus open-loop prediction, model units; `None` where the CV is not measured.
     pub error: Fixed<Option<f64>, MAX_CVS>,
     /// Root mean square of all errors so far, per CV.
@@ -102,10 +104,12 @@ impl OpenLoop {
         let held = Held { u, p: estimate.p(), dt_s: self.config.period_s, substeps: self.config.substeps };
         self.rk4.step(&mut self.x, &held);
         self.model.outputs(&self.x, estimate.p(), &mut self.y);
-        let mut error = Fixed::new();
+        let (mut expected, mut error) = (Fixed::new(), Fixed::new());
         for (i, sums) in self.sums.iter_mut().enumerate() {
             let predicted = self.config.outputs.get(i).and_then(|o| self.y.get(*o)).zip(self.d.get(i));
-            let miss = frame.cv(i).zip(predicted).map(|(y, (h, d))| y - h - d).filter(|e| e.is_finite());
+            let predicted = predicted.map(|(h, d)| h + d);
+            let miss = frame.cv(i).zip(predicted).map(|(y, predicted)| y - predicted).filter(|e| e.is_finite());
+            let _ = expected.push(predicted);
             if let Some(miss) = miss {
                 sums.add(miss);
             }
@@ -114,6 +118,7 @@ impl OpenLoop {
         Some(ModelError {
             cycle: estimate.cycle(),
             ahead,
+            expected,
             error,
             rmse: Values::collect(self.sums.iter().map(|s| s.mean_square.sqrt())),
             bias: Values::collect(self.sums.iter().map(|s| s.mean)),

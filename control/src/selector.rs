@@ -185,6 +185,7 @@ mod tests {
             Selection::Shed => "shed".to_owned(),
             Selection::Move(m) => {
                 let who = match m.proposer {
+                    Proposer::Policy => "policy",
                     Proposer::Mpc => "mpc",
                     Proposer::LastPlan => "last-plan",
                     Proposer::Hold => "hold",

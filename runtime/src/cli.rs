@@ -75,6 +75,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What the interlock of a plant file watches, and what it does.
+    Safety {
+        /// What to show.
+        #[command(subcommand)]
+        what: SafetyCommand,
+    },
     /// List what a plant file's OPC UA server offers.
     Browse {
         /// The plant file; only its section [dcs] counts.
@@ -94,6 +100,22 @@ pub enum Command {
         /// Trust this server's certificate (a DER file).
         #[arg(long, value_name = "FILE")]
         trust: Option<PathBuf>,
+    },
+}
+
+/// What of the interlock to show.
+#[derive(Debug, Subcommand)]
+pub enum SafetyCommand {
+    /// The cause-and-effect matrix: every cause with its vote, delay, effect, latching and priority.
+    Matrix {
+        /// The plant file.
+        plant: PathBuf,
+        /// Write a page of its own here instead, to be shown or printed.
+        #[arg(long, value_name = "FILE", conflicts_with = "toml")]
+        html: Option<PathBuf>,
+        /// Print it as the tables [[cell]] that the plant file could hold to say the same.
+        #[arg(long)]
+        toml: bool,
     },
 }
 

@@ -55,6 +55,7 @@ impl EventLog {
                     states.push(to);
                 }
             }
+            Event::Asked { from, to } => tracing::info!(?from, ?to, "the operator asks"),
             Event::Refused { asked, refusal } => tracing::warn!(?asked, ?refusal, "the operator's request is refused"),
             Event::Raised { cause, effect } => tracing::warn!(%cause, ?effect, "raised"),
             Event::Cleared { cause } => tracing::info!(%cause, "cleared"),

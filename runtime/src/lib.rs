@@ -15,6 +15,7 @@ mod events;
 pub mod http;
 pub mod journal;
 pub mod logging;
+pub mod matrix;
 pub mod metrics;
 pub mod opcua;
 pub mod replay;

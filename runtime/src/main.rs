@@ -9,10 +9,11 @@ use std::time::Duration;
 use actors::kernel::rt::RealTime;
 use anyhow::Context;
 use clap::Parser;
-use runtime::cli::{Cli, Command, JournalArgs, LogFormat, ReplayArgs, RunArgs};
+use runtime::cli::{Cli, Command, JournalArgs, LogFormat, ReplayArgs, RunArgs, SafetyCommand};
 use runtime::config::{ConfigError, Loaded, load};
 use runtime::journal::Settings;
 use runtime::logging;
+use runtime::matrix::Matrix;
 use runtime::opcua::{Pki, browse};
 use runtime::replay::command::{compare_file, verify_file};
 use runtime::run::{JournalOptions, RunOptions, run};
@@ -69,6 +70,7 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Safety { what } => show(&what),
         Command::Run(args) => run_loop(args),
         Command::Bypass(args) => {
             println!("{}", runtime::state::command::perform(args)?);
@@ -79,10 +81,26 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
+fn show(what: &SafetyCommand) -> anyhow::Result<ExitCode> {
+    let SafetyCommand::Matrix { plant, html, toml } = what;
+    let loaded = load(plant)?;
+    let matrix = Matrix::of(&loaded);
+    match html {
+        Some(file) => {
+            std::fs::write(file, matrix.html()).with_context(|| format!("cannot write {}", file.display()))?;
+            println!("{}", file.display());
+        }
+        None if *toml => print!("{}", matrix.toml()),
+        None => print!("{}", matrix.text()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 fn run_loop(args: RunArgs) -> anyhow::Result<ExitCode> {
     let RunArgs { plant, endpoint, pki, state, speed, http, report, journal, rt, rt_priority, watchdog } = args;
     let loaded = with_endpoint(load(&plant)?, endpoint);
     let options = RunOptions {
+        plant_file: Some(plant),
         speed,
         pki_dir: pki,
         state: state.unwrap_or_else(|| usual_folder(&loaded.plant.name)),

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use actors::kernel::panics::{Panicked, Panics};
 use actors::kernel::rt::RealTime;
 use actors::kernel::watchdog::{Lapse, Watch, Watchdog};
 use actors::kernel::{Clock, Telemetry, Unwitnessed};
-use actors::{Board, Ending, LoopContext, Outlet};
+use actors::{Board, Ending, Inlet, LoopContext, Outlet};
 use anyhow::Context;
 use prometheus::Registry;
-use safety::Latch;
+use safety::{ConfigHash, Latch};
 use signals::Stamp;
 use signals::dcs::{ModeActual, Reading};
 use tokio::sync::oneshot;
 
-use crate::config::{Loaded, Mode};
+use crate::config::{Loaded, Mode, config_hash};
 use crate::control_thread::ControlThread;
 use crate::events::EventLog;
 use crate::http::{self, Pages};
@@ -35,6 +35,8 @@ use crate::state::{Keeper, StateFolder, names};
 /// How to run, beside what the plant file says.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
+    /// The plant file, to be watched for changes; `None`: nobody watches.
+    pub plant_file: Option<PathBuf>,
     /// How many times faster than the wall plant time runs: 1 beside a plant, more against a rig that is as fast.
     pub speed: f64,
     /// Our certificate and those that we trust.
@@ -75,7 +77,8 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     let state = StateFolder::take(&options.state)?;
     let latch = state.latch();
     let journal = options.journal.as_ref().map(|options| record(&loaded, latch, options, &registry)).transpose()?;
-    let config = loaded.plant.loop_config();
+    let mut config = loaded.plant.loop_config();
+    config.interlock.config_hash = loaded.config_hash();
     let board = Board::new(config.screens.len());
     board.latch.put(latch);
     let keeper = Keeper::start(state, names(&loaded.plant), board.clone(), clock)?;
@@ -115,6 +118,7 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
         lapse = lapsed => Ok(Err(dropped(lapse))),
         served = pages => Ok(served.context("the HTTP server ended")),
         never = tell_panics(&panics) => match never {},
+        never = watch_file(options.plant_file.as_deref(), loaded.config_hash(), &board.inlet) => match never {},
         () = stop => Ok(Ok(())),
     };
     // From here on a silence is what is wanted.
@@ -254,6 +258,26 @@ fn ending(mode: Mode, link: &Link) -> Ending {
         }
     }
 }
+
+/// Looks from time to time whether the plant file on the disk is still the one that runs, and tells the interlock when it is
+/// not (check 22): whoever changes it under a closed loop wants it back in WARM before the next start. A file that cannot
+/// be read is no change.
+async fn watch_file(file: Option<&Path>, runs: ConfigHash, inlet: &Inlet) -> Infallible {
+    let Some(file) = file else { return std::future::pending().await };
+    let mut known = runs;
+    loop {
+        tokio::time::sleep(WATCH_FILE).await;
+        let seen = std::fs::read_to_string(file).map_or(known, |text| config_hash(&text));
+        if seen != known {
+            tracing::warn!(file = %file.display(), %runs, %seen, "the plant file has changed; this run goes on with what it read");
+            inlet.changed_config.put(seen);
+            known = seen;
+        }
+    }
+}
+
+/// How often the plant file is looked at.
+const WATCH_FILE: Duration = Duration::from_secs(2);
 
 /// Tells the log of panics, as long as it is polled.
 async fn tell_panics(panics: &Panics) -> Infallible {

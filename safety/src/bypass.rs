@@ -18,7 +18,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use signals::{Fixed, Stamp};
 
-use crate::cause::{Cause, CheckId, CheckSet, Effect};
+use crate::cause::Cause;
+use crate::check::{CheckId, CheckSet};
+use crate::reaction::Effect;
+use crate::row;
 
 pub use book::{
     Account, Act, BookError, BypassBook, CLOCK_SLACK, Calendar, Entry, Names, Outcome, Refused, Shown, Standing, Target,
@@ -30,34 +33,6 @@ pub const MAX_LIFE: Duration = Duration::from_hours(8);
 pub const MAX_BYPASSES: usize = 8;
 
 impl CheckId {
-    /// Every check, by number.
-    pub const ALL: [Self; 24] = [
-        Self::Quality,
-        Self::Age,
-        Self::NotFinite,
-        Self::Range,
-        Self::Rate,
-        Self::Frozen,
-        Self::Spike,
-        Self::Redundancy,
-        Self::Balance,
-        Self::ModelMismatch,
-        Self::CommandRange,
-        Self::CommandRate,
-        Self::Readback,
-        Self::Travel,
-        Self::ControllerSilent,
-        Self::DcsHeartbeat,
-        Self::SolverStatus,
-        Self::OutOfDistribution,
-        Self::Disagreement,
-        Self::Sequence,
-        Self::ClockJump,
-        Self::ConfigHash,
-        Self::OperatorMode,
-        Self::ScanOverrun,
-    ];
-
     /// The check of this number.
     #[must_use]
     pub fn numbered(number: u16) -> Option<Self> {
@@ -79,12 +54,13 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The subject of a cause that has a check behind it.
-    fn of(cause: &Cause) -> Self {
-        match cause {
-            Cause::Measurement { tag, .. } => Self::Tag(tag.tag),
-            Cause::CommandNotFinite { mv } => Self::Mv(*mv),
-            _ => Self::Loop,
+    /// The subject of a cause; `None` for a balance, which has no name by which a bypass could be asked for.
+    fn of(cause: &Cause) -> Option<Self> {
+        match cause.subject() {
+            row::Subject::Loop => Some(Self::Loop),
+            row::Subject::Tag(measured) => Some(Self::Tag(measured.tag)),
+            row::Subject::Mv(mv) => Some(Self::Mv(mv)),
+            row::Subject::Balance(_) => None,
         }
     }
 }
@@ -273,7 +249,8 @@ impl BypassWatch {
 
     /// A hazard as it bites: a bypassed one only warns.
     pub(crate) fn soften(&self, (effect, cause): (Effect, Cause)) -> (Effect, Cause) {
-        let bypassed = cause.check().is_some_and(|check| self.on(Subject::of(&cause)).contains(check));
+        let found = cause.check().zip(Subject::of(&cause));
+        let bypassed = found.is_some_and(|(check, subject)| self.on(subject).contains(check));
         (if bypassed { Effect::Warn } else { effect }, cause)
     }
 

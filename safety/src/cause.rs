@@ -1,5 +1,4 @@
-//! Why the interlock acted: the numbered checks, how hard each bites, and the cause that goes to the first-out and to
-//! the tag `SHED_REASON`.
+//! Why the interlock acted: the cause that goes to the first-out and to the tag `SHED_REASON`.
 //!
 //! # Codes of `SHED_REASON`
 //! | code | cause |
@@ -14,194 +13,28 @@
 //! | 13 | no MV left in service |
 //! | 21–28 | writes to MV1–MV8 failed (a warning) |
 //! | 31–38 | operator's limits of MV1–MV8 bad or crossed (a warning) |
-//! | 100·k + n | check k; n: 0 the loop, 1–24 the measured tag (CVs, then DVs), 51–58 the command of MV1–MV8 |
+//! | 100·k + n | check k; n: 0 the loop, 1–24 the measured tag (CVs, then DVs), 51–58 the command of MV1–MV8, 61–76 the balance |
 //! | 1500, 1501 | check 15: the controller is silent; it has nothing left to propose |
 //! | 1601–1603 | check 16: `HB_DCS` stands still; `HB_ECHO` lags; the link is down |
 //! | 2400 | check 24: the control cycle stood still; told by the adapter, for the interlock cannot |
+//! | 2401 | check 24: the interlock's own scan was late, or beats were dropped |
 //!
 //! Codes are part of the interface: one is never given a second meaning.
 //!
 //! Every number in a [`Cause`] is finite, so that a latch survives a text format that knows no infinity.
 
-use std::fmt;
+mod fault;
+mod words;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The numbered checks of the safety specification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[repr(u8)]
-#[allow(missing_docs, reason = "each variant is the check of that number and name in docs/safety.md")]
-pub enum CheckId {
-    Quality = 1,
-    Age = 2,
-    NotFinite = 3,
-    Range = 4,
-    Rate = 5,
-    Frozen = 6,
-    Spike = 7,
-    Redundancy = 8,
-    Balance = 9,
-    ModelMismatch = 10,
-    CommandRange = 11,
-    CommandRate = 12,
-    Readback = 13,
-    Travel = 14,
-    ControllerSilent = 15,
-    DcsHeartbeat = 16,
-    SolverStatus = 17,
-    OutOfDistribution = 18,
-    Disagreement = 19,
-    Sequence = 20,
-    ClockJump = 21,
-    ConfigHash = 22,
-    OperatorMode = 23,
-    ScanOverrun = 24,
-}
+use crate::check::CheckId;
+use crate::inputs::ConfigHash;
+use crate::row::{Row, Subject};
 
-impl CheckId {
-    /// The checks that this release carries out.
-    pub const IMPLEMENTED: [Self; 10] = [
-        Self::Quality,
-        Self::Age,
-        Self::NotFinite,
-        Self::Range,
-        Self::Rate,
-        Self::CommandRange,
-        Self::CommandRate,
-        Self::ControllerSilent,
-        Self::DcsHeartbeat,
-        Self::SolverStatus,
-    ];
-    /// The checks that nobody may switch off or bypass.
-    pub const ALWAYS_ON: [Self; 5] =
-        [Self::NotFinite, Self::CommandRange, Self::CommandRate, Self::DcsHeartbeat, Self::ConfigHash];
-
-    /// The number of the check.
-    #[must_use]
-    pub fn number(self) -> u16 {
-        self as u16
-    }
-}
-
-/// A set of checks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CheckSet(u32);
-
-impl CheckSet {
-    /// No check.
-    pub const EMPTY: Self = Self(0);
-
-    /// This set and `check`.
-    #[must_use]
-    pub const fn with(self, check: CheckId) -> Self {
-        Self(self.0 | 1 << check as u8)
-    }
-
-    /// Whether `check` is in the set.
-    #[must_use]
-    pub const fn contains(self, check: CheckId) -> bool {
-        self.0 & (1 << check as u8) != 0
-    }
-}
-
-/// How hard a cause bites, from mild to hard; of the active ones the hardest decides.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// Tell.
-    #[default]
-    Warn,
-    /// Cut a command back to its limits and tell.
-    Clamp,
-    /// Write the last good move again, for a bounded time.
-    Hold,
-    /// Go to the safe values at the permitted rate, then shed.
-    Ramp,
-    /// Give the MVs back to the DCS; an operator acknowledges.
-    Shed,
-    /// Stop; an operator resets.
-    Trip,
-}
-
-/// A measured variable of the loop, counted from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Variable {
-    /// A controlled variable.
-    Cv(u16),
-    /// A disturbance variable.
-    Dv(u16),
-}
-
-/// A measured tag by its place in the loop and by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Measured {
-    /// The index of [`signals::TagId`].
-    pub tag: u16,
-    /// The variable that it measures.
-    pub variable: Variable,
-}
-
-/// What is wrong with a measurement.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fault {
-    /// Check 1: its source says bad.
-    Bad,
-    /// Check 1: its source says uncertain, which this tag does not accept.
-    Uncertain,
-    /// Check 2: no sample was ever seen.
-    Missing,
-    /// Check 2: the sample is older than allowed.
-    Old {
-        /// Its age.
-        age: Duration,
-    },
-    /// Check 2: the sample claims to be from the future, by more than the age allowed.
-    Early {
-        /// How far ahead of the loop's clock it is.
-        ahead: Duration,
-    },
-    /// Check 3: NaN or infinite.
-    NotFinite,
-    /// Check 4, upper side.
-    High {
-        /// The value, in the unit of the variable.
-        value: f64,
-        /// The limit.
-        limit: f64,
-    },
-    /// Check 4, lower side.
-    Low {
-        /// The value, in the unit of the variable.
-        value: f64,
-        /// The limit.
-        limit: f64,
-    },
-    /// Check 5: the value changed too fast.
-    Fast {
-        /// Its rate of change per second.
-        per_s: f64,
-        /// The limit per second.
-        limit_per_s: f64,
-    },
-}
-
-impl Fault {
-    /// The check that found it.
-    #[must_use]
-    pub fn check(self) -> CheckId {
-        match self {
-            Self::Bad | Self::Uncertain => CheckId::Quality,
-            Self::Missing | Self::Old { .. } | Self::Early { .. } => CheckId::Age,
-            Self::NotFinite => CheckId::NotFinite,
-            Self::High { .. } | Self::Low { .. } => CheckId::Range,
-            Self::Fast { .. } => CheckId::Rate,
-        }
-    }
-}
+pub use fault::{Fault, Measured, Variable};
 
 /// How a step's inputs fail to fit its configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,6 +48,8 @@ pub enum Mismatch {
     Proposal,
     /// The cycle number ran back.
     Cycle,
+    /// Neither no expected value at all nor one per tag.
+    Expected,
 }
 
 /// Which sign of life of the DCS is missing.
@@ -242,12 +77,30 @@ pub enum Cause {
     },
     /// A step's inputs do not fit the configuration.
     Inconsistent(Mismatch),
-    /// Checks 1 to 5.
+    /// Checks 1 to 10 and 20 on a measured tag.
     Measurement {
         /// The tag.
         tag: Measured,
         /// What is wrong with it.
         fault: Fault,
+    },
+    /// Check 8: one of a tag's three transmitters is lost or deviates.
+    Transmitter {
+        /// The tag.
+        tag: Measured,
+        /// The transmitter, 1 for the tag's own.
+        transmitter: u8,
+        /// What is wrong with it.
+        fault: Fault,
+    },
+    /// Check 9: a balance does not close.
+    Balance {
+        /// The balance, counted from 0.
+        balance: u16,
+        /// What is left.
+        residual: f64,
+        /// What may be left.
+        tolerance: f64,
     },
     /// Check 3 on a command: a proposal holds NaN or an infinity.
     CommandNotFinite {
@@ -296,20 +149,137 @@ pub enum Cause {
         /// The MV, counted from 0.
         mv: u16,
     },
+    /// Check 13: the DCS confirmed a set-point and does not follow it.
+    Readback {
+        /// The MV, counted from 0.
+        mv: u16,
+        /// `SP_ACT`.
+        sp_act: f64,
+        /// Where it should have gone by now.
+        expected: f64,
+    },
+    /// Check 14: the MV was moved too far in its window.
+    Travel {
+        /// The MV, counted from 0.
+        mv: u16,
+        /// The sum of its moves.
+        travel: f64,
+        /// The limit.
+        limit: f64,
+    },
+    /// Check 14: the MV turned back too often in its window.
+    Chatter {
+        /// The MV, counted from 0.
+        mv: u16,
+        /// How often.
+        reversals: u32,
+        /// The limit.
+        limit: u32,
+    },
+    /// Check 18: the policy is asked for what it has not learned.
+    OutOfDistribution {
+        /// How far off its ground it is; the greatest number when it did not say.
+        distance: f64,
+        /// The limit.
+        limit: f64,
+    },
+    /// Check 19: the policy and the MPC disagree.
+    Disagreement {
+        /// The MV on which they differ most, counted from 0.
+        mv: u16,
+        /// By how much of its span; the greatest number when there is nothing to compare with.
+        by: f64,
+        /// The limit.
+        limit: f64,
+    },
+    /// Check 21: the wall clock jumped against the monotonic one.
+    ClockJump {
+        /// By how many nanoseconds; above 0 is ahead.
+        by_ns: i64,
+    },
+    /// Check 22: the configuration in force is not the one at the start.
+    ConfigChanged {
+        /// That of the start.
+        held: ConfigHash,
+        /// That in force now.
+        seen: ConfigHash,
+    },
+    /// Check 23: an MV in service was taken out of RCAS at the DCS.
+    LeftRcas {
+        /// The MV, counted from 0.
+        mv: u16,
+    },
+    /// Check 24: the interlock's own scan was late, or beats were dropped.
+    ScanOverrun {
+        /// Since the step before.
+        gap: Duration,
+        /// Beats dropped since the step before.
+        dropped: u64,
+    },
+}
+
+/// A number as a [`Cause`] may hold it: a NaN or an infinity is the greatest number.
+pub(crate) fn finite(x: f64) -> f64 {
+    if x.is_nan() { f64::MAX } else { x.clamp(f64::MIN, f64::MAX) }
 }
 
 impl Cause {
+    /// The row of the matrix that it belongs to.
+    #[must_use]
+    pub fn row(&self) -> Row {
+        match self {
+            Self::Boot => Row::Boot,
+            Self::ClockBack { .. } => Row::ClockBack,
+            Self::Inconsistent(_) => Row::Inconsistent,
+            Self::Measurement { fault, .. } => fault.row(),
+            Self::Transmitter { .. } => Row::Transmitter,
+            Self::Balance { .. } => Row::Balance,
+            Self::CommandNotFinite { .. } => Row::CommandNotFinite,
+            Self::ControllerSilent { .. } => Row::ControllerSilent,
+            Self::NoProposalLeft => Row::NoProposalLeft,
+            Self::DcsSilent { source: Silence::HbDcs } => Row::HbDcs,
+            Self::DcsSilent { source: Silence::HbEcho } => Row::HbEcho,
+            Self::DcsSilent { source: Silence::Link } => Row::Link,
+            Self::SolverFailing { .. } => Row::SolverHold,
+            Self::NoPermit => Row::Permit,
+            Self::WatchdogTripped => Row::WdOk,
+            Self::LeaseLost { .. } => Row::Lease,
+            Self::NoMvInService => Row::NoMvInService,
+            Self::WritesFail { .. } => Row::WritesFail,
+            Self::OperatorLimits { .. } => Row::OperatorLimits,
+            Self::Readback { .. } => Row::Readback,
+            Self::Travel { .. } => Row::Travel,
+            Self::Chatter { .. } => Row::Chatter,
+            Self::OutOfDistribution { .. } => Row::OutOfDistribution,
+            Self::Disagreement { .. } => Row::Disagreement,
+            Self::ClockJump { .. } => Row::ClockJump,
+            Self::ConfigChanged { .. } => Row::ConfigHash,
+            Self::LeftRcas { .. } => Row::LeftRcas,
+            Self::ScanOverrun { .. } => Row::ScanOverrun,
+        }
+    }
+
+    /// What it speaks of.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::Measurement { tag, .. } | Self::Transmitter { tag, .. } => Subject::Tag(*tag),
+            Self::Balance { balance, .. } => Subject::Balance(*balance),
+            Self::CommandNotFinite { mv }
+            | Self::WritesFail { mv, .. }
+            | Self::OperatorLimits { mv }
+            | Self::Readback { mv, .. }
+            | Self::Travel { mv, .. }
+            | Self::Chatter { mv, .. }
+            | Self::LeftRcas { mv } => Subject::Mv(*mv),
+            _ => Subject::Loop,
+        }
+    }
+
     /// The check behind the cause; `None` for a cause of the hand-shake or of the interlock itself.
     #[must_use]
     pub fn check(&self) -> Option<CheckId> {
-        Some(match self {
-            Self::Measurement { fault, .. } => fault.check(),
-            Self::CommandNotFinite { .. } => CheckId::NotFinite,
-            Self::ControllerSilent { .. } | Self::NoProposalLeft => CheckId::ControllerSilent,
-            Self::DcsSilent { .. } => CheckId::DcsHeartbeat,
-            Self::SolverFailing { .. } => CheckId::SolverStatus,
-            _ => return None,
-        })
+        self.row().check()
     }
 
     /// The code for `SHED_REASON`; the table stands at the head of this module.
@@ -327,75 +297,20 @@ impl Cause {
                 Self::NoMvInService => 13,
                 Self::WritesFail { mv, .. } => mv + 21,
                 Self::OperatorLimits { mv } => mv + 31,
-                Self::Measurement { tag, .. } => tag.tag + 1,
-                Self::CommandNotFinite { mv } => mv + 51,
-                Self::ControllerSilent { .. } | Self::SolverFailing { .. } => 0,
-                Self::NoProposalLeft => 1,
+                Self::NoProposalLeft | Self::ScanOverrun { .. } => 1,
                 Self::DcsSilent { source: Silence::HbDcs } => 1,
                 Self::DcsSilent { source: Silence::HbEcho } => 2,
                 Self::DcsSilent { source: Silence::Link } => 3,
+                _ => self.subject().number(),
             }
-    }
-}
-
-impl fmt::Display for Measured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.variable {
-            Variable::Cv(n) => write!(f, "CV{} (tag {})", n + 1, self.tag),
-            Variable::Dv(n) => write!(f, "DV{} (tag {})", n + 1, self.tag),
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bad => f.write_str("quality bad"),
-            Self::Uncertain => f.write_str("quality uncertain"),
-            Self::Missing => f.write_str("no sample yet"),
-            Self::Old { age } => write!(f, "sample {:.3} s old", age.as_secs_f64()),
-            Self::Early { ahead } => write!(f, "sample {:.3} s ahead of the clock", ahead.as_secs_f64()),
-            Self::NotFinite => f.write_str("value not finite"),
-            Self::High { value, limit } => write!(f, "value {value} above high limit {limit}"),
-            Self::Low { value, limit } => write!(f, "value {value} below low limit {limit}"),
-            Self::Fast { per_s, limit_per_s } => write!(f, "changes by {per_s} per s, limit {limit_per_s}"),
-        }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Boot => f.write_str("the process started"),
-            Self::ClockBack { by } => write!(f, "the clock ran back by {:.3} s", by.as_secs_f64()),
-            Self::Inconsistent(Mismatch::Samples) => f.write_str("number of samples differs from the configuration"),
-            Self::Inconsistent(Mismatch::Mvs) => f.write_str("number of MVs differs from the configuration"),
-            Self::Inconsistent(Mismatch::Proposal) => f.write_str("number of proposed values differs from the MVs"),
-            Self::Inconsistent(Mismatch::Cycle) => f.write_str("the cycle number ran back"),
-            Self::Measurement { tag, fault } => write!(f, "{tag}: {fault}"),
-            Self::CommandNotFinite { mv } => write!(f, "MV{}: proposed value not finite", mv + 1),
-            Self::ControllerSilent { silent } => write!(f, "no proposal for {:.3} s", silent.as_secs_f64()),
-            Self::NoProposalLeft => f.write_str("the controllers have nothing left to propose"),
-            Self::DcsSilent { source: Silence::HbDcs } => f.write_str("HB_DCS stands still"),
-            Self::DcsSilent { source: Silence::HbEcho } => f.write_str("HB_ECHO does not follow HB_APC"),
-            Self::DcsSilent { source: Silence::Link } => f.write_str("link to the DCS down"),
-            Self::SolverFailing { cycles } => write!(f, "no usable solution for {cycles} cycles"),
-            Self::NoPermit => f.write_str("PERMIT false or bad"),
-            Self::WatchdogTripped => f.write_str("WD_OK false or bad"),
-            Self::LeaseLost { held, seen: Some(seen) } => write!(f, "LEASE changed from {held} to {seen}"),
-            Self::LeaseLost { held, seen: None } => write!(f, "LEASE {held} cannot be confirmed, its quality is bad"),
-            Self::NoMvInService => f.write_str("no MV in service"),
-            Self::WritesFail { mv, failures } => write!(f, "MV{}: {failures} writes failed in a row", mv + 1),
-            Self::OperatorLimits { mv } => {
-                write!(f, "MV{}: operator's limits bad or crossed, the last good ones hold", mv + 1)
-            }
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NONE: Duration = Duration::ZERO;
 
     fn measurement(tag: u16, fault: Fault) -> Cause {
         Cause::Measurement { tag: Measured { tag, variable: Variable::Cv(tag) }, fault }
@@ -414,7 +329,7 @@ mod tests {
     fn codes_are_those_of_the_table_and_differ() {
         let table = [
             (Cause::Boot, 1),
-            (Cause::ClockBack { by: Duration::ZERO }, 2),
+            (Cause::ClockBack { by: NONE }, 2),
             (Cause::Inconsistent(Mismatch::Cycle), 3),
             (Cause::NoPermit, 10),
             (Cause::WatchdogTripped, 11),
@@ -428,12 +343,27 @@ mod tests {
             (Cause::CommandNotFinite { mv: 0 }, 351),
             (measurement(1, Fault::Low { value: 0.0, limit: 1.0 }), 402),
             (measurement(1, Fault::Fast { per_s: 2.0, limit_per_s: 1.0 }), 502),
-            (Cause::ControllerSilent { silent: Duration::ZERO }, 1500),
+            (Cause::ControllerSilent { silent: NONE }, 1500),
             (Cause::NoProposalLeft, 1501),
             (Cause::DcsSilent { source: Silence::HbDcs }, 1601),
             (Cause::DcsSilent { source: Silence::HbEcho }, 1602),
             (Cause::DcsSilent { source: Silence::Link }, 1603),
             (Cause::SolverFailing { cycles: 5 }, 1700),
+            (measurement(0, Fault::Frozen { samples: 3 }), 601),
+            (measurement(0, Fault::Spike { value: 2.0, median: 1.0 }), 701),
+            (measurement(2, Fault::Disagree { low: 1.0, high: 2.0 }), 803),
+            (measurement(0, Fault::Residual { value: 2.0, expected: 1.0 }), 901),
+            (Cause::Balance { balance: 15, residual: 2.0, tolerance: 1.0 }, 976),
+            (measurement(0, Fault::Drift { sum: 2.0, limit: 1.0 }), 1001),
+            (Cause::Readback { mv: 0, sp_act: 1.0, expected: 2.0 }, 1351),
+            (Cause::Travel { mv: 7, travel: 2.0, limit: 1.0 }, 1458),
+            (Cause::OutOfDistribution { distance: 2.0, limit: 1.0 }, 1800),
+            (Cause::Disagreement { mv: 0, by: 2.0, limit: 1.0 }, 1900),
+            (measurement(0, Fault::Duplicate), 2001),
+            (Cause::ClockJump { by_ns: 1 }, 2100),
+            (Cause::ConfigChanged { held: ConfigHash(1), seen: ConfigHash(2) }, 2200),
+            (Cause::LeftRcas { mv: 1 }, 2352),
+            (Cause::ScanOverrun { gap: NONE, dropped: 1 }, 2401),
         ];
         for (i, (cause, code)) in table.iter().enumerate() {
             assert_eq!(cause.code(), *code, "{cause}");

@@ -39,6 +39,7 @@
 
 pub mod bypass;
 mod cause;
+mod check;
 mod checks;
 mod config;
 mod handshake;
@@ -46,20 +47,31 @@ mod inputs;
 mod interlock;
 mod latch;
 mod limits;
+mod matrix;
 pub mod pre_trip;
+mod reaction;
+mod row;
 mod verdict;
 
 #[cfg(test)]
 mod tests;
 
 pub use bypass::{Bypass, BypassSet};
-pub use cause::{Cause, CheckId, CheckSet, Effect, Fault, Measured, Mismatch, Silence, Variable};
-pub use config::{ConfigFault, InterlockConfig, MvChecks, Reach, Role, SafetyError, TagChecks, TagEffects};
-pub use inputs::{Inputs, SolveReport, WriteReport};
+pub use cause::{Cause, Fault, Measured, Mismatch, Silence, Variable};
+pub use check::{CheckId, CheckSet};
+pub use checks::MAX_SPIKE_WINDOW;
+pub use config::{
+    Balance, ConfigFault, Cusum, Frozen, InterlockConfig, LoopReactions, MAX_BALANCES, MvChecks, MvReactions,
+    PolicyChecks, Reach, Role, SafetyError, Spike, TagChecks, TagReactions, Travel,
+};
+pub use inputs::{ConfigHash, Inputs, PolicyReport, SolveReport, WriteReport};
 pub use interlock::Interlock;
 pub use latch::Latch;
 pub use limits::Bound;
+pub use matrix::{Cell, CellChange, Overlay, OverlayFault, Vote};
 pub use pre_trip::PreTrip;
+pub use reaction::{Effect, Priority, Reaction, Reactions};
+pub use row::{Row, Subject};
 pub use verdict::{
     ApprovedMove, Decision, Event, FirstOut, MAX_EVENTS, MoveKind, MvDecision, Recommended, Refusal, State, Verdict,
     Why, Withheld,

@@ -17,7 +17,7 @@
 
 use signals::dcs::{MvRead, Windup};
 
-use crate::cause::{CheckId, CheckSet};
+use crate::check::{CheckId, CheckSet};
 use crate::config::MvChecks;
 
 /// A closed range `lo ≤ hi` of finite numbers.
@@ -41,6 +41,11 @@ impl Range {
     /// The number of the range that is nearest to `x`; the lower end for NaN.
     pub(crate) fn nearest(self, x: f64) -> f64 {
         x.max(self.lo).min(self.hi)
+    }
+
+    /// The range stretched to hold `x`.
+    pub(crate) fn with(self, x: f64) -> Self {
+        Self { lo: self.lo.min(x), hi: self.hi.max(x) }
     }
 
     /// Whether `x` lies in the range or within `tolerance` of it.

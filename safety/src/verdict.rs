@@ -33,8 +33,9 @@ use signals::dcs::{ModeActual, ModeRequest, MvStatus};
 use signals::{Fixed, MAX_MVS, Proposer, Stamp, Values};
 
 use crate::bypass::{Bypass, EndOfBypass, Objection};
-use crate::cause::{Cause, Effect};
+use crate::cause::Cause;
 use crate::limits::Bound;
+use crate::reaction::Effect;
 
 /// The state of the interlock; see the crate's table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -269,6 +270,13 @@ pub enum Event {
         /// For this reason.
         why: Why,
     },
+    /// The operator asks for another mode at the DCS (check 23).
+    Asked {
+        /// The request before.
+        from: ModeRequest,
+        /// The request now.
+        to: ModeRequest,
+    },
     /// The operator asked, and it was refused; the request is spent.
     Refused {
         /// What was asked.
@@ -338,6 +346,8 @@ pub struct MvDecision {
 
 /// The most events of one step; news that finds no room waits for the next.
 pub const MAX_EVENTS: usize = 16;
+
+pub(crate) type Events = Fixed<Event, MAX_EVENTS>;
 
 /// What one step decides.
 #[derive(Debug, PartialEq)]

@@ -17,6 +17,7 @@ mod quality;
 mod sample;
 mod time;
 mod unit;
+pub mod vote;
 
 pub use fixed::{Fixed, Values};
 pub use proposal::{ProposedMove, Proposer, SolveStatus};
@@ -33,3 +34,5 @@ pub const MAX_CVS: usize = 16;
 pub const MAX_DVS: usize = 8;
 /// The most measured tags of one loop: every CV and every DV.
 pub const MAX_TAGS: usize = MAX_CVS + MAX_DVS;
+/// The most transmitters of one loop: each tag's own and its two spares.
+pub const MAX_TRANSMITTERS: usize = vote::TRANSMITTERS * MAX_TAGS;

@@ -2,16 +2,20 @@
 
 use crate::{MAX_MVS, Stamp, Values};
 
-/// Who made a proposal, in the order in which the selector prefers them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Who made a proposal, in the order in which a selector prefers them. The codes are those of the journal: one is never
+/// given a second meaning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum Proposer {
+    /// A learned policy.
+    Policy = 3,
     /// A fresh plan of the model predictive controller.
-    Mpc,
+    Mpc = 0,
     /// The next move of the last feasible plan, its controller being late or without a solution.
-    LastPlan,
+    LastPlan = 1,
     /// The last applied set-points again.
     #[default]
-    Hold,
+    Hold = 2,
 }
 
 /// How an optimisation ended. Every ending is an outcome, none is an error. Its code is the tag `SOLVE_STS`.

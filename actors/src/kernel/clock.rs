@@ -92,6 +92,13 @@ impl Clock {
         }
     }
 
+    /// What the calendar says now, as plant time: against [`Self::now`] it tells a calendar that jumps. Under virtual time
+    /// there is no calendar.
+    #[must_use]
+    pub fn calendar(&self) -> Option<Stamp> {
+        (!self.is_virtual()).then(|| self.at_utc(SystemTime::now()))
+    }
+
     /// How much wall time a span of plant time takes; the longest span there is, if it takes longer.
     #[must_use]
     pub fn wall_span(&self, plant: Duration) -> Duration {

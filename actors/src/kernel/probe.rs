@@ -175,14 +175,24 @@ impl Telemetry {
 impl Probe {
     /// Records one latency, in nanoseconds; beyond a minute it counts as a minute.
     pub fn record(&self, latency_ns: i64) {
-        let latency_ns = u64::try_from(latency_ns).unwrap_or(0).clamp(1, LONGEST_NS);
+        self.tell(latency_ns);
+        self.keep(latency_ns);
+    }
+
+    /// Tells the observer of a latency that is still to be kept.
+    pub(super) fn tell(&self, latency_ns: i64) {
+        self.observer.stage(self.name, counted(latency_ns));
+    }
+
+    /// Puts a latency into the report.
+    pub(super) fn keep(&self, latency_ns: i64) {
+        let latency_ns = counted(latency_ns);
         // Who reads the report is an ordinary thread, and the control thread does not wait for it.
         match self.histogram.try_lock() {
             Ok(mut histogram) => histogram.saturating_record(latency_ns),
             Err(TryLockError::Poisoned(histogram)) => histogram.into_inner().saturating_record(latency_ns),
             Err(TryLockError::WouldBlock) => drop(self.missed.fetch_add(1, Ordering::Relaxed)),
         }
-        self.observer.stage(self.name, latency_ns);
     }
 
     fn report(&self) -> StageReport {
@@ -199,6 +209,10 @@ impl Probe {
             missed: self.missed.load(Ordering::Relaxed),
         }
     }
+}
+
+fn counted(latency_ns: i64) -> u64 {
+    u64::try_from(latency_ns).unwrap_or(0).clamp(1, LONGEST_NS)
 }
 
 #[cfg(test)]

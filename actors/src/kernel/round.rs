@@ -7,6 +7,7 @@
 //! - A step that panics is the crash of its stage alone: each is caught by itself. The supervisor has the next free turn.
 //! - Rung from within a step: first come, first served. Rung from outside: in the order of the loop, behind who waits.
 //! - A run is bounded by [`MOST`] turns; who is left waits for the next, and the runtime's timers are served in between.
+//! - What a step took goes into its histogram behind the last turn: a histogram is large, and cold when a cycle comes to it.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,6 +51,8 @@ pub(super) struct Fallen {
 pub(super) struct Round {
     pub(super) turns: Turns,
     stages: Vec<Fate>,
+    /// Stage and latency, ns, of each step of this run.
+    taken: Vec<(usize, i64)>,
     clock: Clock,
     witness: Arc<dyn Witness>,
 }
@@ -64,7 +67,8 @@ impl Round {
     pub(super) fn new(stages: usize, clock: Clock, witness: Arc<dyn Witness>) -> Self {
         let turns = Turns::new(stages);
         (0..stages).for_each(|stage| turns.down(stage));
-        Self { turns, stages: (0..stages).map(|_| Fate::Down(String::new())).collect(), clock, witness }
+        let stages = (0..stages).map(|_| Fate::Down(String::new())).collect();
+        Self { turns, stages, taken: Vec::with_capacity(MOST), clock, witness }
     }
 
     /// Puts an incarnation in its place, and gives it a turn.
@@ -86,7 +90,14 @@ impl Round {
 
     /// Takes turns until a crash is to be mended, nobody waits, or `left` are used up.
     pub(super) fn run(&mut self, left: &mut usize) -> Option<Fallen> {
-        let _running = self.turns.running();
+        let running = self.turns.running();
+        let fallen = self.take_turns(left);
+        drop(running);
+        self.keep();
+        fallen
+    }
+
+    fn take_turns(&mut self, left: &mut usize) -> Option<Fallen> {
         let mut time = self.clock.both();
         while *left > 0 {
             let turn = self.turns.next()?;
@@ -114,14 +125,29 @@ impl Round {
             witness.act(Act::Step { child: number(stage), now: time.0 });
             it.stage.step(time.0);
             after = clock.both();
-            it.probe.record(after.1 - rung_at_ns);
+            it.probe.tell(after.1 - rung_at_ns);
         }));
-        let Err(panic) = outcome else { return after };
+        let Err(panic) = outcome else {
+            self.taken.push((stage, after.1 - rung_at_ns));
+            return after;
+        };
+        // While its probe is still here.
+        self.keep();
+        let Some(fate) = self.stages.get_mut(stage) else { return after };
         let dead = std::mem::replace(fate, Fate::Down(reason(&*panic)));
         // What is left of a crashed stage may panic again when it is dropped.
         let _ = catch_unwind(AssertUnwindSafe(move || drop((dead, panic))));
         self.turns.crashed(stage);
-        clock.both()
+        self.clock.both()
+    }
+
+    /// Puts what the steps took into the histograms.
+    fn keep(&mut self) {
+        for (stage, latency_ns) in self.taken.drain(..) {
+            if let Some(Fate::Alive(it)) = self.stages.get(stage) {
+                it.probe.keep(latency_ns);
+            }
+        }
     }
 }
 

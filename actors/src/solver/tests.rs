@@ -379,3 +379,37 @@ fn what_was_cut_short_is_found_again_by_its_questions() {
     }
     assert!(late > 1 && control == late, "{late} were cut short, {control} were not found without their questions");
 }
+
+/// A solver answers cycle 1 and hangs in cycle 2; another one, with the number 1, answers cycles 3 and 4. As they answered, and
+/// as a playback finds it by the effort that `told` makes of the true one.
+fn replaced(told: impl Fn(Effort) -> Effort) -> (Vec<String>, Vec<Option<String>>) {
+    let (results, make): (_, MakeOptimiser) = (results(), Arc::new(|| Box::new(nmpc())));
+    let played = PlayedSolver::default().take_up(Arc::clone(&make));
+    let (mut answered, mut found) = (Vec::new(), Vec::new());
+    let mut worker = Worker::new(Arc::clone(&make), results.clone(), 0);
+    for cycle in 1..=4 {
+        let problem = problem(results.clock, cycle);
+        played.note(problem);
+        if cycle == 2 {
+            worker = Worker::new(Arc::clone(&make), results.clone(), 1);
+            continue;
+        }
+        let Solved { at, took_ns, effort, outcome, .. } = worker.solve(&problem, &|| false);
+        worker.prepare(&problem, &|| false);
+        let again = played.find(&Answer { cycle, at, took_ns, effort: told(effort) });
+        answered.push(format!("{outcome:?}"));
+        found.push(again.ok().map(|again| format!("{:?}", again.outcome)));
+    }
+    (answered, found)
+}
+
+#[test]
+fn the_answers_of_a_replaced_solver_are_found_again_by_its_number() {
+    let (answered, found) = replaced(|effort| effort);
+    assert_eq!(answered.iter().cloned().map(Some).collect::<Vec<_>>(), found);
+    // The negative control: the second is told as answers of the first, which knows of cycle 1.
+    let first = |effort: Effort| Effort { answer: effort.answer + u64::from(effort.solver), solver: 0, ..effort };
+    let (answered, found) = replaced(first);
+    assert_eq!(found[0].as_ref(), Some(&answered[0]));
+    assert!(found[1].is_some() && found[1].as_ref() != Some(&answered[1]), "the same from another start");
+}

@@ -12,7 +12,7 @@ use control::selector::SelectorConfig;
 use control::targets::{CvTarget, MvRange, TargetsConfig};
 use plant_models::{Method, PlantModel};
 use rig::{ConfigError, RigConfig};
-use safety::{InterlockConfig, MvChecks, Reach, Role, TagChecks, TagEffects};
+use safety::{InterlockConfig, MvChecks, Reach, Role, TagChecks, TagReactions};
 
 /// Measured tags: T, CA and the feed's temperature TF.
 pub(super) const TAGS: usize = 3;
@@ -108,18 +108,13 @@ fn mpc(period: Duration) -> MpcConfig {
 
 fn interlock(period: Duration) -> InterlockConfig {
     let checks = LIMITS.map(|(lo, hi, hysteresis, rate_max_per_s, _, role)| TagChecks {
-        role,
-        lo,
-        hi,
         hysteresis,
         rate_max_per_s,
-        max_age: period * 5 / 2,
-        accept_uncertain: false,
-        delay: period,
-        effects: TagEffects::of(role),
+        reactions: TagReactions::of(role, period),
+        ..TagChecks::customary(role, lo, hi, period)
     });
     let (lo, hi, rate_max_per_s) = COOLANT;
-    let mv = MvChecks { lo, hi, rate_max_per_s, ramp_safe_value: Some(290.0), span: hi - lo };
+    let mv = MvChecks { ramp_safe_value: Some(290.0), ..MvChecks::customary(lo, hi, rate_max_per_s, period) };
     InterlockConfig::customary(period, Reach::ClosedLoop, checks.to_vec(), CVS, vec![mv])
 }
 

@@ -11,9 +11,10 @@ use control::mpc::{CvTuning, MpcConfig, MvTuning};
 use control::screening::ScreenConfig;
 use control::selector::SelectorConfig;
 use control::targets::{CvTarget, MvRange, TargetsConfig};
-use safety::{CheckSet, Effect, InterlockConfig, MvChecks, Reach, Role, TagChecks, TagEffects};
+use safety::{Effect, Frozen, InterlockConfig, MvChecks, Reach, Role, Row, Spike, TagChecks, TagReactions};
 
-use super::plant::{Cv, Limits, Mode, OnRange, PlantFile};
+use super::plant::{Cv, Limits, Mode, Mv, OnRange, PlantFile};
+use super::units::Affine;
 
 /// Periods after which the model that runs beside the plant is set to the estimate again.
 const ANCHOR_EVERY: u32 = 20;
@@ -141,54 +142,74 @@ impl PlantFile {
         }
     }
 
-    fn interlock(&self) -> InterlockConfig {
-        let mvs = self.mvs.iter().map(|mv| MvChecks {
-            lo: mv.low,
-            hi: mv.high,
-            rate_max_per_s: mv.rate_max_per_s,
-            ramp_safe_value: mv.ramp_to,
-            span: mv.high - mv.low,
-        });
+    /// The interlock of this file. That the changes of cells can be made was found when it was read.
+    pub(crate) fn interlock(&self) -> InterlockConfig {
+        let mut config = self.interlock_without_cells();
+        let made = self.cells.apply(&mut config);
+        debug_assert!(made.is_ok(), "{made:?}");
+        config
+    }
+
+    pub(super) fn interlock_without_cells(&self) -> InterlockConfig {
+        let period = self.period();
+        let mvs = self.mvs.iter().map(|mv| mv_checks(mv, period));
+        let reach = match self.mode {
+            Mode::Shadow => Reach::Shadow,
+            Mode::Advisory => Reach::Advisory,
+            Mode::ClosedLoop => Reach::ClosedLoop,
+        };
+        let tags = self.measured().map(|(limits, cv)| tag_checks(limits, cv, period)).collect();
+        let units = self.cvs.iter().map(|cv| &cv.tag).chain(self.dvs.iter().map(|dv| &dv.tag));
+        let units: Vec<Affine> = units.map(|tag| tag.to_model).collect();
+        let set_points: Vec<Affine> = self.mvs.iter().map(|mv| mv.tag.to_model).collect();
         InterlockConfig {
-            period: self.period(),
-            reach: match self.mode {
-                Mode::Shadow => Reach::Shadow,
-                Mode::Advisory => Reach::Advisory,
-                Mode::ClosedLoop => Reach::ClosedLoop,
-            },
-            tags: self.measured().map(|(limits, cv)| tag_checks(limits, cv)).collect(),
-            cvs: self.cvs.len(),
-            mvs: mvs.collect(),
             heartbeat_timeout: Duration::from_secs_f64(self.safety.heartbeat_timeout_s),
             armed_timeout: Duration::from_secs_f64(self.safety.armed_timeout_s),
             hold_periods: self.safety.hold_periods,
             solver_failures_hold: self.safety.solver_failures_hold,
             solver_failures_shed: self.safety.solver_failures_shed,
             write_failures_max: self.safety.write_failures_max,
-            switched_off: CheckSet::EMPTY,
+            balances: self.balances.iter().map(|balance| balance.build(&units, &set_points)).collect(),
+            ..InterlockConfig::customary(period, reach, tags, self.cvs.len(), mvs.collect())
         }
     }
 }
 
-fn tag_checks(limits: &Limits, cv: Option<&Cv>) -> TagChecks {
+fn mv_checks(mv: &Mv, period: Duration) -> MvChecks {
+    let customary = MvChecks::customary(mv.low, mv.high, mv.rate_max_per_s, period);
+    MvChecks {
+        ramp_safe_value: mv.ramp_to,
+        readback_tolerance: mv.checks.readback_tolerance.unwrap_or(customary.readback_tolerance),
+        travel: mv.checks.travel,
+        ..customary
+    }
+}
+
+fn tag_checks(limits: &Limits, cv: Option<&Cv>, period: Duration) -> TagChecks {
     let role = if cv.is_some_and(|cv| cv.critical) { Role::Critical } else { Role::NonCritical };
-    let mut effects = TagEffects::of(role);
+    let mut reactions = TagReactions::of(role, Duration::from_secs_f64(limits.delay_s));
     if let Some(cv) = cv.filter(|cv| cv.critical) {
-        effects.range = match cv.on_range {
+        let effect = match cv.on_range {
             OnRange::Hold => Effect::Hold,
             OnRange::Shed => Effect::Shed,
             OnRange::Trip => Effect::Trip,
         };
+        reactions = reactions.with(Row::Range, effect);
     }
     TagChecks {
-        role,
-        lo: limits.low,
-        hi: limits.high,
         hysteresis: limits.hysteresis,
         rate_max_per_s: limits.rate_max_per_s,
         max_age: Duration::from_secs_f64(limits.max_age_s),
-        accept_uncertain: false,
-        delay: Duration::from_secs_f64(limits.delay_s),
-        effects,
+        frozen: (limits.frozen_samples > 0)
+            .then_some(Frozen { samples: limits.frozen_samples, resolution: limits.resolution }),
+        spike: (limits.spike_window > 0).then_some(Spike {
+            window: limits.spike_window as usize,
+            sigmas: limits.spike_sigmas,
+            floor: limits.resolution,
+        }),
+        residual_max: cv.and_then(|cv| cv.checks.residual_max),
+        cusum: cv.and_then(|cv| cv.checks.cusum),
+        reactions,
+        ..TagChecks::customary(role, limits.low, limits.high, period)
     }
 }

@@ -6,6 +6,7 @@
 //! ([`ConfigError::Refused`]).
 
 mod build;
+mod checks;
 mod cross;
 mod plant;
 mod reader;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use control::estimation::Ekf;
 use control::mpc::Nmpc;
 use control::screening::Screen;
-use safety::Interlock;
+use safety::{ConfigHash, Interlock};
 use sha2::{Digest, Sha256};
 use signals::TagId;
 
@@ -70,6 +71,22 @@ pub struct Loaded {
     pub text: String,
 }
 
+impl Loaded {
+    /// The revision as a number: what the interlock's check 22 holds against the file on the disk.
+    #[must_use]
+    pub fn config_hash(&self) -> ConfigHash {
+        config_hash(&self.text)
+    }
+}
+
+/// The hash of a configuration with this plant file's text and this program.
+pub(crate) fn config_hash(text: &str) -> ConfigHash {
+    let mut hash = Sha256::new();
+    hash.update(env!("CARGO_PKG_VERSION"));
+    hash.update(text);
+    ConfigHash(hash.finalize().iter().take(8).fold(0, |n, byte| n << 8 | u64::from(*byte)))
+}
+
 /// Reads and checks a plant file.
 ///
 /// # Errors
@@ -78,10 +95,7 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
     let bytes = std::fs::read(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
     let text = text(file, bytes)?;
     let plant = parse(file, &text)?;
-    let mut hash = Sha256::new();
-    hash.update(env!("CARGO_PKG_VERSION"));
-    hash.update(&text);
-    let revision = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let revision = config_hash(&text).to_string();
     Ok(Loaded { plant, revision, text })
 }
 

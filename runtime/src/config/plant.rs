@@ -2,8 +2,10 @@
 
 use control::mpc::Solver;
 use plant_models::{Method, PlantModel, Variable};
+use safety::Overlay;
 use signals::Unit;
 
+use super::checks::{BalanceTable, ModelChecks, ValveChecks};
 use super::units::Affine;
 
 /// A plant file that was read without a fault.
@@ -28,6 +30,8 @@ pub struct PlantFile {
     pub cvs: Vec<Cv>,
     /// Measured disturbances.
     pub dvs: Vec<Dv>,
+    pub(crate) balances: Vec<BalanceTable>,
+    pub(crate) cells: Overlay,
 }
 
 /// The three ways in which the loop is used. Each is a wiring.
@@ -150,6 +154,7 @@ pub struct Mv {
     pub(crate) rest_weight: f64,
     /// Per model unit and period.
     pub(crate) price: f64,
+    pub(crate) checks: ValveChecks,
 }
 
 /// What a confirmed range violation does.
@@ -198,6 +203,7 @@ pub struct Cv {
     pub(crate) limit_margin: f64,
     pub(crate) measurement_sd: f64,
     pub(crate) disturbance_sd: f64,
+    pub(crate) checks: ModelChecks,
 }
 
 /// The section `[[dv]]`.

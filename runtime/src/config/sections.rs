@@ -7,6 +7,7 @@ use control::mpc::Solver;
 use plant_models::{Method, PlantModel, Variable};
 use signals::{MAX_CVS, MAX_DVS, MAX_MVS, Unit};
 
+use super::checks::{ModelChecks, Names, ValveChecks, check_cells, read_balances, read_cells};
 use super::cross::{Facts, TableFacts};
 use super::plant::{Cv, Dcs, Dv, Estimator, Limits, Login, Mode, Mpc, Mv, OnRange, PlantFile, Safety, Security, Tag};
 use super::reader::{Section, count, number};
@@ -39,7 +40,9 @@ pub(crate) fn read(root: &Section<'_, '_>) -> Option<PlantFile> {
     let (dv_facts, dvs) = tables(root, "dv", (0, dvs_max), |s, facts| read_dv(s, disturbances, facts));
     let facts = Facts { mvs: mv_facts, cvs: cv_facts, dvs: dv_facts, ..facts };
     facts.check(root);
-    Some(PlantFile {
+    let names = Names { measured: facts.cvs.iter().chain(&facts.dvs).collect(), mvs: &facts.mvs };
+    let (balances, cells) = (read_balances(root, &names), read_cells(root));
+    let plant = PlantFile {
         name: name?,
         model: model?,
         period_s: facts.period_s?,
@@ -51,7 +54,11 @@ pub(crate) fn read(root: &Section<'_, '_>) -> Option<PlantFile> {
         mvs: mvs?,
         cvs: cvs?,
         dvs: dvs?,
-    })
+        balances: balances?,
+        cells: cells?,
+    };
+    check_cells(root, &plant.cells, &plant.interlock_without_cells());
+    Some(plant)
 }
 
 /// The tables `[[key]]`: what the cross checks ask of each, and all of them if none has a fault of its own.
@@ -244,6 +251,7 @@ fn read_mv(s: &Section<'_, '_>, inputs: Option<&'static [Variable]>, facts: &mut
     });
     let rest_weight = if s.has("rest") { s.positive("rest_weight", "a number") } else { Some(0.0) };
     let price = s.optional("price", "a price per unit of the tag and period, negative for a profit", number);
+    let checks = ValveChecks::read(s);
     facts.price = price.flatten();
     facts.rest_weight = rest_weight;
     let ((tag, _, variable), (low, high)) = (tag?, range?);
@@ -258,6 +266,7 @@ fn read_mv(s: &Section<'_, '_>, inputs: Option<&'static [Variable]>, facts: &mut
         rest: rest?.map(|u| by.value(u)),
         rest_weight: rest_weight?,
         price: price?.unwrap_or(0.0) / by.span(1.0),
+        checks: checks?.in_model_units(by),
         tag,
     })
 }
@@ -318,6 +327,7 @@ fn read_cv(s: &Section<'_, '_>, outputs: Option<&'static [Variable]>, facts: &mu
     let price = s.optional("price", "a price per unit of the tag and period, negative for a profit", number);
     let measurement_sd = s.positive("measurement_sd", "the tag's unit");
     let disturbance_sd = s.non_negative("disturbance_sd", "the tag's unit");
+    let checks = ModelChecks::read(s);
     facts.price = price.flatten();
     facts.weight = weight;
     facts.terminal_weight = terminal_weight;
@@ -340,6 +350,7 @@ fn read_cv(s: &Section<'_, '_>, outputs: Option<&'static [Variable]>, facts: &mu
         price: price?.unwrap_or(0.0) / by.span(1.0),
         measurement_sd: by.span(measurement_sd?),
         disturbance_sd: by.span(disturbance_sd?),
+        checks: checks?.in_model_units(by),
         tag,
     })
 }

@@ -6,7 +6,7 @@
 use actors::board::{Effort, Prepared, Solved};
 use actors::{Answer, Inlet};
 use safety::bypass::MAX_BYPASSES;
-use safety::{ApprovedMove, BypassSet, MoveKind, Recommended, WriteReport};
+use safety::{ApprovedMove, BypassSet, ConfigHash, MoveKind, Recommended, WriteReport};
 use signals::dcs::{ApcView, DcsTag, DcsView, Direction, WireField, WireType, WireValue};
 use signals::{Fixed, MAX_CVS, MAX_DVS, MAX_MVS, Quality, Sample, Stamp, TagId};
 
@@ -89,7 +89,7 @@ impl Layout {
         let mut field = |cell, name: String| fields.push(Field { name, cell });
         match kind {
             Kind::Image => {
-                field(Cell::Count, "link".into());
+                HOST.iter().for_each(|(cell, part)| field(*cell, (*part).into()));
                 for tag in 0..self.shape.cvs + self.shape.dvs {
                     for (cell, part) in SAMPLE {
                         field(cell, format!("sample {tag} {part}"));
@@ -148,7 +148,9 @@ impl Layout {
     /// The row of an image.
     pub fn image(&self, inlet: &Inlet, row: &mut Vec<u64>) {
         row.clear();
-        row.push(inlet.link_up().into());
+        let (calendar, changed) = (inlet.calendar.read(), inlet.changed_config.read());
+        row.extend([inlet.link_up().into(), calendar.is_some().into(), calendar.map_or(0, stamp)]);
+        row.extend([changed.is_some().into(), changed.map_or(0, |hash| hash.0)]);
         for slot in inlet.samples.iter().take(self.shape.cvs + self.shape.dvs) {
             match slot.read() {
                 Some(s) => {
@@ -180,7 +182,14 @@ impl Layout {
     pub fn restore(&self, row: &[u64], inlet: &Inlet) {
         let mut cells = row.iter().copied();
         let mut next = || cells.next().unwrap_or_default();
-        inlet.set_link(next() != 0);
+        let [link, known, calendar, changed, hash] = [(); HOST.len()].map(|()| next());
+        inlet.set_link(link != 0);
+        if known != 0 {
+            inlet.calendar.put(to_stamp(calendar));
+        }
+        if changed != 0 {
+            inlet.changed_config.put(ConfigHash(hash));
+        }
         for slot in inlet.samples.iter().take(self.shape.cvs + self.shape.dvs) {
             let [present, tag, value, quality, time, sequence] = [(); SAMPLE.len()].map(|()| next());
             let tag = TagId(u16::try_from(tag).unwrap_or(u16::MAX));
@@ -280,6 +289,14 @@ impl Layout {
         }
     }
 }
+
+const HOST: [(Cell, &str); 5] = [
+    (Cell::Count, "link"),
+    (Cell::Count, "calendar present"),
+    (Cell::Time, "calendar"),
+    (Cell::Count, "configuration changed"),
+    (Cell::Count, "configuration"),
+];
 
 const SAMPLE: [(Cell, &str); 6] = [
     (Cell::Count, "present"),

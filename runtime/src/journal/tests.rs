@@ -10,7 +10,7 @@ use actors::kernel::Act;
 use actors::tape::{Entry, Tape};
 use actors::{Inlet, Reach};
 use safety::bypass::{Person, Subject};
-use safety::{Bypass, BypassSet, CheckId, Latch, WriteReport};
+use safety::{Bypass, BypassSet, CheckId, ConfigHash, Latch, WriteReport};
 use signals::dcs::{ApcView, DcsView, Reading};
 use signals::{Fixed, Quality, Sample, Stamp, TagId};
 
@@ -72,6 +72,10 @@ fn fill(inlet: &Inlet, beat: u64) {
         bypass(3, CheckId::ScanOverrun, Subject::Loop),
     ];
     inlet.bypasses.put(BypassSet::collect(all.into_iter().take(usize::try_from(beat % 4).unwrap())));
+    inlet.calendar.put(at(beat + 3));
+    if beat > 20 {
+        inlet.changed_config.put(ConfigHash(beat));
+    }
 }
 
 fn view(beat: u64) -> ApcView {
@@ -421,10 +425,10 @@ fn other_files_are_refused() {
     block[0] = 9;
     let foreign = [&good[..8], &sealed(&block)].concat();
     assert!(matches!(of(&foreign), Err(JournalError::Format { found: 9, expected: FORMAT, .. })));
-    // Format 2 knew no bypasses and no latch.
-    block[0] = 2;
+    // Format 3 knew no bypasses and no latch.
+    block[0] = 3;
     let foreign = [&good[..8], &sealed(&block)].concat();
-    assert!(matches!(of(&foreign), Err(JournalError::Format { found: 2, expected: FORMAT, .. })));
+    assert!(matches!(of(&foreign), Err(JournalError::Format { found: 3, expected: FORMAT, .. })));
     // Format 1 had its checksums over the payload alone.
     block[0] = 1;
     let length = u32::try_from(block.len()).unwrap().to_le_bytes();

@@ -94,7 +94,7 @@ fn check(text: &str) -> Result<CheckId, String> {
     let named = || serde_json::from_value(text.to_lowercase().into()).ok();
     let check = text.parse().map_or_else(|_| named(), CheckId::numbered);
     check.ok_or_else(|| {
-        let names = CheckId::IMPLEMENTED.map(|check| serde_json::to_string(&check).unwrap_or_default());
+        let names = CheckId::ALL.map(|check| serde_json::to_string(&check).unwrap_or_default());
         format!("no such check; there are {}", names.join(", ").replace('"', ""))
     })
 }

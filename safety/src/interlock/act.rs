@@ -3,13 +3,14 @@
 use signals::dcs::ModeRequest;
 use signals::{Fixed, MAX_MVS, ProposedMove, Stamp, Values};
 
+use super::Interlock;
 use super::observe::Scan;
-use super::{Events, Interlock};
-use crate::cause::{Cause, Effect};
+use crate::cause::Cause;
 use crate::config::Reach;
 use crate::handshake::{MvScan, Service};
 use crate::limits::Limited;
-use crate::verdict::{ApprovedMove, Event, MoveKind, Recommended, State, Verdict, Withheld};
+use crate::reaction::Effect;
+use crate::verdict::{ApprovedMove, Event, Events, MoveKind, Recommended, State, Verdict, Withheld};
 
 /// Set-points of all MVs, and which of them are ours and which are written.
 #[derive(Default)]

@@ -13,18 +13,16 @@ use signals::{Fixed, MAX_MVS, Stamp};
 
 use crate::bypass::{Bypass, BypassWatch};
 use crate::cause::Cause;
-use crate::checks::TagMonitor;
+use crate::checks::{BalanceMonitor, HostWatch, TagMonitor};
 use crate::config::{InterlockConfig, SafetyError};
 use crate::handshake::{DcsWatch, Lease, OperatorWatch};
 use crate::inputs::Inputs;
 use crate::latch::Latch;
 use crate::pre_trip::PreTrip;
-use crate::verdict::{Decision, Event, FirstOut, MAX_EVENTS, MvDecision, State};
+use crate::verdict::{Decision, Events, FirstOut, MvDecision, State};
 
 use notice::Notice;
-use observe::{ControllerWatch, MvMemory, Scan, WriteBook};
-
-type Events = Fixed<Event, MAX_EVENTS>;
+use observe::{ControllerWatch, InputMoves, MvMemory, Scan, WriteBook};
 
 /// The interlock of one loop.
 #[derive(Debug)]
@@ -38,6 +36,9 @@ pub struct Interlock {
     /// Time and cycle of the last step.
     last_step: Option<(Stamp, u64)>,
     tags: Vec<TagMonitor>,
+    balances: Vec<BalanceMonitor>,
+    host: HostWatch,
+    moves: InputMoves,
     mvs: Vec<MvMemory>,
     dcs: DcsWatch,
     operator: OperatorWatch,
@@ -90,7 +91,10 @@ impl Interlock {
             entered: Stamp::NEVER,
             engaged_at: Stamp::NEVER,
             last_step: None,
-            tags: vec![TagMonitor::default(); config.tags.len()],
+            tags: config.tags.iter().map(TagMonitor::new).collect(),
+            balances: vec![BalanceMonitor::new(); config.balances.len()],
+            host: HostWatch::new(),
+            moves: InputMoves::default(),
             mvs: config.mvs.iter().map(MvMemory::new).collect(),
             dcs: DcsWatch::default(),
             operator: OperatorWatch::default(),

@@ -1,8 +1,8 @@
 //! What is told once when it begins and once when it ends.
 
-use super::Events;
-use crate::cause::{Cause, Effect};
-use crate::verdict::Event;
+use crate::cause::Cause;
+use crate::reaction::Effect;
+use crate::verdict::{Event, Events};
 
 /// A condition that is told when it begins and when it ends.
 #[derive(Clone, Copy, Debug, Default)]

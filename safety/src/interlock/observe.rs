@@ -7,24 +7,15 @@ use signals::{Fixed, MAX_MVS, Stamp};
 
 use super::Interlock;
 use super::notice::Notice;
-use crate::bypass::Subject;
-use crate::cause::{Cause, CheckId, Effect, Mismatch};
-use crate::checks::TagMonitor;
+use crate::bypass;
+use crate::cause::{Cause, Mismatch};
+use crate::check::CheckId;
+use crate::checks::{BalanceMonitor, Hazard, HostWatch, Look, MvMonitor, MvSeen, TagMonitor, Tagged, harder};
 use crate::config::MvChecks;
 use crate::handshake::{DcsWatch, Edge, MvScan, Service};
 use crate::inputs::{Inputs, WriteReport};
 use crate::limits::{Bounds, Range};
-
-/// A cause with its effect.
-pub(super) type Hazard = (Effect, Cause);
-
-/// The harder of two hazards; of equals the first.
-pub(super) fn harder(a: Option<Hazard>, b: Option<Hazard>) -> Option<Hazard> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(if b.0 > a.0 { b } else { a }),
-        (a, b) => a.or(b),
-    }
-}
+use crate::reaction::Effect;
 
 /// What one step knows.
 pub(super) struct Scan<'a> {
@@ -86,6 +77,8 @@ pub(super) struct MvMemory {
     pub(super) limits_bad: bool,
     pub(super) limits_told: Notice,
     pub(super) failed_told: Notice,
+    /// Checks 13, 14 and 23.
+    pub(super) monitor: MvMonitor,
 }
 
 impl MvMemory {
@@ -98,6 +91,7 @@ impl MvMemory {
             limits_bad: false,
             limits_told: Notice::default(),
             failed_told: Notice::default(),
+            monitor: MvMonitor::new(),
         }
     }
 
@@ -107,6 +101,33 @@ impl MvMemory {
         self.limits_bad = seen.is_none();
         self.operator = seen.or(self.operator);
         self.operator
+    }
+}
+
+/// By how much of its span an input must have moved before a measurement may be expected to follow (check 6).
+const MOVED: f64 = 0.01;
+
+/// Counts how often an input of the plant has moved.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct InputMoves {
+    from: Fixed<Option<f64>, MAX_MVS>,
+    count: u32,
+}
+
+impl InputMoves {
+    fn observe(&mut self, mvs: &[MvChecks], reads: &[MvRead]) -> u32 {
+        if self.from.is_empty() {
+            self.from = Fixed::filled(None, mvs.len());
+        }
+        for ((from, checks), read) in self.from.iter_mut().zip(mvs).zip(reads) {
+            let Some(sp) = read.sp_act.finite() else { continue };
+            let moved = from.is_some_and(|from| (sp - from).abs() > MOVED * checks.span);
+            self.count = self.count.wrapping_add(u32::from(moved));
+            if moved || from.is_none() {
+                *from = Some(sp);
+            }
+        }
+        self.count
     }
 }
 
@@ -207,6 +228,7 @@ impl Interlock {
     /// broken step is spent like any other.
     pub(super) fn observe<'a>(&mut self, inputs: &'a Inputs<'a>, now: Stamp) -> Scan<'a> {
         let (request, edge) = self.operator.observe(&inputs.dcs.mode_req);
+        let before = self.last_step.map_or(now, |(at, _)| at);
         let broken = self.misfit(inputs, now);
         self.last_step = Some((now, inputs.cycle));
         let mut scan = Scan { inputs, now, broken, request, edge, hazard: None, silence: None, mvs: Fixed::new() };
@@ -217,20 +239,20 @@ impl Interlock {
         self.writes.observe(&inputs.writes, now);
         self.controller.observe(inputs, now);
         self.bypasses.observe(inputs.bypasses, now, (self.tags.len(), self.mvs.len()));
-        for (n, monitor) in (0..).zip(&mut self.tags) {
-            monitor.bypass(self.bypasses.on(Subject::Tag(n)));
-        }
+        self.apply_bypasses();
         let off = self.config.switched_off;
-        for ((monitor, checks), sample) in self.tags.iter_mut().zip(&self.config.tags).zip(inputs.samples) {
-            monitor.observe(checks, off, sample.as_ref(), now);
-        }
+        let moves = self.moves.observe(&self.config.mvs, &inputs.dcs.mvs);
+        let look = Look { off, now, moves };
         let beats = (self.heartbeat, self.echo_window());
         self.dcs.observe(inputs.dcs, inputs.link_up, beats, now);
         let silence = self.dcs.silence(self.config.heartbeat_timeout, now);
         scan.silence =
             silence.filter(|_| !off.contains(CheckId::DcsHeartbeat)).map(|source| Cause::DcsSilent { source });
-        scan.hazard = harder(self.command_hazard(inputs), self.tag_hazard(now));
-        self.observe_mvs(&mut scan);
+        self.observe_tags(inputs, look);
+        self.observe_mvs(&mut scan, now.since(before), look);
+        self.observe_balances(&scan, look);
+        self.host.observe(&self.config, inputs, look);
+        scan.hazard = harder(self.command_hazard(inputs), self.found_hazard(now));
         scan
     }
 
@@ -248,8 +270,10 @@ impl Interlock {
             }
         }
         let proposed = inputs.proposal.map_or(self.mvs.len(), |p| p.u.len());
-        if inputs.samples.len() != self.tags.len() {
+        if inputs.samples.len() != self.config.transmitters() {
             Some(Cause::Inconsistent(Mismatch::Samples))
+        } else if !inputs.expected.is_empty() && inputs.expected.len() != self.tags.len() {
+            Some(Cause::Inconsistent(Mismatch::Expected))
         } else if inputs.dcs.mvs.len() != self.mvs.len() {
             Some(Cause::Inconsistent(Mismatch::Mvs))
         } else if proposed != self.mvs.len() {
@@ -260,7 +284,10 @@ impl Interlock {
     }
 
     fn forget_time(&mut self, now: Stamp) {
-        self.tags.fill(TagMonitor::default());
+        self.tags.iter_mut().for_each(TagMonitor::forget);
+        self.balances.fill(BalanceMonitor::new());
+        self.mvs.iter_mut().for_each(|memory| memory.monitor = MvMonitor::new());
+        self.host = HostWatch::new();
         self.dcs = DcsWatch::default();
         self.controller = ControllerWatch::default();
         self.beat_cycle = None;
@@ -283,19 +310,53 @@ impl Interlock {
         Some((Effect::Trip, Cause::CommandNotFinite { mv: u16::try_from(mv).unwrap_or(u16::MAX) }))
     }
 
-    /// The hardest active fault of the measured tags.
-    fn tag_hazard(&self, now: Stamp) -> Option<Hazard> {
-        let tags = self.tags.iter().zip(&self.config.tags).enumerate();
-        tags.fold(None, |worst, (tag, (monitor, checks))| {
-            let named = |fault| Cause::Measurement { tag: self.config.measured(tag), fault };
-            harder(worst, monitor.worst(checks, now).map(|(effect, fault)| (effect, named(fault))))
-        })
+    /// The hardest active finding of all checks that keep findings.
+    fn found_hazard(&self, now: Stamp) -> Option<Hazard> {
+        let config = &self.config;
+        let tags = self.tags.iter().zip(&config.tags).map(|(monitor, checks)| monitor.worst(checks, now));
+        let balances = self.balances.iter().zip(&config.balances).map(|(monitor, of)| monitor.worst(of, now));
+        let mvs = self.mvs.iter().zip(&config.mvs).map(|(memory, checks)| memory.monitor.worst(checks, now));
+        let host = self.host.worst(&config.reactions, now);
+        tags.chain(balances).chain(mvs).chain([host]).fold(None, harder)
     }
 
-    fn observe_mvs(&mut self, scan: &mut Scan<'_>) {
+    /// Tells every monitor which of its checks are bypassed. A balance has no name by which one could be asked for.
+    fn apply_bypasses(&mut self) {
+        let on = |subject| self.bypasses.on(subject);
+        for (n, monitor) in (0..).zip(&mut self.tags) {
+            monitor.bypass(on(bypass::Subject::Tag(n)));
+        }
+        for (n, memory) in (0..).zip(&mut self.mvs) {
+            memory.monitor.bypass(on(bypass::Subject::Mv(n)));
+        }
+        self.host.bypass(on(bypass::Subject::Loop));
+    }
+
+    fn observe_tags(&mut self, inputs: &Inputs<'_>, look: Look) {
+        let (own, mut spares) = inputs.samples.split_at_checked(self.tags.len()).unwrap_or_default();
+        let tags = self.tags.iter_mut().zip(&self.config.tags).zip(own);
+        for (n, ((monitor, checks), sample)) in tags.enumerate() {
+            let (its, others) = spares.split_at_checked(monitor.spares()).unwrap_or_default();
+            spares = others;
+            let tag = Tagged { checks, name: self.config.measured(n) };
+            let expected = inputs.expected.get(n).copied().flatten();
+            monitor.observe(tag, (sample.as_ref(), its), expected, look);
+        }
+    }
+
+    fn observe_balances(&mut self, scan: &Scan<'_>, look: Look) {
+        let tags = &self.tags;
+        for (n, (monitor, balance)) in self.balances.iter_mut().zip(&self.config.balances).enumerate() {
+            monitor.observe((n, balance), |tag| tags.get(tag)?.usable(), &scan.mvs, look);
+        }
+    }
+
+    fn observe_mvs(&mut self, scan: &mut Scan<'_>, elapsed: Duration, look: Look) {
         let engaged = self.state.is_engaged();
+        let stopping = scan.inputs.dcs.mode_req.good().is_some_and(|request| request < ModeRequest::On);
         let period_s = self.config.period.as_secs_f64();
         let (max, failures) = (self.config.write_failures_max, &scan.inputs.writes.failures);
+        let (settled, cycle) = (self.writes.settled(), scan.inputs.cycle);
         let mvs = self.mvs.iter_mut().zip(&self.config.mvs).zip(&scan.inputs.dcs.mvs);
         scan.mvs = Fixed::collect(mvs.enumerate().map(|(n, ((memory, checks), read))| {
             let failing = failures.get(n).is_some_and(|count| *count >= max);
@@ -303,6 +364,9 @@ impl Interlock {
             let operator = memory.operator_limits(read);
             let bounds = Bounds::of(checks, read, operator, period_s);
             let mv = MvScan::of(checks, read, bounds, memory.failed);
+            let approved = memory.in_service.then_some(memory.last);
+            let seen = MvSeen { read, scan: mv, approved, settled, engaged: engaged && !stopping, elapsed, cycle };
+            memory.monitor.observe(u16::try_from(n).unwrap_or(u16::MAX), checks, &seen, look);
             memory.in_service &= mv.service == Service::In;
             mv
         }));

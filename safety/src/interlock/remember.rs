@@ -17,7 +17,7 @@ impl Interlock {
             return;
         }
         let approved = self.spent_cycle.is_some();
-        let tags = scan.inputs.samples.iter().map(|sample| {
+        let tags = scan.inputs.samples.iter().take(self.tags.len()).map(|sample| {
             let value = sample.map_or(f64::NAN, |s| s.value);
             Measurement { value, quality: sample.map(|s| s.quality) }
         });

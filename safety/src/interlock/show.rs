@@ -2,14 +2,15 @@
 
 use signals::dcs::MvStatus;
 
+use super::Interlock;
 use super::notice::Notice;
-use super::observe::{Hazard, Scan};
-use super::{Events, Interlock};
+use super::observe::Scan;
 use crate::bypass;
-use crate::cause::{Cause, Effect};
-use crate::checks::News;
+use crate::cause::Cause;
+use crate::checks::Hazard;
 use crate::handshake::{MvScan, Service};
-use crate::verdict::{Event, MvDecision, State};
+use crate::reaction::Effect;
+use crate::verdict::{Event, Events, MvDecision, State};
 
 impl Interlock {
     /// Tells what began and what ended. This comes last in a step: where transitions and cut commands have filled the
@@ -18,16 +19,17 @@ impl Interlock {
         if scan.broken.is_some() {
             return;
         }
-        for (n, (monitor, checks)) in self.tags.iter_mut().zip(&self.config.tags).enumerate() {
-            let tag = self.config.measured(n);
-            monitor.tell(checks, scan.now, &mut |news| {
-                let event = match news {
-                    News::Raised(fault, effect) => Event::Raised { cause: Cause::Measurement { tag, fault }, effect },
-                    News::Cleared(fault) => Event::Cleared { cause: Cause::Measurement { tag, fault } },
-                };
-                events.push(event).is_ok()
-            });
+        let now = scan.now;
+        for (monitor, checks) in self.tags.iter_mut().zip(&self.config.tags) {
+            monitor.tell(checks, now, events);
         }
+        for (monitor, balance) in self.balances.iter_mut().zip(&self.config.balances) {
+            monitor.tell(balance, now, events);
+        }
+        for (memory, checks) in self.mvs.iter_mut().zip(&self.config.mvs) {
+            memory.monitor.tell(checks, now, events);
+        }
+        self.host.tell(&self.config.reactions, now, events);
         for (n, memory) in self.mvs.iter_mut().enumerate() {
             let mv = u16::try_from(n).unwrap_or(u16::MAX);
             let failures = scan.inputs.writes.failures.get(n).copied().unwrap_or(0);
@@ -38,7 +40,7 @@ impl Interlock {
         self.tell_bypasses(scan, events);
     }
 
-    /// What began and ended of bypasses, and what the bypassed checks of the loop find. Those of tags have told theirs. What was
+    /// What began and ended of bypasses, and what bypassed checks 15 and 17 find. The others have told theirs. What was
     /// told is over with its finding, not with its bypass.
     fn tell_bypasses(&mut self, scan: &Scan<'_>, events: &mut Events) {
         let found = |hazard: Option<Hazard>, told: &Notice| {

@@ -4,15 +4,21 @@
 use signals::Stamp;
 use signals::dcs::ModeRequest;
 
-use super::observe::{Hazard, Scan, harder};
-use super::{Events, Interlock};
-use crate::cause::{Cause, CheckId, Effect, Silence};
+use super::Interlock;
+use super::observe::Scan;
+use crate::cause::{Cause, Silence};
+use crate::check::CheckId;
+use crate::checks::{BalanceMonitor, Hazard, TagMonitor, harder};
 use crate::config::{Reach, Role};
 use crate::handshake::Service;
-use crate::verdict::{Event, FirstOut, Refusal, State, Why};
+use crate::reaction::Effect;
+use crate::verdict::{Event, Events, FirstOut, Refusal, State, Why};
 
 impl Interlock {
     pub(super) fn transition(&mut self, scan: &Scan<'_>, events: &mut Events) {
+        if let Some(edge) = scan.edge.filter(|_| !self.config.switched_off.contains(CheckId::OperatorMode)) {
+            let _ = events.push(Event::Asked { from: edge.from, to: edge.to });
+        }
         if self.state == State::Boot {
             let boot = FirstOut { cause: Cause::Boot, at: scan.now, cycle: scan.inputs.cycle };
             self.first_out.get_or_insert(boot);
@@ -77,21 +83,29 @@ impl Interlock {
         if let Some(cause) = scan.hazard_from(Effect::Trip) {
             return Some(Refusal::CausePresent(cause));
         }
-        for (n, (monitor, checks)) in self.tags.iter().zip(&self.config.tags).enumerate() {
-            let named = |fault| Cause::Measurement { tag: self.config.measured(n), fault };
-            let latched = [self.first_out.map(|f| f.cause), Some(self.tripped_by)].into_iter().flatten();
-            let mut own = latched.filter_map(|cause| match cause {
-                Cause::Measurement { tag, fault } if usize::from(tag.tag) == n => Some(fault.check()),
-                _ => None,
-            });
-            if let Some(fault) = monitor.tripping(checks).or_else(|| own.find_map(|check| monitor.holding(check))) {
-                return Some(Refusal::CausePresent(named(fault)));
-            }
-            if let Some(fault) = monitor.unusable().filter(|_| checks.role == Role::Critical) {
-                return Some(Refusal::DataNotUsable(named(fault)));
-            }
+        if let Some(cause) = self.present_cause() {
+            return Some(Refusal::CausePresent(cause));
+        }
+        let mut critical = self.tags.iter().zip(&self.config.tags).filter(|(_, checks)| checks.role == Role::Critical);
+        if let Some(cause) = critical.find_map(|(monitor, _)| monitor.unusable()) {
+            return Some(Refusal::DataNotUsable(cause));
         }
         self.link_refusal(scan).or((!scan.permit()).then_some(Refusal::NoPermit))
+    }
+
+    /// What is present, active or not, and either trips or is what latched: a cause of the same code.
+    fn present_cause(&self) -> Option<Cause> {
+        let config = &self.config;
+        let tags = self.tags.iter().zip(&config.tags).find_map(|(monitor, checks)| monitor.tripping(checks));
+        let balances = self.balances.iter().zip(&config.balances).find_map(|(monitor, of)| monitor.tripping(of));
+        let mvs = self.mvs.iter().zip(&config.mvs).find_map(|(memory, checks)| memory.monitor.tripping(checks));
+        let tripping = tags.or(balances).or(mvs).or(self.host.tripping(&config.reactions));
+        let latched = [self.first_out.map(|f| f.cause), Some(self.tripped_by)].map(|cause| cause.map(|c| c.code()));
+        let present = self.tags.iter().flat_map(TagMonitor::present);
+        let present = present.chain(self.balances.iter().flat_map(BalanceMonitor::present));
+        let present = present.chain(self.mvs.iter().flat_map(|memory| memory.monitor.present()));
+        let mut present = present.chain(self.host.present());
+        tripping.or_else(|| present.find(|cause| latched.contains(&Some(cause.code()))))
     }
 
     /// The DCS must be alive and the link up, at this step and not only within the time-out.
@@ -124,7 +138,7 @@ impl Interlock {
         if self.config.reach < Reach::ClosedLoop {
             return Some(Refusal::BeyondReach);
         }
-        if let Some(cause) = scan.hazard_from(Effect::Shed) {
+        if let Some(cause) = scan.hazard_from(Effect::StandDown) {
             return Some(Refusal::CausePresent(cause));
         }
         let lease = scan.inputs.dcs.lease.good();
@@ -151,7 +165,7 @@ impl Interlock {
         if scan.request < ModeRequest::On {
             return self.stand_down(scan, events);
         }
-        if let Some(cause) = scan.withdrawn().or(scan.hazard_from(Effect::Shed)) {
+        if let Some(cause) = scan.withdrawn().or(scan.hazard_from(Effect::StandDown)) {
             return self.go(State::Ready, Why::Cause(cause), scan, events);
         }
         if scan.now.since(self.entered) >= self.config.armed_timeout {
@@ -181,6 +195,9 @@ impl Interlock {
         }
         if scan.request < ModeRequest::On {
             return self.stand_down(scan, events);
+        }
+        if let Some((Effect::StandDown, cause)) = hazard {
+            return self.go(State::Ready, Why::Cause(cause), scan, events);
         }
         match (self.state, hazard) {
             (State::Active | State::Hold, Some((Effect::Ramp, cause))) => self.fall(State::Ramp, cause, scan, events),
@@ -225,7 +242,7 @@ impl Interlock {
     fn engaged_hazard(&self, scan: &Scan<'_>) -> Option<Hazard> {
         let stopping = scan.inputs.dcs.mode_req.good().is_some_and(|request| request < ModeRequest::On);
         let handed_back = self.lease_lost(scan).or_else(|| self.nothing_in_service(scan)).filter(|_| !stopping);
-        let shed = scan.withdrawn().or(handed_back).map(|cause| (Effect::Shed, cause));
+        let shed = scan.withdrawn().or(handed_back).map(fixed);
         let controller = harder(self.controller_hazard(scan), self.solver_hazard());
         harder(shed, harder(scan.hazard, controller))
     }
@@ -254,11 +271,10 @@ impl Interlock {
             return None;
         }
         if scan.inputs.no_proposal_left {
-            return Some((Effect::Shed, Cause::NoProposalLeft));
+            return Some(fixed(Cause::NoProposalLeft));
         }
         let silent = scan.now.since(self.controller.proposed_at.max(self.engaged_at));
-        let allowed = self.config.period.saturating_mul(3) / 2;
-        (silent > allowed).then_some((Effect::Hold, Cause::ControllerSilent { silent }))
+        (silent > self.config.controller_timeout()).then(|| fixed(Cause::ControllerSilent { silent }))
     }
 
     /// Check 17.
@@ -273,4 +289,9 @@ impl Interlock {
             (cycles >= u64::from(self.config.solver_failures_hold)).then_some((Effect::Hold, cause))
         }
     }
+}
+
+/// A cause with the effect that its row has for everyone.
+fn fixed(cause: Cause) -> Hazard {
+    (cause.row().fixed_effect().unwrap_or(Effect::Trip), cause)
 }

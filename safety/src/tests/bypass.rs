@@ -11,10 +11,11 @@ use super::script::change;
 use super::states::engaged;
 use super::world::{World, config};
 use crate::bypass::{Bypass, BypassSet, EndOfBypass, MAX_LIFE, Objection, Person, Subject};
-use crate::cause::{CheckId, CheckSet, Effect};
+use crate::check::{CheckId, CheckSet};
 use crate::config::Reach;
 use crate::interlock::Interlock;
 use crate::latch::Latch;
+use crate::reaction::Effect;
 use crate::verdict::{Decision, Event, State};
 
 fn back(now: Stamp, span: Duration) -> Stamp {

@@ -3,11 +3,12 @@
 
 use super::script::{change, play};
 use super::states::engaged;
-use super::world::World;
-use crate::cause::{CheckId, CheckSet};
+use super::world::{World, everything};
+use crate::check::{CheckId, CheckSet};
 use crate::config::{InterlockConfig, Reach};
 use crate::latch::Latch;
-use crate::verdict::State;
+use crate::verdict::{Event, State};
+use signals::dcs::ModeRequest;
 
 /// Check, the disturbance, the scans in which it must be handled, the state, the code of its cause.
 const TABLE: [(CheckId, &str, usize, State, u16); 16] = [
@@ -29,11 +30,29 @@ const TABLE: [(CheckId, &str, usize, State, u16); 16] = [
     (CheckId::DcsHeartbeat, "link=down", 32, State::Shed, 1603),
 ];
 
+/// The same in a loop with everything in force. Code 0: what held the loop was over before Hold was.
+const EVERYTHING: [(CheckId, &str, usize, State, u16); 15] = [
+    (CheckId::Frozen, "cv1=still mv1.sp=53", 12, State::Hold, 601),
+    (CheckId::Spike, "model=none cv1=56", 1, State::Hold, 0),
+    (CheckId::Redundancy, "cv2b=70 cv2c=bad", 6, State::Hold, 802),
+    (CheckId::Redundancy, "cv2b=bad cv2c=lost", 6, State::Tripped, 802),
+    (CheckId::Balance, "stuck=1 mv1.sp=60 mv2.sp=40", 11, State::Shed, 961),
+    (CheckId::Balance, "model=61", 1, State::Hold, 901),
+    (CheckId::ModelMismatch, "model=44", 5, State::Hold, 1001),
+    (CheckId::Readback, "stuck=1 mv1.sp=54", 21, State::Hold, 1351),
+    (CheckId::Travel, "mv1.sp=75 mv2.sp=75", 1, State::Hold, 1451),
+    (CheckId::OutOfDistribution, "by=policy ground=2", 3, State::Hold, 1800),
+    (CheckId::Disagreement, "by=policy ground=0 prop=80,50", 3, State::Hold, 1900),
+    (CheckId::Sequence, "cv1=skipped", 1, State::Hold, 0),
+    (CheckId::ClockJump, "wall=jump", 1, State::Hold, 0),
+    (CheckId::ConfigHash, "hash=7", 1, State::Ready, 0),
+    (CheckId::OperatorMode, "mv1.mode=AUTO", 1, State::Shed, 2351),
+];
+
 /// After the disturbance: the state at the end and the first code seen on `SHED_REASON`, Hold being led on to Shed.
-fn outcome(check: CheckId, off: CheckSet, disturbance: &str, scans: usize) -> (State, u16) {
-    let mut world = engaged(off);
+fn outcome(check: CheckId, mut world: World, disturbance: &str, scans: usize) -> (State, u16) {
     // The rate check speaks of one sample; to lead its Hold on to Shed the value goes on jumping.
-    change(&mut world, disturbance);
+    disturbance.split_whitespace().for_each(|token| change(&mut world, token));
     let mut reached = world.scan();
     for _ in 1..scans {
         reached = world.scan();
@@ -58,14 +77,80 @@ fn outcome(check: CheckId, off: CheckSet, disturbance: &str, scans: usize) -> (S
 fn every_check_reacts_in_time_and_only_while_it_is_on() {
     for (check, disturbance, scans, state, code) in TABLE {
         assert_eq!(
-            outcome(check, CheckSet::EMPTY, disturbance, scans),
+            outcome(check, engaged(CheckSet::EMPTY), disturbance, scans),
             (state, code),
             "check {check:?}: {disturbance}"
         );
         let off = CheckSet::EMPTY.with(check);
-        let (state, _) = outcome(check, off, disturbance, scans.max(10));
+        let (state, _) = outcome(check, engaged(off), disturbance, scans.max(10));
         assert_eq!(state, State::Active, "negative control of check {check:?}: {disturbance}");
     }
+}
+
+#[test]
+fn every_check_that_needs_a_number_of_the_site_reacts_in_time_and_only_while_it_is_on() {
+    for (check, disturbance, scans, state, code) in EVERYTHING {
+        let loop_with = |switched_off| {
+            let config = InterlockConfig { switched_off, ..everything(Reach::ClosedLoop) };
+            let mut world = World::alive(config, Latch::default());
+            assert_eq!(world.engage().state, State::Active);
+            world
+        };
+        let world = loop_with(CheckSet::EMPTY);
+        assert_eq!(outcome(check, world, disturbance, scans), (state, code), "check {check:?}: {disturbance}");
+        let control = loop_with(CheckSet::EMPTY.with(check));
+        let (state, _) = outcome(check, control, disturbance, scans);
+        assert_eq!(state, State::Active, "negative control of check {check:?}: {disturbance}");
+    }
+}
+
+#[test]
+fn a_scan_that_is_late_or_lost_holds_and_only_while_check_24_is_on() {
+    for disturbance in ["late_scan=3", "dropped=1"] {
+        for (off, state) in
+            [(CheckSet::EMPTY, State::Hold), (CheckSet::EMPTY.with(CheckId::ScanOverrun), State::Active)]
+        {
+            let config = InterlockConfig { switched_off: off, ..everything(Reach::ClosedLoop) };
+            let mut world = World::alive(config, Latch::default());
+            world.engage();
+            change(&mut world, disturbance);
+            assert_eq!(world.scan().state, state, "{disturbance}");
+            assert_eq!(world.scan().state, State::Active, "{disturbance}: over with the next scan");
+        }
+    }
+}
+
+#[test]
+fn another_configuration_stands_the_loop_down_and_bars_the_arming_until_it_is_the_old_one() {
+    let mut world = World::with_everything(Reach::ClosedLoop);
+    world.engage();
+    play(
+        &mut world,
+        "
+        hash=7              | 1  | Ready  | act=WARM reason=0 moves=0
+                            | 20 | Ready  | moves=0 tracks=2
+        mode=WARM           | 5  | Ready  |
+        mode=ON             | 5  | Ready  | refused
+        hash=2748 mode=WARM | 5  | Ready  |
+        mode=ON             | 12 | Armed  |
+        hash=7              | 1  | Ready  |
+        ",
+    );
+}
+
+#[test]
+fn the_operators_hand_at_the_dcs_is_shown() {
+    let asked = |off| {
+        let mut world = engaged(off);
+        change(&mut world, "mode=WARM");
+        let decision = world.scan();
+        decision.events.iter().any(|event| matches!(event, Event::Asked { to: ModeRequest::Warm, .. }))
+    };
+    assert!(asked(CheckSet::EMPTY) && !asked(CheckSet::EMPTY.with(CheckId::OperatorMode)));
+    // A stop by the operator takes the MVs out of RCAS, and so is no hand at one of them.
+    let mut world = World::with_everything(Reach::ClosedLoop);
+    world.engage();
+    play(&mut world, "mode=WARM mv1.mode=AUTO mv2.mode=AUTO | 1 | Ready | raised=0");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::script::play;
 use super::states::engaged;
-use crate::cause::{CheckId, CheckSet};
+use crate::check::{CheckId, CheckSet};
 
 fn on() -> CheckSet {
     CheckSet::EMPTY

@@ -2,20 +2,23 @@
 
 use std::time::Duration;
 
-use super::world::config;
-use crate::cause::{CheckId, CheckSet, Effect};
-use crate::config::{InterlockConfig, Reach, SafetyError};
+use super::world::{config, everything};
+use crate::check::{CheckId, CheckSet};
+use crate::config::{Cusum, Frozen, InterlockConfig, Reach, SafetyError, Spike};
 use crate::interlock::Interlock;
+use crate::reaction::Effect;
+use crate::row::Row;
 
 #[test]
 fn a_sound_configuration_is_accepted() {
     assert!(Interlock::new(config(Reach::ClosedLoop)).is_ok());
+    assert!(Interlock::new(everything(Reach::ClosedLoop)).is_ok());
 }
 
 #[test]
 fn each_unsound_number_is_refused_by_name() {
     type Spoil = fn(&mut InterlockConfig);
-    let spoils: [(&str, Spoil); 22] = [
+    let spoils: [(&str, Spoil); 40] = [
         ("period", |c| c.period = Duration::ZERO),
         ("heartbeat_timeout", |c| c.heartbeat_timeout = c.period / 2),
         ("armed_timeout", |c| c.armed_timeout = Duration::ZERO),
@@ -36,14 +39,32 @@ fn each_unsound_number_is_refused_by_name() {
         ("hysteresis", |c| c.tags[0].hysteresis = 50.0),
         ("CV1 (tag 0): rate_max_per_s", |c| c.tags[0].rate_max_per_s = 0.0),
         ("max_age", |c| c.tags[0].max_age = Duration::ZERO),
-        ("effects", |c| c.tags[0].effects.rate = Effect::Clamp),
+        ("reactions", |c| c.tags[0].reactions = c.tags[0].reactions.with(Row::Rate, Effect::Clamp)),
+        ("for check 3", |c| c.tags[0].reactions = c.tags[0].reactions.with(Row::NotFinite, Effect::Warn)),
+        ("frozen", |c| c.tags[0].frozen = Some(Frozen { samples: 0, resolution: 0.1 })),
+        ("frozen", |c| c.tags[0].frozen = Some(Frozen { samples: 1, resolution: f64::NAN })),
+        ("spike", |c| c.tags[0].spike = Some(Spike { window: 4, sigmas: 3.0, floor: 0.0 })),
+        ("spike", |c| c.tags[0].spike = Some(Spike { window: 17, sigmas: 3.0, floor: 0.0 })),
+        ("spike", |c| c.tags[0].spike = Some(Spike { window: 5, sigmas: 0.5, floor: 0.0 })),
+        ("spares_tolerance", |c| c.tags[1].spares_tolerance = Some(0.0)),
+        ("residual_max", |c| c.tags[1].residual_max = Some(f64::NAN)),
+        ("cusum", |c| c.tags[1].cusum = Some(Cusum { slack: -1.0, limit: 1.0 })),
+        ("MV1: readback_tolerance", |c| c.mvs[0].readback_tolerance = 0.0),
+        ("MV1: travel", |c| c.mvs[0].travel.as_mut().unwrap().window = Duration::ZERO),
+        ("MV1: reactions", |c| c.mvs[0].reactions = c.mvs[0].reactions.with(Row::Readback, Effect::Clamp)),
+        ("balance 1: tags", |c| c.balances[0].tags[0].0 = 3),
+        ("balance 1: coefficients", |c| c.balances[0].bias = f64::INFINITY),
+        ("17 balances", |c| c.balances = vec![c.balances[0].clone(); 17]),
+        ("policy", |c| c.policy.as_mut().unwrap().distance_max = f64::NAN),
+        ("scan_max", |c| c.scan_max = Duration::ZERO),
+        ("for check 22", |c| c.reactions = c.reactions.with(Row::ConfigHash, Effect::Warn)),
         ("MV2: lo and hi", |c| c.mvs[1].hi = f64::INFINITY),
         ("MV1: rate_max_per_s", |c| c.mvs[0].rate_max_per_s = f64::NAN),
         ("ramp_safe_value", |c| c.mvs[0].ramp_safe_value = Some(100.5)),
         ("span", |c| c.mvs[0].span = 0.0),
     ];
     for (name, spoil) in spoils {
-        let mut config = config(Reach::ClosedLoop);
+        let mut config = everything(Reach::ClosedLoop);
         spoil(&mut config);
         let message = Interlock::new(config).unwrap_err().to_string();
         assert!(message.contains(name), "{name}: {message}");

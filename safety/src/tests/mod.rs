@@ -3,11 +3,16 @@
 
 mod allocation;
 mod bypass;
+mod cells;
 mod checks;
 mod commands;
 mod configuration;
+mod matrix;
 mod pre_trip;
 mod properties;
 mod script;
+mod speed;
 mod states;
+mod stimulus;
+mod voting;
 mod world;

@@ -7,7 +7,7 @@ use signals::{Fixed, Quality, Stamp};
 use super::script::{change, play};
 use super::states::engaged;
 use super::world::World;
-use crate::cause::CheckSet;
+use crate::check::CheckSet;
 use crate::pre_trip::{PreTrip, PreTripEntry, SPACING, SPAN};
 use crate::verdict::State;
 

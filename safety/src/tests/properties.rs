@@ -10,7 +10,6 @@ use signals::{ProposedMove, Quality};
 
 use super::script::change;
 use super::world::{MVS, T, World};
-use crate::cause::CheckSet;
 use crate::config::Reach;
 use crate::interlock::Interlock;
 use crate::latch::Latch;
@@ -18,15 +17,15 @@ use crate::verdict::{ApprovedMove, Decision, MoveKind, State, Verdict};
 
 /// The operator and the DCS put everything right and go the whole way to Active.
 const UP: [&str; 4] = [
-    "mode=OFF permit=1 wd=1 hb_dcs=go echo=go confirm=go link=up cv1=ok cv2=ok solver=ok prop=60,40 left=1 fail1=0 \
-     mv1.sp=50 mv1.lim=10,90 mv1.clamp=5,95 lease=100",
+    "mode=OFF permit=1 wd=1 hb_dcs=go echo=go confirm=go link=up cv1=ok cv2=ok cv2b=ok cv2c=ok solver=ok prop=55,45 \
+     left=1 fail1=0 mv1.sp=50 mv1.lim=10,90 mv1.clamp=5,95 lease=100 model=none by=mpc hash=2748 stuck=0",
     "mode=WARM",
     "mode=ON",
     "grant",
 ];
 
 /// Everything that may befall a loop; `#` stands for a number and `@` for [`UP`].
-const EVENTS: [&str; 55] = [
+const EVENTS: [&str; 76] = [
     "@",
     "@",
     "@",
@@ -82,6 +81,27 @@ const EVENTS: [&str; 55] = [
     "mv1.lim=#,#",
     "mv1.clamp=#,#",
     "mv2.windup=HI",
+    "cv2b=#",
+    "cv2b=bad",
+    "cv2b=ok",
+    "cv2c=lost",
+    "cv2c=nan",
+    "cv2c=ok",
+    "cv1=skipped",
+    "cv1=still",
+    "model=#",
+    "model=none",
+    "by=policy",
+    "by=mpc",
+    "ground=#",
+    "ground=0",
+    "ground=none",
+    "wall=jump",
+    "hash=7",
+    "hash=2748",
+    "dropped=1",
+    "late_scan=4",
+    "stuck=1",
 ];
 
 type Step = (usize, f64, usize);
@@ -123,12 +143,14 @@ fn count(cell: &Cell<u32>) {
     cell.set(cell.get() + 1);
 }
 
+/// CV1 by its own transmitter, CV2 by any of its three.
 fn critical_data_usable(world: &World) -> bool {
-    world.samples[..2].iter().all(|s| {
-        s.is_some_and(|s| {
+    let usable = |n: usize| {
+        world.samples[n].is_some_and(|s| {
             s.quality == Quality::Good && s.value.is_finite() && world.now.since(s.source_time) <= T * 5 / 2
         })
-    })
+    };
+    usable(0) && [1, 3, 4].into_iter().any(usable)
 }
 
 impl Judge {
@@ -199,6 +221,10 @@ impl Judge {
                 s.quality == Quality::Good && s.value.is_finite() && !(0.0..=100.0).contains(&s.value)
             });
         let withdrawn = world.dcs.permit.good() != Some(true) || world.dcs.wd_ok.good() != Some(true);
+        let changed = world.config_hash != crate::ConfigHash(0xabc);
+        if changed {
+            assert!(!d.state.is_engaged() && d.state != State::Armed, "check 22: {:?}", d.state);
+        }
         if trip {
             assert_eq!(d.state, State::Tripped, "I15");
         } else if withdrawn && self.before.is_engaged() {
@@ -255,8 +281,8 @@ impl Judge {
 
 /// Lives a life under the judge; a twin of the interlock must decide alike, bit for bit (I14).
 fn live(reach: Reach, engaged: bool, steps: &[Step], tally: &Tally) {
-    let mut world = World::new(reach, CheckSet::EMPTY);
-    let config = super::world::config(reach);
+    let mut world = World::with_everything(reach);
+    let config = super::world::everything(reach);
     let (mut interlock, mut twin) =
         (Interlock::build(config.clone(), Latch::default()), Interlock::build(config, Latch::default()));
     let mut judge = Judge::new();

@@ -2,18 +2,22 @@
 //! pass, and then the state and what was seen on the way are compared.
 //!
 //! Changes: `mode=` OFF, WARM, ADVISORY, ON or bad · `permit=` `wd=` 1, 0, bad · `lease=` number, bad · `grant` ·
-//! `hb_dcs=` `echo=` `confirm=` go, stop · `link=` up, down · `cv1=` `cv2=` `dv1=` number, nan, bad, uncertain, frozen, lost, ok ·
+//! `hb_dcs=` `echo=` `confirm=` go, stop · `link=` up, down · `cv1=` `cv2=` `dv1=` number, nan, bad, uncertain, frozen, lost, skipped,
+//! still, ok ·
 //! `solver=` ok, fail, silent · `prop=` none or `u1,u2` · `late=` cycles · `left=` 0, 1 · `fail1=` count ·
 //! `mv1.mode=` `mv1.opr=` `mv1.sp=` `mv1.lim=` `mv1.clamp=` `mv1.roc=` `mv1.windup=` · `clock=back` · `cycle=back` ·
-//! `takes_back=0`.
+//! `takes_back=0` · `cv2b=` `cv2c=` the spares of CV2, like `cv2=` · `model=` what is expected of every tag, or none ·
+//! `by=` mpc, policy · `ground=` the policy's distance, or none · `wall=jump` · `hash=` number · `dropped=1` · `late_scan=`
+//! scans · `stuck=` 0, 1.
 //!
 //! Expectations: `act=` · `reason=` · `moves=` `tracks=` `beats=` `shown=` a count, or `+` for some · `refused` ·
 //! `raised` · `clamped` · `u1=` · `sts1=` · `ack1=`.
 
 use signals::dcs::{ModeRequest, MvMode, MvRead, Reading, Windup};
-use signals::{Quality, SolveStatus};
+use signals::{Proposer, Quality, SolveStatus, Values};
 
-use super::world::World;
+use super::world::{MVS, T, World};
+use crate::inputs::{ConfigHash, PolicyReport};
 use crate::verdict::{Decision, Event, MoveKind, Verdict};
 
 /// What was seen over some scans.
@@ -144,6 +148,19 @@ pub(super) fn change(world: &mut World, token: &str) {
         "cv1" => sample(world, 0, word),
         "cv2" => sample(world, 1, word),
         "dv1" => sample(world, 2, word),
+        "cv2b" => sample(world, 3, word),
+        "cv2c" => sample(world, 4, word),
+        "model" => world.expected.fill(word.parse().ok()),
+        "by" => world.proposer = if word == "policy" { Proposer::Policy } else { Proposer::Mpc },
+        "ground" => {
+            let reference = Values::collect(world.propose.unwrap_or_default());
+            world.policy = word.parse().ok().map(|distance| PolicyReport { distance, reference, cycle: 0 });
+        }
+        "wall" => world.wall_ahead += T * 10,
+        "hash" => world.config_hash = ConfigHash(word.parse().unwrap()),
+        "dropped" => world.beats_dropped += 1,
+        "late_scan" => world.now = world.now + T / 10 * word.parse().unwrap(),
+        "stuck" => world.stuck = [flag(word); MVS],
         "solver" => {
             world.solver = match word {
                 "ok" => Some(SolveStatus::Solved),
@@ -184,19 +201,19 @@ fn change_mv(world: &mut World, key: &str, word: &str) {
     }
 }
 
-fn sample(world: &mut World, tag: usize, word: &str) {
-    world.frozen[tag] = word == "frozen";
+fn sample(world: &mut World, transmitter: usize, word: &str) {
+    world.frozen[transmitter] = word == "frozen";
     if word == "lost" {
-        world.samples[tag] = None;
+        world.samples[transmitter] = None;
         return;
     }
     let at = world.now;
-    let s = world.samples[tag].get_or_insert(signals::Sample {
-        tag: signals::TagId(tag as u16),
-        value: 50.0,
+    let s = world.samples[transmitter].get_or_insert(signals::Sample {
+        tag: signals::TagId(transmitter as u16),
+        value: world.base[transmitter],
         quality: Quality::Good,
         source_time: at,
-        sequence: 0,
+        sequence: world.scans,
     });
     s.quality = match word {
         "bad" => Quality::Bad,
@@ -204,9 +221,11 @@ fn sample(world: &mut World, tag: usize, word: &str) {
         _ => Quality::Good,
     };
     match word {
-        "nan" => s.value = f64::NAN,
+        "nan" => world.measure(transmitter, f64::NAN),
         "bad" | "uncertain" | "frozen" => {}
-        "ok" => s.value = 50.0,
-        value => s.value = number(value),
+        "skipped" => s.sequence += 9,
+        "still" => world.swing[transmitter] = 0.0,
+        "ok" => world.measure(transmitter, 50.0),
+        value => world.measure(transmitter, number(value)),
     }
 }

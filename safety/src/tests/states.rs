@@ -2,7 +2,8 @@
 
 use super::script::play;
 use super::world::World;
-use crate::cause::{Cause, CheckSet, Mismatch};
+use crate::cause::{Cause, Mismatch};
+use crate::check::CheckSet;
 use crate::config::Reach;
 use crate::inputs::Inputs;
 use crate::interlock::Interlock;

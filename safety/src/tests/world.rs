@@ -4,14 +4,19 @@
 use std::time::Duration;
 
 use signals::dcs::{DcsView, ModeActual, ModeRequest, MvMode, Reading, Windup};
-use signals::{Fixed, ProposedMove, Proposer, Quality, Sample, SolveStatus, Stamp, TagId, Values};
+use signals::{Fixed, MAX_CVS, MAX_TAGS, ProposedMove, Proposer, Quality, Sample, SolveStatus, Stamp, TagId, Values};
 
 use crate::bypass::BypassSet;
-use crate::cause::{CheckSet, Effect};
-use crate::config::{InterlockConfig, MvChecks, Reach, Role, TagChecks, TagEffects};
-use crate::inputs::{Inputs, SolveReport, WriteReport};
+use crate::check::CheckSet;
+use crate::config::{
+    Balance, Cusum, Frozen, InterlockConfig, MAX_BALANCES, MvChecks, PolicyChecks, Reach, Role, Spike, TagChecks,
+    TagReactions, Travel,
+};
+use crate::inputs::{ConfigHash, Inputs, PolicyReport, SolveReport, WriteReport};
 use crate::interlock::Interlock;
 use crate::latch::Latch;
+use crate::reaction::{Effect, Reaction};
+use crate::row::Row;
 use crate::verdict::{Decision, Verdict};
 
 pub(super) const T: Duration = Duration::from_secs(1);
@@ -20,29 +25,69 @@ const SCAN_NS: i64 = 100_000_000;
 /// In this scan of each cycle the controller proposes.
 const PROPOSES_AT: u64 = 3;
 pub(super) const MVS: usize = 2;
-pub(super) const TAGS: usize = 3;
+/// What every tag measures.
+const REST: f64 = 50.0;
 
 /// CV1 trips on its range, CV2 has a delay of half a period, DV1 only warns; MV1 has a safe value.
 pub(super) fn config(reach: Reach) -> InterlockConfig {
-    let critical = TagChecks {
-        role: Role::Critical,
-        lo: 0.0,
-        hi: 100.0,
+    let tag = |role, delay| TagChecks {
         hysteresis: 2.0,
         rate_max_per_s: 100.0,
-        max_age: T * 5 / 2,
-        accept_uncertain: false,
-        delay: Duration::ZERO,
-        effects: TagEffects::of(Role::Critical),
+        reactions: TagReactions::of(role, delay),
+        ..TagChecks::customary(role, 0.0, 100.0, T)
     };
+    let cv1 = tag(Role::Critical, Duration::ZERO);
     let tags = vec![
-        TagChecks { effects: TagEffects { range: Effect::Trip, ..critical.effects }, ..critical },
-        TagChecks { delay: T / 2, ..critical },
-        TagChecks { role: Role::NonCritical, effects: TagEffects::of(Role::NonCritical), ..critical },
+        TagChecks { reactions: cv1.reactions.with(Row::Range, Effect::Trip), ..cv1 },
+        tag(Role::Critical, T / 2),
+        tag(Role::NonCritical, Duration::ZERO),
     ];
-    let mv = MvChecks { lo: 0.0, hi: 100.0, rate_max_per_s: 5.0, ramp_safe_value: Some(35.0), span: 100.0 };
-    let mvs = vec![mv, MvChecks { ramp_safe_value: None, ..mv }];
+    let mv = MvChecks::customary(0.0, 100.0, 5.0, T);
+    let mvs = vec![MvChecks { ramp_safe_value: Some(35.0), ..mv }, mv];
     InterlockConfig { hold_periods: 3, ..InterlockConfig::customary(T, reach, tags, 2, mvs) }
+}
+
+/// The same with every check of the specification in force; CV2 has two spare transmitters.
+pub(super) fn everything(reach: Reach) -> InterlockConfig {
+    let mut config = config(reach);
+    for tag in &mut config.tags {
+        tag.frozen = Some(Frozen { samples: 8, resolution: 0.4 });
+        tag.spike = Some(Spike { window: 5, sigmas: 3.0, floor: 3.0 });
+        tag.residual_max = Some(10.0);
+        tag.cusum = Some(Cusum { slack: 1.0, limit: 20.0 });
+        tag.gap_max = Some(3);
+    }
+    config.tags[0].reactions = config.tags[0].reactions.with(Row::Sequence, Effect::Hold);
+    config.tags[1].spares_tolerance = Some(5.0);
+    config.tags[1].reactions = config.tags[1].reactions.with(Row::OneLeft, Effect::Trip);
+    for mv in &mut config.mvs {
+        mv.travel = Some(Travel { window: T * 10, travel_max: 20.0, reversals_max: 6, dead_band: 0.5 });
+        mv.reactions = mv.reactions.with(Row::Travel, Effect::Hold).with(Row::LeftRcas, Effect::Shed);
+    }
+    // CV1 − CV2 + (MV1 − MV2) / 2 = 0, at rest.
+    config.balances = vec![Balance {
+        tags: vec![(0, 1.0), (1, -1.0)],
+        mvs: vec![(0, 0.5), (1, -0.5)],
+        bias: 0.0,
+        tolerance: 9.0,
+        reaction: Reaction::of(Effect::Shed, T),
+    }];
+    config.policy = Some(PolicyChecks { distance_max: 1.0, disagreement_max: 0.2 });
+    config.config_hash = ConfigHash(0xabc);
+    config.reactions = config.reactions.with(Row::ScanOverrun, Effect::Hold);
+    config
+}
+
+/// As large as a loop can be, with everything in force: 24 tags and 50 transmitters, for 13 tags have two spares.
+pub(super) fn large() -> InterlockConfig {
+    let mut config = everything(Reach::ClosedLoop);
+    let spared = config.tags[1];
+    let plain = config.tags[2];
+    config.tags.resize(MAX_TAGS, plain);
+    config.tags[2..14].fill(TagChecks { role: plain.role, reactions: plain.reactions, ..spared });
+    config.cvs = MAX_CVS;
+    config.balances.resize(MAX_BALANCES, config.balances[0].clone());
+    config
 }
 
 /// The plant, the DCS, the controller and the sink around one interlock. Every field is a knob of a script.
@@ -52,15 +97,28 @@ pub(super) struct World {
     pub(super) scans: u64,
     pub(super) cycle_offset: u64,
     pub(super) dcs: DcsView,
-    pub(super) samples: [Option<Sample>; TAGS],
-    /// Samples of this tag are no longer renewed.
-    pub(super) frozen: [bool; TAGS],
+    /// The transmitters: those of the tags, then the spares.
+    pub(super) samples: Vec<Option<Sample>>,
+    /// What each transmitter measures, and by how much it swings from sample to sample.
+    pub(super) base: Vec<f64>,
+    pub(super) swing: Vec<f64>,
+    /// Samples of this transmitter are no longer renewed.
+    pub(super) frozen: Vec<bool>,
+    /// What the model expects of each tag.
+    pub(super) expected: Vec<Option<f64>>,
     pub(super) hb_dcs_runs: bool,
     pub(super) echo_runs: bool,
     pub(super) link_up: bool,
     pub(super) solver: Option<SolveStatus>,
     pub(super) solve: SolveReport,
     pub(super) propose: Option<[f64; MVS]>,
+    pub(super) proposer: Proposer,
+    pub(super) policy: Option<PolicyReport>,
+    pub(super) wall_ahead: Duration,
+    pub(super) config_hash: ConfigHash,
+    pub(super) beats_dropped: u64,
+    /// `SP_ACT` of this MV does not follow.
+    pub(super) stuck: [bool; MVS],
     /// The proposals are of a cycle so long ago.
     pub(super) propose_late: u64,
     pub(super) no_proposal_left: bool,
@@ -99,21 +157,31 @@ impl World {
             mv.roc_max = Reading::of(10.0, at);
         }
         let sample =
-            |tag| Sample { tag: TagId(tag), value: 50.0, quality: Quality::Good, source_time: at, sequence: 0 };
+            |tag| Sample { tag: TagId(tag), value: REST, quality: Quality::Good, source_time: at, sequence: 0 };
+        let transmitters = config.transmitters();
         Self {
+            expected: vec![None; config.tags.len()],
+            config_hash: config.config_hash,
             interlock: Interlock::build(config, latch),
             now: at,
             scans: 0,
             cycle_offset: 0,
             dcs,
-            samples: [Some(sample(0)), Some(sample(1)), Some(sample(2))],
-            frozen: [false; TAGS],
+            samples: (0..transmitters).map(|n| Some(sample(n as u16))).collect(),
+            base: vec![REST; transmitters],
+            swing: vec![0.0; transmitters],
+            frozen: vec![false; transmitters],
             hb_dcs_runs: true,
             echo_runs: true,
             link_up: true,
             solver: Some(SolveStatus::Solved),
             solve: SolveReport::default(),
             propose: Some([50.0; MVS]),
+            proposer: Proposer::Mpc,
+            policy: None,
+            wall_ahead: Duration::from_secs(1_000_000),
+            beats_dropped: 0,
+            stuck: [false; MVS],
             propose_late: 0,
             no_proposal_left: false,
             confirms: true,
@@ -124,6 +192,18 @@ impl World {
         }
     }
 
+    /// A loop with every check in force, its measurements alive and a model that knows them.
+    pub(super) fn with_everything(reach: Reach) -> Self {
+        Self::alive(everything(reach), Latch::default())
+    }
+
+    pub(super) fn alive(config: InterlockConfig, latch: Latch) -> Self {
+        let mut world = Self::with_config(config, latch);
+        world.swing.fill(0.5);
+        world.expected.fill(Some(REST));
+        world
+    }
+
     pub(super) fn cycle(&self) -> u64 {
         (self.scans / SCANS_PER_PERIOD + 1).saturating_sub(self.cycle_offset)
     }
@@ -132,7 +212,7 @@ impl World {
     pub(super) fn proposal(&self) -> Option<ProposedMove> {
         let u = self.propose.filter(|_| self.scans % SCANS_PER_PERIOD == PROPOSES_AT)?;
         Some(ProposedMove {
-            proposer: Proposer::Mpc,
+            proposer: self.proposer,
             cycle: self.cycle().saturating_sub(self.propose_late),
             computed_at: self.now,
             valid_until: self.now + T,
@@ -144,14 +224,27 @@ impl World {
     pub(super) fn inputs<'a>(&'a self, proposal: Option<&'a ProposedMove>) -> Inputs<'a> {
         Inputs {
             samples: &self.samples,
+            expected: &self.expected,
             dcs: &self.dcs,
             link_up: self.link_up,
             proposal,
             no_proposal_left: self.no_proposal_left,
+            policy: self.policy.as_ref(),
             solve: self.solve,
             cycle: self.cycle(),
             writes: self.writes,
             bypasses: &self.bypasses,
+            wall: Some(self.now + self.wall_ahead),
+            config_hash: self.config_hash,
+            beats_dropped: self.beats_dropped,
+        }
+    }
+
+    /// What a transmitter measures from now on.
+    pub(super) fn measure(&mut self, transmitter: usize, value: f64) {
+        self.base[transmitter] = value;
+        if let Some(sample) = &mut self.samples[transmitter] {
+            sample.value = value;
         }
     }
 
@@ -168,10 +261,15 @@ impl World {
         if let Some(status) = self.solver {
             self.solve = SolveReport { status, cycle: self.cycle(), at: self.now };
         }
-        for (sample, frozen) in self.samples.iter_mut().zip(self.frozen) {
-            if let Some(s) = sample.as_mut().filter(|_| !frozen) {
+        if let Some(report) = &mut self.policy {
+            report.cycle = (self.scans / SCANS_PER_PERIOD + 1).saturating_sub(self.cycle_offset);
+        }
+        let side = if self.scans.is_multiple_of(2) { 1.0 } else { -1.0 };
+        for (n, sample) in self.samples.iter_mut().enumerate() {
+            if let Some(s) = sample.as_mut().filter(|_| !self.frozen[n]) {
                 s.source_time = self.now;
                 s.sequence += 1;
+                s.value = self.base[n] + side * self.swing[n];
             }
         }
     }
@@ -193,7 +291,8 @@ impl World {
         self.heartbeat = decision.heartbeat;
         if let Verdict::Pass(approved) = &decision.verdict {
             for (n, mv) in self.dcs.mvs.iter_mut().enumerate() {
-                if let Some(sp) = approved.set_point(n).filter(|_| mv.mode.value == MvMode::Rcas) {
+                let moves = mv.mode.value == MvMode::Rcas && !self.stuck[n];
+                if let Some(sp) = approved.set_point(n).filter(|_| moves) {
                     mv.sp_act.value = sp;
                 }
             }

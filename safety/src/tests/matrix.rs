@@ -1,0 +1,143 @@
+//! The matrix as data, and the changes that a file may make to it.
+
+use std::time::Duration;
+
+use super::world::{World, config, everything};
+use crate::cause::{Cause, Fault};
+use crate::check::{CheckId, CheckSet};
+use crate::config::{InterlockConfig, Reach, SafetyError};
+use crate::latch::Latch;
+use crate::matrix::Overlay;
+use crate::reaction::{Effect, Priority};
+use crate::row::{Row, Subject};
+use crate::verdict::State;
+
+fn overlay(text: &str) -> Overlay {
+    serde_json::from_str(text).unwrap()
+}
+
+fn apply(text: &str) -> (InterlockConfig, Result<(), SafetyError>) {
+    let mut config = everything(Reach::ClosedLoop);
+    let result = overlay(text).apply(&mut config);
+    (config, result)
+}
+
+#[test]
+fn a_cell_reads_as_a_line() {
+    let cell = everything(Reach::ClosedLoop).matrix().into_iter().find(|c| c.row == Row::OneLeft).unwrap();
+    assert_eq!(cell.to_string(), " 8  one_left            CV2       2oo3    0.500 s  trip       latched  critical");
+}
+
+#[test]
+fn a_check_without_its_number_or_switched_off_has_no_cell() {
+    let rows = |config: &InterlockConfig| config.matrix().iter().map(|cell| cell.row).collect::<Vec<_>>();
+    let plain = rows(&config(Reach::ClosedLoop));
+    for row in [Row::Frozen, Row::Spike, Row::OneLeft, Row::Drift, Row::Balance, Row::Travel, Row::Disagreement] {
+        assert!(!plain.contains(&row), "{row}");
+    }
+    assert!(plain.contains(&Row::Readback) && plain.contains(&Row::Permit));
+    let off = InterlockConfig { switched_off: CheckSet::EMPTY.with(CheckId::Rate), ..everything(Reach::ClosedLoop) };
+    assert!(!rows(&off).contains(&Row::Rate) && rows(&off).contains(&Row::Range));
+}
+
+#[test]
+fn latching_follows_from_the_effect() {
+    for cell in everything(Reach::ClosedLoop).matrix() {
+        assert_eq!(cell.latches(), matches!(cell.effect, Effect::Shed | Effect::Trip), "{cell}");
+    }
+}
+
+#[test]
+fn a_cause_finds_its_cell() {
+    let config = everything(Reach::ClosedLoop);
+    let cause = Cause::Measurement { tag: config.measured(0), fault: Fault::High { value: 101.0, limit: 100.0 } };
+    let cell = config.cell_of(&cause).unwrap();
+    assert_eq!((cell.row, cell.effect, cell.priority), (Row::Range, Effect::Trip, Priority::Critical));
+}
+
+#[test]
+fn a_file_changes_named_cells_and_the_step_obeys() {
+    let (config, result) = apply(
+        r#"{"cell": [
+            {"cause": "quality", "on": "CV1", "effect": "shed", "delay_s": 0.3},
+            {"cause": "rate", "on": "DV1", "priority": "high"},
+            {"cause": "permit", "on": "loop", "priority": "critical"},
+            {"cause": "balance", "on": "balance1", "effect": "warn"},
+            {"cause": "left_rcas", "on": "MV2", "effect": "hold"}
+        ]}"#,
+    );
+    assert_eq!(result, Ok(()));
+    let cell = |row, subject| config.cell(row, subject).unwrap();
+    let tag = |n| Subject::Tag(config.measured(n));
+    assert_eq!(cell(Row::Quality, tag(0)).priority, Priority::High, "the priority follows the effect");
+    assert_eq!(cell(Row::Rate, tag(2)).priority, Priority::High);
+    assert_eq!(cell(Row::Permit, Subject::Loop).priority, Priority::Critical);
+    assert_eq!(cell(Row::Balance, Subject::Balance(0)).effect, Effect::Warn);
+    assert_eq!(cell(Row::LeftRcas, Subject::Mv(1)).effect, Effect::Hold);
+    let mut world = World::alive(config, Latch::default());
+    world.engage();
+    super::script::play(&mut world, "cv1=bad | 3 | Active |\n | 1 | Shed | reason=101");
+    let mut control = World::with_everything(Reach::ClosedLoop);
+    control.engage();
+    super::script::change(&mut control, "cv1=bad");
+    assert_eq!(control.scan().state, State::Hold);
+}
+
+#[test]
+fn every_fault_of_a_file_is_told_with_its_row_and_key_and_nothing_is_changed() {
+    let (config, result) = apply(
+        r#"{"cell": [
+            {"cause": "not_finite", "on": "CV1", "effect": "warn", "delay_s": 5.0},
+            {"cause": "config_hash", "on": "loop", "effect": "hold"},
+            {"cause": "permit", "on": "loop", "effect": "warn"},
+            {"cause": "hb_dcs", "on": "loop", "delay_s": 60.0},
+            {"cause": "range", "on": "CV9", "effect": "warn"},
+            {"cause": "range", "on": "CV2", "effect": "clamp", "delay_s": -1.0},
+            {"cause": "spike", "on": "CV1", "effect": "trip"},
+            {"cause": "spike", "on": "CV1", "effect": "warn"}
+        ]}"#,
+    );
+    assert_eq!(config, everything(Reach::ClosedLoop));
+    let Err(SafetyError::Overlay { faults }) = result else { panic!("must be refused") };
+    let told: Vec<_> = faults.iter().map(|f| (f.number, f.row, f.key)).collect();
+    let expected = [
+        (1, Row::NotFinite, "effect"),
+        (1, Row::NotFinite, "delay_s"),
+        (2, Row::ConfigHash, "effect"),
+        (3, Row::Permit, "effect"),
+        (4, Row::HbDcs, "delay_s"),
+        (5, Row::Range, "on"),
+        (6, Row::Range, "delay_s"),
+        (6, Row::Range, "effect"),
+        (8, Row::Spike, "on"),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(
+        faults[0].to_string(),
+        "cell 1 (not_finite on CV1): `effect` must be at least hold: this check is always on"
+    );
+}
+
+#[test]
+fn a_file_with_an_unknown_word_is_refused() {
+    for text in [
+        r#"{"cell": [{"cause": "range", "on": "CV1", "effct": "warn"}]}"#,
+        r#"{"cell": [{"cause": "rnge", "on": "CV1"}]}"#,
+        r#"{"cells": []}"#,
+    ] {
+        assert!(serde_json::from_str::<Overlay>(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_delay_longer_than_a_day_or_no_number_is_refused() {
+    for delay_s in [f64::NAN, f64::INFINITY, -0.1, 1e9] {
+        let mut changed = overlay(r#"{"cell": [{"cause": "range", "on": "CV2"}]}"#);
+        changed.cell[0].delay_s = Some(delay_s);
+        assert!(changed.apply(&mut everything(Reach::ClosedLoop)).is_err(), "{delay_s}");
+        changed.cell[0].delay_s = Some(2.0);
+        let mut config = everything(Reach::ClosedLoop);
+        changed.apply(&mut config).unwrap();
+        assert_eq!(config.tags[1].reactions.get(Row::Range).unwrap().delay, Duration::from_secs(2));
+    }
+}
