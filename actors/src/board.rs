@@ -8,7 +8,7 @@ use control::frame::Frame;
 use control::mpc::MpcOutcome;
 use control::screening::Screened;
 use control::selector::Selection;
-use safety::{ApprovedMove, FirstOut, Recommended, State};
+use safety::{ApprovedMove, FirstOut, Latch, PreTrip, Recommended, State};
 use signals::dcs::ModeActual;
 use signals::{MAX_MVS, Stamp, Values};
 
@@ -160,6 +160,8 @@ pub struct LoopStatus {
     pub answered: u64,
     /// The set-points of the last approved move, while the loop is closed.
     pub last_move: Option<Values<MAX_MVS>>,
+    /// How many bypasses are in force.
+    pub bypasses: u8,
 }
 
 impl LoopStatus {
@@ -168,6 +170,15 @@ impl LoopStatus {
     pub fn engaged(&self) -> bool {
         self.state.is_engaged()
     }
+}
+
+/// A trip or shed, for whoever keeps it.
+#[derive(Clone, Debug)]
+pub struct Tripped {
+    /// What came first.
+    pub first_out: FirstOut,
+    /// What came before it, and it.
+    pub pre_trip: PreTrip,
 }
 
 /// Every slot of one loop. Clones share the slots.
@@ -201,6 +212,10 @@ pub struct Board {
     pub recommended: Latest<Recommended>,
     /// From the interlock.
     pub status: Latest<LoopStatus>,
+    /// From the interlock: what its next incarnation takes up. Before the start, from whoever kept that of an earlier run.
+    pub latch: Latest<Latch>,
+    /// From the interlock, once for each trip or shed; taken, not read.
+    pub tripped: Latest<Box<Tripped>>,
     /// To the plant, beside moves.
     pub outlet: Outlet,
     /// From the pacer and the interlock to the watchdog.
@@ -225,6 +240,8 @@ impl Board {
             approved: Latest::new(),
             recommended: Latest::new(),
             status: Latest::new(),
+            latch: Latest::new(),
+            tripped: Latest::new(),
             outlet: Outlet::default(),
             heartbeat: Heartbeat::new(),
         }

@@ -21,7 +21,7 @@ use control::mpc::Nmpc;
 use control::screening::Screen;
 use control::selector::Selector;
 use control::targets::Targeting;
-use safety::{Interlock, Latch};
+use safety::Interlock;
 use signals::TagId;
 
 use crate::actuator::{Actuator, Recommender};
@@ -32,7 +32,7 @@ use crate::estimator::Estimator;
 use crate::interlock::Guard;
 use crate::kernel::supervision::{Backoff, ChildSpec, Escalation};
 use crate::kernel::watchdog::Watched;
-use crate::kernel::{Clock, Doorbell, LastGood, Latest, Stage, Telemetry};
+use crate::kernel::{Clock, Doorbell, LastGood, Stage, Telemetry};
 use crate::model::Model;
 use crate::mpc::{Mpc, MpcMemory};
 use crate::ports::EventQueue;
@@ -183,11 +183,12 @@ impl Wiring {
         let config = self.config.interlock.clone();
         drop(Interlock::new(config.clone())?);
         let (board, telemetry) = (self.board.clone(), self.telemetry.clone());
-        // A latch is plain data that cannot make its heir crash, and it must not be forgotten: no probation for it.
-        let (next, clock, latch) = (self.bells.end.clone(), self.clock, Latest::<Latch>::new());
+        let (next, clock) = (self.bells.end.clone(), self.clock);
         let (tape, heartbeat) = (Arc::clone(&self.tape), self.board.heartbeat.clone());
+        // A latch is plain data that cannot make its heir crash, and it must not be forgotten: no probation for it.
         let guard = move || Guard {
-            interlock: match Interlock::with_latch(config.clone(), latch.read().unwrap_or_default()) {
+            handed_out: board.latch.read().and_then(|latch| latch.first_out()),
+            interlock: match Interlock::with_latch(config.clone(), board.latch.read().unwrap_or_default()) {
                 Ok(interlock) => interlock,
                 Err(error) => unreachable!("the same configuration was accepted before: {error}"),
             },
@@ -201,7 +202,6 @@ impl Wiring {
             last_cycle: 0,
             last_move: None,
             answered: 0,
-            latch: latch.clone(),
         };
         // The watchdog's patience may be shorter than a period.
         let spec = child("interlock", &self.bells.interlock, move || Watched::new(guard(), heartbeat.clone(), clock));

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use safety::{Decision, Inputs, Interlock, Latch, MoveKind, SolveReport, Verdict};
+use safety::{Cause, Decision, FirstOut, Inputs, Interlock, MoveKind, SolveReport, Verdict};
 use signals::{Fixed, MAX_CVS, MAX_MVS, MAX_TAGS, ProposedMove, Sample, SolveStatus, Stamp, Values};
 
 use control::selector::Selection;
 
-use crate::board::{Board, LoopStatus};
+use crate::board::{Board, LoopStatus, Tripped};
 use crate::kernel::supervision::Escalation;
 use crate::kernel::{Clock, Doorbell, Latest, Stage, Telemetry};
 use crate::ports::EventQueue;
@@ -33,8 +33,8 @@ pub(crate) struct Guard {
     pub(crate) last_cycle: u64,
     pub(crate) last_move: Option<Values<MAX_MVS>>,
     pub(crate) answered: u64,
-    /// For the next incarnation.
-    pub(crate) latch: Latest<Latch>,
+    /// The first-out that was handed out, or was there at the start.
+    pub(crate) handed_out: Option<FirstOut>,
 }
 
 impl Guard {
@@ -100,6 +100,20 @@ impl Guard {
             clamped: decision.clamped,
             answered: self.answered,
             last_move: self.last_move,
+            bypasses: decision.bypasses,
+        }
+    }
+
+    /// Hands a new first-out to whoever keeps it, with what came before. This allocates, once for a trip or shed and after
+    /// everything that the plant feels. The start of a process is no trip.
+    fn hand_out(&mut self, first_out: Option<FirstOut>) {
+        if first_out == self.handed_out {
+            return;
+        }
+        self.handed_out = first_out;
+        if let Some(first_out) = first_out.filter(|first_out| first_out.cause != Cause::Boot) {
+            let pre_trip = self.interlock.pre_trip().clone();
+            self.board.tripped.put(Box::new(Tripped { first_out, pre_trip }));
         }
     }
 }
@@ -117,6 +131,7 @@ impl Stage for Guard {
             cycle: s.cycle,
             at: s.at,
         });
+        let bypasses = image.bypasses.read().unwrap_or_default();
         let inputs = Inputs {
             samples: &samples,
             expected: &expected,
@@ -128,12 +143,15 @@ impl Stage for Guard {
             solve,
             cycle: beat.cycle,
             writes: image.writes.read().unwrap_or_default(),
+            bypasses: &bypasses,
             wall: image.calendar.read(),
             config_hash: image.changed_config.read().unwrap_or(self.interlock.config().config_hash),
             beats_dropped: self.telemetry.overruns(),
         };
         let decision = self.interlock.step(&inputs, now);
-        self.latch.put(self.interlock.latch());
+        let first_out = decision.first_out;
+        self.board.latch.put(self.interlock.latch());
         self.carry_out(decision, proposal.map(|p| p.cycle), now);
+        self.hand_out(first_out);
     }
 }

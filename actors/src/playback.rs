@@ -11,7 +11,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use safety::{ApprovedMove, Recommended};
+use safety::{ApprovedMove, Latch, Recommended};
 use signals::Stamp;
 
 use crate::board::{Beat, Board};
@@ -65,17 +65,19 @@ pub struct Playback {
 }
 
 impl Playback {
-    /// The stages of a loop of this configuration, made as the loop makes them. What they put out is told to `tape`.
+    /// The stages of a loop of this configuration, made as the loop makes them, its interlock with the latch of an earlier
+    /// run. What they put out is told to `tape`.
     ///
     /// # Errors
     /// [`WiringError`], naming the part that cannot be made.
-    pub fn new(config: LoopConfig, reach: Reach, tape: Arc<dyn Tape>) -> Result<Self, WiringError> {
+    pub fn new(config: LoopConfig, reach: Reach, latch: Latch, tape: Arc<dyn Tape>) -> Result<Self, WiringError> {
         let ending = match reach {
             Reach::Shadow => Ending::Shadow,
             Reach::Advisory => Ending::Advisory(Box::new(|| Box::new(Nowhere))),
             Reach::ClosedLoop => Ending::ClosedLoop(Box::new(|| Box::new(Nowhere))),
         };
         let board = Board::new(config.screens.len());
+        board.latch.put(latch);
         let (telemetry, escalation) = (Telemetry::new(Box::new(Unobserved)), Escalation::default());
         let solver = PlayedSolver::default();
         let bells = Bells::of(config.screens.len());

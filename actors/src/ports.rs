@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use safety::{ApprovedMove, ConfigHash, Event, Recommended, WriteReport};
+use safety::{ApprovedMove, BypassSet, ConfigHash, Event, Recommended, WriteReport};
 use signals::dcs::{ApcView, DcsView};
 use signals::{Sample, Stamp};
 use tokio::sync::Notify;
@@ -25,6 +25,8 @@ pub struct Inlet {
     pub dcs: Latest<DcsView>,
     /// What became of the writes.
     pub writes: Latest<WriteReport>,
+    /// The bypasses that two people have put in force; none where nobody puts any.
+    pub bypasses: Latest<BypassSet>,
     /// What the calendar said at the beat, as plant time; the driver puts it. Empty under virtual time.
     pub calendar: Latest<Stamp>,
     /// The hash of the configuration as it lies on the disk, once it is another than the one that runs.
@@ -40,6 +42,7 @@ impl Inlet {
             samples: (0..tags).map(|_| Latest::new()).collect(),
             dcs: Latest::new(),
             writes: Latest::new(),
+            bypasses: Latest::new(),
             calendar: Latest::new(),
             changed_config: Latest::new(),
             link_up: Arc::default(),
@@ -58,6 +61,7 @@ impl Inlet {
         }
         carry(&from.dcs, &self.dcs);
         carry(&from.writes, &self.writes);
+        carry(&from.bypasses, &self.bypasses);
         carry(&from.calendar, &self.calendar);
         carry(&from.changed_config, &self.changed_config);
         self.set_link(from.link_up());

@@ -7,6 +7,7 @@ use actors::kernel::rt;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::simulate::SimulateArgs;
+use crate::state::command::BypassArgs;
 
 /// A real-time controller that runs beside a DCS.
 ///
@@ -64,6 +65,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Simulate the loop of a plant file beside an emulated plant and DCS, in virtual time and reproducibly.
     Simulate(SimulateArgs),
+    /// Ask for a bypass of a check, approve one, revoke one, or list them. Two people are needed, and it ends by itself.
+    Bypass(BypassArgs),
     /// Check a plant file and report every fault with file, line, key, value and what was expected.
     Check {
         /// The plant file.
@@ -127,6 +130,10 @@ pub struct RunArgs {
     /// The folder of certificates.
     #[arg(long, value_name = "DIR", default_value = "pki")]
     pub pki: PathBuf,
+    /// The folder in which the loop keeps its latch, its bypasses and its trips over restarts [default: state/ and the loop's
+    /// name].
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
     /// Plant time runs so many times as fast as the wall. For a rig that is as fast; beside a plant, leave it at 1.
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,

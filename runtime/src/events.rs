@@ -59,6 +59,9 @@ impl EventLog {
             Event::Refused { asked, refusal } => tracing::warn!(?asked, ?refusal, "the operator's request is refused"),
             Event::Raised { cause, effect } => tracing::warn!(%cause, ?effect, "raised"),
             Event::Cleared { cause } => tracing::info!(%cause, "cleared"),
+            Event::BypassBegan { bypass } => tracing::warn!(?bypass, "a check is bypassed"),
+            Event::BypassEnded { bypass, why } => tracing::warn!(?bypass, ?why, "a bypass has ended"),
+            Event::BypassRefused { bypass, objection } => tracing::error!(?bypass, ?objection, "a bypass is refused"),
             Event::Clamped { mv, asked, given, by } => tracing::info!(mv, asked, given, ?by, "clamped"),
         }
     }

@@ -19,6 +19,7 @@ use crate::journal::JournalStatus;
 use crate::metrics::{Exporter, Sources};
 use crate::opcua::LinkCounts;
 use crate::report::{Footing, Status};
+use crate::state::KeeperStatus;
 
 /// What the pages show.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Pages {
     pub telemetry: Telemetry,
     /// The journal, where there is one.
     pub journal: Option<JournalStatus>,
+    /// What is known of the loop's state over restarts.
+    pub keeper: KeeperStatus,
     /// The link's counters.
     pub link: LinkCounts,
     /// Names of the measured tags.
@@ -78,7 +81,7 @@ async fn metrics(State(pages): State<Arc<Pages>>) -> Response {
 
 async fn status(State(pages): State<Arc<Pages>>) -> Json<Status> {
     let status = Status::read(&pages.board, &pages.telemetry, pages.footing.clone());
-    Json(status.with_journal(pages.journal.as_ref()))
+    Json(status.with_journal(pages.journal.as_ref()).with_state(&pages.keeper))
 }
 
 async fn healthz(State(pages): State<Arc<Pages>>) -> Response {
@@ -158,6 +161,7 @@ mod tests {
             telemetry: Telemetry::new(Box::new(crate::metrics::StageLatencies::register(&registry).unwrap())),
             link: LinkCounts::default(),
             journal: None,
+            keeper: KeeperStatus::default(),
             tags: vec!["AI101".to_owned()],
             clock: Clock::wall(1.0),
             period: Duration::from_secs(3600),

@@ -1,7 +1,8 @@
 //! The runtime: one plant file in, one loop beside the DCS.
 //!
 //! Configuration ([`config`]) → wiring ([`run`]) → adapters: the DCS ([`opcua`]), Prometheus ([`metrics`]), HTTP
-//! ([`http`]). One adapter, one foreign library, one place. [`simulate`] runs the same loop beside a rig in this process.
+//! ([`http`]), what outlives a restart ([`state`]). One adapter, one foreign library, one place. [`simulate`] runs the same
+//! loop beside a rig in this process.
 //!
 //! # Invariants
 //! - A plant file that has a fault starts nothing.
@@ -21,3 +22,4 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod simulate;
+pub mod state;

@@ -17,6 +17,7 @@ use runtime::matrix::Matrix;
 use runtime::opcua::{Pki, browse};
 use runtime::replay::command::{compare_file, verify_file};
 use runtime::run::{JournalOptions, RunOptions, run};
+use runtime::state::usual_folder;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -71,6 +72,10 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Safety { what } => show(&what),
         Command::Run(args) => run_loop(args),
+        Command::Bypass(args) => {
+            println!("{}", runtime::state::command::perform(args)?);
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Replay(args) => replay(&args),
         Command::Simulate(args) => runtime::simulate::perform(&args),
     }
@@ -92,12 +97,13 @@ fn show(what: &SafetyCommand) -> anyhow::Result<ExitCode> {
 }
 
 fn run_loop(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let RunArgs { plant, endpoint, pki, speed, http, report, journal, rt, rt_priority, watchdog } = args;
+    let RunArgs { plant, endpoint, pki, state, speed, http, report, journal, rt, rt_priority, watchdog } = args;
     let loaded = with_endpoint(load(&plant)?, endpoint);
     let options = RunOptions {
         plant_file: Some(plant),
         speed,
         pki_dir: pki,
+        state: state.unwrap_or_else(|| usual_folder(&loaded.plant.name)),
         http,
         report,
         journal: journal_options(journal),

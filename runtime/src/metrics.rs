@@ -84,6 +84,7 @@ pub struct Exporter {
     state: IntGaugeVec,
     heartbeat: IntGauge,
     permit: IntGauge,
+    bypasses: IntGauge,
 }
 
 /// What the exporter reads.
@@ -145,6 +146,7 @@ impl Exporter {
             },
             heartbeat: gauge("outrigger_heartbeat", "HB_APC")?,
             permit: gauge("outrigger_watchdog_permit", "1 until the watchdog drops the permit to write")?,
+            bypasses: gauge("outrigger_bypass_active", "Checks that are bypassed at present")?,
             registry,
         })
     }
@@ -197,6 +199,7 @@ impl Exporter {
         }
         if let Some(status) = board.status.read() {
             self.heartbeat.set(i64::from(status.heartbeat));
+            self.bypasses.set(i64::from(status.bypasses));
             for state in State::ALL {
                 self.state.with_label_values(&[&format!("{state:?}")]).set(i64::from(state == status.state));
             }

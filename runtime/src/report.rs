@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::journal::JournalStatus;
 use crate::opcua::LinkCounts;
+use crate::state::{BypassStatus, KeeperStatus};
 
 /// The latency of a stage, in microseconds, and its restarts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -100,6 +101,12 @@ pub struct Status {
     stages: Vec<StageLatency>,
     /// How the run is recorded; `None` where it is not.
     journal: Option<String>,
+    /// How many bypasses the interlock has in force.
+    bypasses_in_force: u8,
+    /// Those that it was told of.
+    bypasses: Vec<BypassStatus>,
+    /// Why the state cannot be kept; null while it can.
+    state_fault: Option<String>,
 }
 
 impl Status {
@@ -120,6 +127,9 @@ impl Status {
             footing: footing.with_permit(&board.heartbeat.permit()),
             stages: stages(telemetry),
             journal: None,
+            bypasses_in_force: status.map_or(0, |s| s.bypasses),
+            bypasses: Vec::new(),
+            state_fault: None,
         }
     }
 
@@ -131,6 +141,12 @@ impl Status {
             None => format!("{} bytes, {} blocks lost", status.bytes(), status.lost()),
         };
         Self { journal: journal.map(say), ..self }
+    }
+
+    /// With what is to be said of the state over restarts.
+    #[must_use]
+    pub fn with_state(self, keeper: &KeeperStatus) -> Self {
+        Self { bypasses: keeper.bypasses(), state_fault: keeper.fault(), ..self }
     }
 }
 

@@ -17,7 +17,7 @@ use actors::kernel::{Clock, Telemetry, Unwitnessed};
 use actors::{Board, Ending, Inlet, LoopContext, Outlet};
 use anyhow::Context;
 use prometheus::Registry;
-use safety::ConfigHash;
+use safety::{ConfigHash, Latch};
 use signals::Stamp;
 use signals::dcs::{ModeActual, Reading};
 use tokio::sync::oneshot;
@@ -30,6 +30,7 @@ use crate::journal::{Header, Journal, Settings};
 use crate::metrics::{Exporter, StageLatencies, tag_names};
 use crate::opcua::{Link, LinkError, LinkSettings};
 use crate::report::{Footing, RealTimeStatus, RunReport};
+use crate::state::{Keeper, StateFolder, names};
 
 /// How to run, beside what the plant file says.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct RunOptions {
     pub speed: f64,
     /// Our certificate and those that we trust.
     pub pki_dir: PathBuf,
+    /// Where the loop keeps what outlives a restart.
+    pub state: PathBuf,
     /// Where the pages are served.
     pub http: Option<SocketAddr>,
     /// Where the report of the run is written.
@@ -71,10 +74,14 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     let registry = Registry::new();
     let latencies = StageLatencies::register(&registry)?;
     let telemetry = Telemetry::new(Box::new(latencies));
-    let journal = options.journal.as_ref().map(|options| record(&loaded, options, &registry)).transpose()?;
+    let state = StateFolder::take(&options.state)?;
+    let latch = state.latch();
+    let journal = options.journal.as_ref().map(|options| record(&loaded, latch, options, &registry)).transpose()?;
     let mut config = loaded.plant.loop_config();
     config.interlock.config_hash = loaded.config_hash();
     let board = Board::new(config.screens.len());
+    board.latch.put(latch);
+    let keeper = Keeper::start(state, names(&loaded.plant), board.clone(), clock)?;
     let settings = LinkSettings { loaded: loaded.clone(), pki_dir: options.pki_dir.clone(), clock };
     let mut link = Link::new(settings, &board);
     let counts = link.counts();
@@ -92,6 +99,7 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
         board: board.clone(),
         telemetry: telemetry.clone(),
         journal: journal.as_ref().map(Journal::status),
+        keeper: keeper.status(),
         link: counts.clone(),
         tags: tag_names(&loaded.plant),
         clock,
@@ -126,6 +134,7 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
             outcome
         }
     };
+    keeper.end();
     close(journal, telemetry.cycles(), &outcome);
     tell(&panics);
     let footing = Footing { panics_lost: panics.lost(), ..footing }.with_permit(&board.heartbeat.permit());
@@ -134,8 +143,8 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
 }
 
 /// Begins the journal of a run.
-fn record(loaded: &Loaded, options: &JournalOptions, registry: &Registry) -> anyhow::Result<Journal> {
-    let journal = Journal::create(&options.file, &Header::of(loaded, 0)?, options.settings)?;
+fn record(loaded: &Loaded, latch: Latch, options: &JournalOptions, registry: &Registry) -> anyhow::Result<Journal> {
+    let journal = Journal::create(&options.file, &Header::of(loaded, 0)?.with_latch(latch), options.settings)?;
     journal.status().register(registry)?;
     Ok(journal)
 }

@@ -28,6 +28,13 @@ fn cstr() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/plants/cstr.toml")
 }
 
+/// A run whose state lies in `dir`.
+fn run_in(dir: &Path) -> Command {
+    let mut command = outrigger();
+    command.arg("run").arg(cstr()).arg("--state").arg(dir.join("state"));
+    command
+}
+
 /// The plant file with three faults.
 fn faulty(dir: &Path) -> PathBuf {
     let text = fs::read_to_string(cstr()).unwrap();
@@ -116,7 +123,7 @@ fn a_speed_below_the_walls_is_refused_by_the_command_line() {
 #[test]
 fn run_without_its_password_says_which_variable_it_wants() {
     let dir = tempfile::tempdir().unwrap();
-    let output = outrigger().arg("run").arg(cstr()).arg("--pki").arg(dir.path().join("pki")).output().unwrap();
+    let output = run_in(dir.path()).arg("--pki").arg(dir.path().join("pki")).output().unwrap();
     let (_, err) = said(&output);
     assert_eq!(output.status.code(), Some(1), "{err}");
     let wanted = "password of user \"outrigger\" from the environment variable OUTRIGGER_DCS_PASSWORD";
@@ -203,9 +210,9 @@ fn a_log_that_nobody_reads_stops_nothing() {
 
 /// A run for which nobody listens, with these arguments more.
 fn run_alone(dir: &Path, more: &[&str]) -> Command {
-    let mut command = outrigger();
+    let mut command = run_in(dir);
     let endpoint = format!("opc.tcp://127.0.0.1:{}/", free_port());
-    command.arg("run").arg(cstr()).args(["--endpoint", &endpoint]).env(PASSWORD, "never sent");
+    command.args(["--endpoint", &endpoint]).env(PASSWORD, "never sent");
     command.arg("--pki").arg(dir.join("pki")).args(more).stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use signals::dcs::DcsView;
 use signals::{Fixed, MAX_MVS, ProposedMove, Sample, SolveStatus, Stamp, Values};
 
+use crate::bypass::BypassSet;
+
 /// The newest report of the solver.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SolveReport {
@@ -75,6 +77,8 @@ pub struct Inputs<'a> {
     pub cycle: u64,
     /// The newest report of the sink.
     pub writes: WriteReport,
+    /// The bypasses that are said to be in force; each step judges them anew.
+    pub bypasses: &'a BypassSet,
     /// The wall clock, read together with `now`, counted from anywhere, at the speed of plant time; `None` when nobody
     /// reads it.
     pub wall: Option<Stamp>,

@@ -37,6 +37,7 @@
 //! ISA-18.1 annunciator practice; the split of a small pure monitor from an untrusted controller is the Simplex
 //! pattern (L. Sha, "Using simplicity to control complexity", IEEE Software 18(4), 2001).
 
+pub mod bypass;
 mod cause;
 mod check;
 mod checks;
@@ -47,6 +48,7 @@ mod interlock;
 mod latch;
 mod limits;
 mod matrix;
+pub mod pre_trip;
 mod reaction;
 mod row;
 mod verdict;
@@ -54,6 +56,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use bypass::{Bypass, BypassSet};
 pub use cause::{Cause, Fault, Measured, Mismatch, Silence, Variable};
 pub use check::{CheckId, CheckSet};
 pub use checks::MAX_SPIKE_WINDOW;
@@ -66,6 +69,7 @@ pub use interlock::Interlock;
 pub use latch::Latch;
 pub use limits::Bound;
 pub use matrix::{Cell, CellChange, Overlay, OverlayFault, Vote};
+pub use pre_trip::PreTrip;
 pub use reaction::{Effect, Priority, Reaction, Reactions};
 pub use row::{Row, Subject};
 pub use verdict::{

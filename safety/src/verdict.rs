@@ -32,6 +32,7 @@
 use signals::dcs::{ModeActual, ModeRequest, MvStatus};
 use signals::{Fixed, MAX_MVS, Proposer, Stamp, Values};
 
+use crate::bypass::{Bypass, EndOfBypass, Objection};
 use crate::cause::Cause;
 use crate::limits::Bound;
 use crate::reaction::Effect;
@@ -295,6 +296,25 @@ pub enum Event {
         /// The cause as it was raised.
         cause: Cause,
     },
+    /// A bypass is in force from now on.
+    BypassBegan {
+        /// Which.
+        bypass: Bypass,
+    },
+    /// A bypass is over.
+    BypassEnded {
+        /// Which.
+        bypass: Bypass,
+        /// For what reason.
+        why: EndOfBypass,
+    },
+    /// A bypass was offered that breaks a rule; it bypasses nothing.
+    BypassRefused {
+        /// Which.
+        bypass: Bypass,
+        /// The rule.
+        objection: Objection,
+    },
     /// A command was cut back.
     Clamped {
         /// The MV, counted from 0.
@@ -350,4 +370,6 @@ pub struct Decision {
     pub events: Fixed<Event, MAX_EVENTS>,
     /// Whether the approved move was cut back.
     pub clamped: bool,
+    /// How many bypasses are in force.
+    pub bypasses: u8,
 }

@@ -16,7 +16,7 @@ use actors::{Board, RecommendationSink};
 use rig::{Rig, RigConfig};
 use runtime::config::{PlantFile, load, parse};
 use runtime::simulate::{Cell, Fittings, InvalidMoves, SharedRig};
-use safety::{Event, Recommended, State};
+use safety::{Event, Latch, Recommended, State};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -101,12 +101,25 @@ impl Bench {
     /// # Errors
     /// When the rig's file is faulty or the loop cannot be wired.
     pub async fn start_with(rig: (&str, u64), file: PlantFile, tape: Arc<dyn Tape>) -> anyhow::Result<Self> {
+        Self::start_latched(rig, file, tape, Latch::default()).await
+    }
+
+    /// As [`Self::start_with`], with the latch of an earlier run.
+    ///
+    /// # Errors
+    /// As [`Self::start_with`].
+    pub async fn start_latched(
+        rig: (&str, u64),
+        file: PlantFile,
+        tape: Arc<dyn Tape>,
+        latch: Latch,
+    ) -> anyhow::Result<Self> {
         let rig = shared_rig(rig.0, rig.1)?;
         let (crashes, recommendations) = (Crashes::telling(tape), Recommendations::default());
         let told = recommendations.clone();
         let advice = Box::new(move || -> Box<dyn RecommendationSink> { Box::new(told.clone()) });
         let (observer, tape) = (Box::new(crashes.clone()), Arc::new(crashes.clone()));
-        let fittings = Fittings { observer, tape, advice };
+        let fittings = Fittings { observer, tape, advice, latch };
         let (cell, mut plumbing) = Cell::start(&file, rig.clone(), fittings).await?;
         let carry = tokio::spawn(async move {
             let (start, scan) = (Instant::now(), Duration::from_secs(1));

@@ -17,6 +17,8 @@ mod read_back;
 mod replay;
 #[path = "over_the_wire/standstill.rs"]
 mod standstill;
+#[path = "over_the_wire/state.rs"]
+mod state;
 #[path = "over_the_wire/takeover.rs"]
 mod takeover;
 

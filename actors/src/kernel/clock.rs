@@ -112,6 +112,12 @@ impl Clock {
     }
 }
 
+/// What the wall's calendar says: for what must outlive the process. Not an input of any decision of a loop.
+#[must_use]
+pub fn utc_now() -> SystemTime {
+    SystemTime::now()
+}
+
 fn nanoseconds(span: Duration) -> i64 {
     i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }

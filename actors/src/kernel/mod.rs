@@ -33,7 +33,7 @@ mod turns;
 pub mod watchdog;
 mod witness;
 
-pub use clock::Clock;
+pub use clock::{Clock, utc_now};
 pub use doorbell::{Doorbell, Ring};
 pub use handle::Handle;
 pub use last_good::{LastGood, PROBATION};

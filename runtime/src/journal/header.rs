@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actors::kernel::Unwitnessed;
 use actors::{Playback, Reach, WiringError};
+use safety::Latch;
 
 use super::bytes::{Bytes, put, put_text};
 use super::rows::Shape;
@@ -13,10 +14,10 @@ use crate::config::{Loaded, Mode};
 pub(super) const MAGIC: [u8; 8] = *b"OUTRJRNL";
 
 /// The format that is written here.
-pub const FORMAT: u64 = 3;
+pub const FORMAT: u64 = 4;
 
 /// What a run is, beside its records.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Header {
     /// The version of the program that ran.
     pub program: String,
@@ -32,6 +33,8 @@ pub struct Header {
     pub shape: Shape,
     /// The stages, by the numbers under which the records know them.
     pub stages: Vec<String>,
+    /// What the interlock took up from an earlier run.
+    pub latch: Latch,
 }
 
 impl Header {
@@ -41,7 +44,8 @@ impl Header {
     /// [`WiringError`] when its loop cannot be made.
     pub fn of(loaded: &Loaded, seed: u64) -> Result<Self, WiringError> {
         let (plant, reach) = (&loaded.plant, reach(loaded.plant.mode));
-        let stages = Playback::new(plant.loop_config(), reach, Arc::new(Unwitnessed))?;
+        let latch = Latch::default();
+        let stages = Playback::new(plant.loop_config(), reach, latch, Arc::new(Unwitnessed))?;
         Ok(Self {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             revision: loaded.revision.clone(),
@@ -50,7 +54,14 @@ impl Header {
             seed,
             shape: Shape { mvs: plant.mvs.len(), cvs: plant.cvs.len(), dvs: plant.dvs.len() },
             stages: stages.names().map(str::to_owned).collect(),
+            latch,
         })
+    }
+
+    /// The header of a run that begins with the latch of an earlier one.
+    #[must_use]
+    pub fn with_latch(self, latch: Latch) -> Self {
+        Self { latch, ..self }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -67,6 +78,8 @@ impl Header {
             put(&mut out, number);
         }
         self.stages.iter().for_each(|stage| put_text(&mut out, stage));
+        // A latch holds finite numbers and names: it is always JSON.
+        put_text(&mut out, &serde_json::to_string(&self.latch).unwrap_or_default());
         out
     }
 
@@ -89,7 +102,8 @@ impl Header {
         let shape = Shape { mvs: size(signals::MAX_MVS)?, cvs: size(signals::MAX_CVS)?, dvs: size(signals::MAX_DVS)? };
         let stages =
             (0..size(usize::from(u16::MAX))?).map(|_| bytes.text().map(str::to_owned)).collect::<Option<_>>()?;
-        Some(Ok(Self { program, revision, plant, reach, seed, shape, stages }))
+        let latch = serde_json::from_str(bytes.text()?).ok()?;
+        Some(Ok(Self { program, revision, plant, reach, seed, shape, stages, latch }))
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `bytes` | integers of variable length |
 //! | `track` | rows of cells, told by what changed |
 //! | `rows` | which cells an image, an answer, a status, a move have |
+//! | `bypasses` | which cells a bypass has |
 //! | `record` | the records of a run |
 //! | `header` | what stands before them |
 //! | `tape` | the control thread's side: records into blocks, blocks into the ring |
@@ -25,6 +26,7 @@
 //! - A journal that cannot be written on is stopped and says so; the loop goes on.
 //! - A file is never overwritten. What is behind a broken checksum is never read.
 
+mod bypasses;
 mod bytes;
 mod file;
 mod header;

@@ -5,10 +5,12 @@
 
 use actors::board::{Effort, Prepared, Solved};
 use actors::{Answer, Inlet};
-use safety::{ApprovedMove, ConfigHash, MoveKind, Recommended, WriteReport};
+use safety::bypass::MAX_BYPASSES;
+use safety::{ApprovedMove, BypassSet, ConfigHash, MoveKind, Recommended, WriteReport};
 use signals::dcs::{ApcView, DcsTag, DcsView, Direction, WireField, WireType, WireValue};
 use signals::{Fixed, MAX_CVS, MAX_DVS, MAX_MVS, Quality, Sample, Stamp, TagId};
 
+use super::bypasses::{BYPASS, bypass, to_bypass};
 use super::track::Cell;
 
 /// The quality of a field that an image does not have.
@@ -102,6 +104,10 @@ impl Layout {
                 }
                 field(Cell::Count, "writes mvs".into());
                 (0..self.shape.mvs).for_each(|mv| field(Cell::Count, format!("writes failed {mv}")));
+                field(Cell::Count, "bypasses".into());
+                for n in 0..MAX_BYPASSES {
+                    BYPASS.iter().for_each(|(cell, part)| field(*cell, format!("bypass {n} {part}")));
+                }
             }
             Kind::Solved => {
                 SOLVED.iter().for_each(|(cell, part)| field(*cell, (*part).into()));
@@ -167,6 +173,9 @@ impl Layout {
         let writes = writes.unwrap_or_default();
         row.extend([writes.confirmed, stamp(writes.at), writes.failures.len() as u64]);
         row.extend((0..self.shape.mvs).map(|mv| writes.failures.get(mv).map_or(0, |n| u64::from(*n))));
+        let bypasses = inlet.bypasses.read().unwrap_or_default();
+        row.push(bypasses.len() as u64);
+        row.extend((0..MAX_BYPASSES).flat_map(|n| bypasses.get(n).map_or([0; BYPASS.len()], bypass)));
     }
 
     /// Puts a row of an image into an inlet.
@@ -201,10 +210,13 @@ impl Layout {
             inlet.dcs.put(dcs);
         }
         let [present, confirmed, at, mvs] = [(); 4].map(|()| next());
-        let failures = Fixed::collect((0..size(mvs, MAX_MVS)).map(|_| u32::try_from(next()).unwrap_or(u32::MAX)));
+        let failures = (0..self.shape.mvs).map(|_| u32::try_from(next()).unwrap_or(u32::MAX)).collect::<Vec<_>>();
+        let failures = Fixed::collect(failures.into_iter().take(size(mvs, MAX_MVS)));
         if present != 0 {
             inlet.writes.put(WriteReport { confirmed, failures, at: to_stamp(at) });
         }
+        let bypasses = size(next(), MAX_BYPASSES);
+        inlet.bypasses.put(BypassSet::collect((0..bypasses).map(|_| to_bypass([(); BYPASS.len()].map(|()| next())))));
     }
 
     /// The row of an answer.
@@ -374,11 +386,11 @@ fn to_quality(cell: u64) -> Quality {
     }
 }
 
-fn stamp(stamp: Stamp) -> u64 {
+pub(super) fn stamp(stamp: Stamp) -> u64 {
     stamp.nanos().cast_unsigned()
 }
 
-fn to_stamp(cell: u64) -> Stamp {
+pub(super) fn to_stamp(cell: u64) -> Stamp {
     Stamp::from_nanos(cell.cast_signed())
 }
 

@@ -9,7 +9,8 @@ use actors::board::Beat;
 use actors::kernel::Act;
 use actors::tape::{Entry, Tape};
 use actors::{Inlet, Reach};
-use safety::{ConfigHash, WriteReport};
+use safety::bypass::{Person, Subject};
+use safety::{Bypass, BypassSet, CheckId, ConfigHash, Latch, WriteReport};
 use signals::dcs::{ApcView, DcsView, Reading};
 use signals::{Fixed, Quality, Sample, Stamp, TagId};
 
@@ -26,7 +27,15 @@ fn header() -> Header {
         seed: 7,
         shape: SHAPE,
         stages: vec!["sensor".into(), "interlock".into()],
+        latch: latch(),
     }
+}
+
+/// A latch with a number that has no short form.
+fn latch() -> Latch {
+    let text = r#"{"first_out":{"cause":{"measurement":{"tag":{"tag":0,"variable":{"cv":0}},
+        "fault":{"high":{"value":0.30000000000000004,"limit":0.1}}}},"at_ns":17,"cycle":3}}"#;
+    serde_json::from_str(text).unwrap()
 }
 
 fn at(beat: u64) -> Stamp {
@@ -48,6 +57,21 @@ fn fill(inlet: &Inlet, beat: u64) {
         inlet.writes.put(WriteReport { confirmed: beat, failures: Fixed::filled(3, 2), at: at(beat - 1) });
     }
     inlet.set_link(!beat.is_multiple_of(11));
+    let bypass = |id, check, subject| Bypass {
+        id,
+        check,
+        subject,
+        requested_by: Person::named("Abel"),
+        approved_by: Person(beat),
+        from: at(3),
+        until: at(9000),
+    };
+    let all = [
+        bypass(1, CheckId::Age, Subject::Tag(1)),
+        bypass(2, CheckId::Travel, Subject::Mv(0)),
+        bypass(3, CheckId::ScanOverrun, Subject::Loop),
+    ];
+    inlet.bypasses.put(BypassSet::collect(all.into_iter().take(usize::try_from(beat % 4).unwrap())));
     inlet.calendar.put(at(beat + 3));
     if beat > 20 {
         inlet.changed_config.put(ConfigHash(beat));
@@ -160,6 +184,7 @@ fn an_image_is_put_back_as_it_was() {
         layout.image(&back, &mut again);
         assert_eq!(row, again);
         assert_eq!(there.dcs.read(), back.dcs.read());
+        assert_eq!(there.bypasses.read(), back.bypasses.read());
     }
 }
 
@@ -400,6 +425,10 @@ fn other_files_are_refused() {
     block[0] = 9;
     let foreign = [&good[..8], &sealed(&block)].concat();
     assert!(matches!(of(&foreign), Err(JournalError::Format { found: 9, expected: FORMAT, .. })));
+    // Format 3 knew no bypasses and no latch.
+    block[0] = 3;
+    let foreign = [&good[..8], &sealed(&block)].concat();
+    assert!(matches!(of(&foreign), Err(JournalError::Format { found: 3, expected: FORMAT, .. })));
     // Format 1 had its checksums over the payload alone.
     block[0] = 1;
     let length = u32::try_from(block.len()).unwrap().to_le_bytes();

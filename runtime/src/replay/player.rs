@@ -83,7 +83,7 @@ impl<I: Iterator<Item = Record>> Player<I> {
         let plant = recorded_plant(header)?;
         let layout = Layout::new(header.shape);
         let capture = Capture::new(layout.clone());
-        let playback = Playback::new(plant.loop_config(), header.reach, Arc::<Capture>::clone(&capture))?;
+        let playback = Playback::new(plant.loop_config(), header.reach, header.latch, Arc::<Capture>::clone(&capture))?;
         let stages: Vec<String> = playback.names().map(str::to_owned).collect();
         if stages != header.stages {
             return Err(ReplayError::Stages { recorded: header.stages.clone(), ours: stages });

@@ -88,7 +88,7 @@ pub fn what_if(
     fits(&player.plant, &other)?;
     // It proposes and does not write.
     other.mode = Mode::Advisory;
-    let mut beside = Playback::new(other.loop_config(), Reach::Advisory, Arc::new(Unwitnessed))?;
+    let mut beside = Playback::new(other.loop_config(), Reach::Advisory, header.latch, Arc::new(Unwitnessed))?;
     let proposes = header.reach != Reach::Shadow;
     let by_name = |name: &str| beside.names().position(|n| n == name).and_then(|i| u16::try_from(i).ok());
     let (mpc, selector) = (by_name("mpc"), by_name("selector"));

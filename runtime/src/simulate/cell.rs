@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use actors::kernel::{Clock, Observer, Telemetry};
 use actors::tape::Tape;
 use actors::{Board, Ending, EventQueue, Loop, LoopContext, RecommendationSink, WiringError};
-use safety::Recommended;
+use safety::{Latch, Recommended};
 use tokio::task::JoinHandle;
 
 use super::plumbing::{Plumbing, RigSink, SharedRig};
@@ -25,6 +25,8 @@ pub struct Fittings {
     pub tape: Arc<dyn Tape>,
     /// Where recommendations go, in advisory mode.
     pub advice: Advice,
+    /// What the interlock takes up from an earlier run.
+    pub latch: Latch,
 }
 
 impl std::fmt::Debug for Fittings {
@@ -65,10 +67,11 @@ impl Cell {
     /// # Errors
     /// [`WiringError`], naming the part that cannot be made.
     pub async fn start(plant: &PlantFile, rig: SharedRig, fittings: Fittings) -> Result<(Self, Plumbing), WiringError> {
-        let Fittings { observer, tape, mut advice } = fittings;
+        let Fittings { observer, tape, mut advice, latch } = fittings;
         let (clock, telemetry) = (Clock::of_tokio(), Telemetry::new(observer));
         let config = plant.loop_config();
         let board = Board::new(config.screens.len());
+        board.latch.put(latch);
         let plumbing = Plumbing::new(rig.clone(), board.clone());
         let sink = plumbing.sink();
         let end = sink.clone();

@@ -34,7 +34,7 @@ use actors::kernel::{Observer, Unobserved};
 use actors::tape::Tape;
 use plant_models::SteadyStateError;
 use rig::{Random, Rig, RigConfig, RigError};
-use safety::State;
+use safety::{Latch, State};
 use tokio::time::Instant;
 
 pub use cell::{Advice, Cell, Fittings, Unread};
@@ -159,7 +159,8 @@ impl Simulation {
             false => (fingerprint.clone(), Box::new(Unobserved)),
         };
         let rig = SharedRig::new(Rig::new(self.rig.clone(), seed)?);
-        let fittings = Fittings { observer, tape, advice: Box::new(|| Box::new(Unread)) };
+        let (advice, latch) = (Box::new(|| Box::new(Unread) as _), Latch::default());
+        let fittings = Fittings { observer, tape, advice, latch };
         let (cell, mut plumbing) = Cell::start(plant, rig.clone(), fittings).await?;
         let faults = plumbing.faults();
         let mut in_state = [0_u64; State::ALL.len()];

@@ -8,7 +8,7 @@ use signals::dcs::{MvMode, MvRead};
 use super::Look;
 use super::finding::{Findings, Hazard};
 use crate::cause::{Cause, finite};
-use crate::check::CheckId;
+use crate::check::{CheckId, CheckSet};
 use crate::config::{MvChecks, Travel};
 use crate::handshake::{MvScan, Service};
 use crate::limits::Range;
@@ -187,6 +187,11 @@ impl MvMonitor {
         self.left = (self.left || taken) && seen.engaged && !switched_off && mode != Some(MvMode::Rcas);
         let left = self.left.then_some(Cause::LeftRcas { mv });
         self.findings.set(Row::LeftRcas, left.filter(on(CheckId::OperatorMode)), look.now);
+    }
+
+    /// Which checks are bypassed from now on.
+    pub(crate) fn bypass(&mut self, checks: CheckSet) {
+        self.findings.bypass(checks);
     }
 
     pub(crate) fn worst(&self, checks: &MvChecks, now: Stamp) -> Option<Hazard> {

@@ -3,6 +3,7 @@
 use signals::Stamp;
 
 use crate::cause::Cause;
+use crate::check::CheckSet;
 use crate::reaction::{Effect, Reaction, Reactions};
 use crate::row::Row;
 use crate::verdict::{Event, Events};
@@ -31,18 +32,25 @@ impl Finding {
     }
 }
 
-/// The findings of one subject, one for each of `N` rows of the matrix that follow each other.
+/// The findings of one subject, one for each of `N` rows of the matrix that follow each other. Those of a bypassed check are
+/// told, as warnings, and have no other effect; neither do they keep a reset back ([`crate::bypass`]).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Findings<const N: usize> {
     first: Row,
     /// Something is present or was told: what is quiet costs a step nothing.
     live: bool,
+    bypassed: CheckSet,
     findings: [Finding; N],
 }
 
 impl<const N: usize> Findings<N> {
     pub(crate) fn new(first: Row) -> Self {
-        Self { first, live: false, findings: [Finding::default(); N] }
+        Self { first, live: false, bypassed: CheckSet::EMPTY, findings: [Finding::default(); N] }
+    }
+
+    /// Which checks are bypassed from now on.
+    pub(crate) fn bypass(&mut self, checks: CheckSet) {
+        self.bypassed = checks;
     }
 
     /// What the check of `row` sees in this step.
@@ -63,20 +71,23 @@ impl<const N: usize> Findings<N> {
     pub(crate) fn worst(&self, reactions: &Reactions<N>, now: Stamp) -> Option<Hazard> {
         let active = self.lively().filter_map(|(place, finding)| {
             let reaction = reactions.at(place)?;
-            Some((reaction.effect, finding.active(reaction, now)?))
+            let cause = finding.active(reaction, now)?;
+            Some((effect(self.bypassed, reaction, &cause), cause))
         });
         active.fold(None, |worst, hazard| harder(worst, Some(hazard)))
     }
 
-    /// What is present, active or not.
+    /// What is present, active or not, and not bypassed.
     pub(crate) fn present(&self) -> impl Iterator<Item = Cause> {
-        self.lively().filter_map(|(_, finding)| finding.present)
+        let present = self.lively().filter_map(|(_, finding)| finding.present);
+        present.filter(move |cause| !is_bypassed(self.bypassed, cause))
     }
 
     /// The first present finding that trips.
     pub(crate) fn tripping(&self, reactions: &Reactions<N>) -> Option<Cause> {
         let trips = |place| reactions.at(place).is_some_and(|reaction| reaction.effect == Effect::Trip);
-        self.lively().filter(|(place, _)| trips(*place)).find_map(|(_, finding)| finding.present)
+        let mut tripping = self.lively().filter(|(place, _)| trips(*place)).filter_map(|(_, finding)| finding.present);
+        tripping.find(|cause| !is_bypassed(self.bypassed, cause))
     }
 
     /// Tells what became active and what is over. What finds no room in `events` is offered again at the next step.
@@ -85,10 +96,12 @@ impl<const N: usize> Findings<N> {
             return;
         }
         self.live = false;
+        let bypassed = self.bypassed;
+        let raised = |reaction, cause| Event::Raised { cause, effect: effect(bypassed, reaction, &cause) };
         for (place, finding) in self.findings.iter_mut().enumerate() {
             let Some(reaction) = reactions.at(place) else { continue };
             match (finding.told, finding.active(reaction, now)) {
-                (None, Some(cause)) if events.push(Event::Raised { cause, effect: reaction.effect }).is_ok() => {
+                (None, Some(cause)) if events.push(raised(reaction, cause)).is_ok() => {
                     finding.told = Some(cause);
                 }
                 (Some(cause), None) if finding.present.is_none() && events.push(Event::Cleared { cause }).is_ok() => {
@@ -104,4 +117,13 @@ impl<const N: usize> Findings<N> {
         let findings = if self.live { &self.findings[..] } else { &[] };
         findings.iter().enumerate()
     }
+}
+
+fn is_bypassed(bypassed: CheckSet, cause: &Cause) -> bool {
+    cause.check().is_some_and(|check| bypassed.contains(check))
+}
+
+/// What a cause does; one of a bypassed check warns.
+fn effect(bypassed: CheckSet, reaction: Reaction, cause: &Cause) -> Effect {
+    if is_bypassed(bypassed, cause) { Effect::Warn } else { reaction.effect }
 }

@@ -7,7 +7,7 @@ use signals::Stamp;
 use super::policy::PolicyWatch;
 use super::{Findings, Hazard, Look};
 use crate::cause::Cause;
-use crate::check::CheckId;
+use crate::check::{CheckId, CheckSet};
 use crate::config::{InterlockConfig, LoopReactions};
 use crate::inputs::Inputs;
 use crate::row::Row;
@@ -72,6 +72,11 @@ impl HostWatch {
         }
         self.jumped = self.jumped.filter(|(at, _)| now.at.since(*at) < config.period);
         self.jumped.map(|(_, by_ns)| Cause::ClockJump { by_ns })
+    }
+
+    /// Which checks are bypassed from now on.
+    pub(crate) fn bypass(&mut self, checks: CheckSet) {
+        self.findings.bypass(checks);
     }
 
     pub(crate) fn worst(&self, reactions: &LoopReactions, now: Stamp) -> Option<Hazard> {

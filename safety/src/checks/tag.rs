@@ -13,7 +13,7 @@ use super::model::{Cusum, residual};
 use super::pattern::{Frozen, Range, Rate, Spike};
 use super::sample::{Reading, Transmitter};
 use crate::cause::{Cause, Fault, Measured};
-use crate::check::CheckId;
+use crate::check::{CheckId, CheckSet};
 use crate::config::TagChecks;
 use crate::row::Row;
 use crate::verdict::Events;
@@ -245,6 +245,11 @@ impl TagMonitor {
     /// The value, if none of checks 1 to 3 speaks against it and it is not in dispute.
     pub(crate) fn usable(&self) -> Option<f64> {
         self.usable
+    }
+
+    /// Which checks are bypassed from now on.
+    pub(crate) fn bypass(&mut self, checks: CheckSet) {
+        self.findings.bypass(checks);
     }
 
     /// The active finding with the hardest effect.

@@ -4,18 +4,21 @@
 mod act;
 mod notice;
 mod observe;
+mod remember;
 mod show;
 mod transitions;
 
 use signals::dcs::{ModeActual, ModeRequest, MvMode};
 use signals::{Fixed, MAX_MVS, Stamp};
 
+use crate::bypass::{Bypass, BypassWatch};
 use crate::cause::Cause;
 use crate::checks::{BalanceMonitor, HostWatch, TagMonitor};
 use crate::config::{InterlockConfig, SafetyError};
 use crate::handshake::{DcsWatch, Lease, OperatorWatch};
 use crate::inputs::Inputs;
 use crate::latch::Latch;
+use crate::pre_trip::PreTrip;
 use crate::verdict::{Decision, Events, FirstOut, MvDecision, State};
 
 use notice::Notice;
@@ -56,6 +59,11 @@ pub struct Interlock {
     /// What began the present Hold or Ramp.
     began: Option<FirstOut>,
     silence_told: Notice,
+    bypasses: BypassWatch,
+    /// Bypassed findings of checks 15 and 17.
+    controller_told: Notice,
+    solver_told: Notice,
+    pre_trip: PreTrip,
 }
 
 impl Interlock {
@@ -102,6 +110,10 @@ impl Interlock {
             tripped_by: latch.first_out().map_or(Cause::Boot, |f| f.cause),
             began: None,
             silence_told: Notice::default(),
+            bypasses: BypassWatch::default(),
+            controller_told: Notice::default(),
+            solver_told: Notice::default(),
+            pre_trip: PreTrip::new(),
             config,
         }
     }
@@ -110,6 +122,17 @@ impl Interlock {
     #[must_use]
     pub fn latch(&self) -> Latch {
         Latch::of(self.first_out)
+    }
+
+    /// The steps before the first-out; while nothing is latched, those up to now.
+    #[must_use]
+    pub fn pre_trip(&self) -> &PreTrip {
+        &self.pre_trip
+    }
+
+    /// The bypasses in force.
+    pub fn bypasses(&self) -> impl Iterator<Item = &Bypass> {
+        self.bypasses.in_force()
     }
 
     /// The configuration.
@@ -124,11 +147,13 @@ impl Interlock {
     /// back are causes of a trip, not errors.
     pub fn step(&mut self, inputs: &Inputs<'_>, now: Stamp) -> Decision {
         let mut events = Events::new();
+        let frozen = self.first_out.is_some() || self.state == State::Boot;
         let scan = self.observe(inputs, now);
         self.transition(&scan, &mut events);
         let (verdict, clamped) = self.act(&scan, &mut events);
         self.beat(&scan);
         self.tell(&scan, &mut events);
+        self.remember(frozen, &scan);
         Decision {
             state: self.state,
             verdict,
@@ -139,6 +164,7 @@ impl Interlock {
             first_out: self.first_out,
             events,
             clamped,
+            bypasses: u8::try_from(self.bypasses.in_force().count()).unwrap_or(u8::MAX),
         }
     }
 

@@ -11,6 +11,11 @@ pub(super) struct Notice {
 }
 
 impl Notice {
+    /// Whether a beginning was told whose end was not.
+    pub(super) fn is_told(&self) -> bool {
+        self.told.is_some()
+    }
+
     pub(super) fn tell(&mut self, active: Option<Cause>, events: &mut Events) {
         let event = match (self.told, active) {
             (None, Some(cause)) => Event::Raised { cause, effect: Effect::Warn },

@@ -7,6 +7,7 @@ use signals::{Fixed, MAX_MVS, Stamp};
 
 use super::Interlock;
 use super::notice::Notice;
+use crate::bypass;
 use crate::cause::{Cause, Mismatch};
 use crate::check::CheckId;
 use crate::checks::{BalanceMonitor, Hazard, HostWatch, Look, MvMonitor, MvSeen, TagMonitor, Tagged, harder};
@@ -237,6 +238,8 @@ impl Interlock {
         }
         self.writes.observe(&inputs.writes, now);
         self.controller.observe(inputs, now);
+        self.bypasses.observe(inputs.bypasses, now, (self.tags.len(), self.mvs.len()));
+        self.apply_bypasses();
         let off = self.config.switched_off;
         let moves = self.moves.observe(&self.config.mvs, &inputs.dcs.mvs);
         let look = Look { off, now, moves };
@@ -315,6 +318,18 @@ impl Interlock {
         let mvs = self.mvs.iter().zip(&config.mvs).map(|(memory, checks)| memory.monitor.worst(checks, now));
         let host = self.host.worst(&config.reactions, now);
         tags.chain(balances).chain(mvs).chain([host]).fold(None, harder)
+    }
+
+    /// Tells every monitor which of its checks are bypassed. A balance has no name by which one could be asked for.
+    fn apply_bypasses(&mut self) {
+        let on = |subject| self.bypasses.on(subject);
+        for (n, monitor) in (0..).zip(&mut self.tags) {
+            monitor.bypass(on(bypass::Subject::Tag(n)));
+        }
+        for (n, memory) in (0..).zip(&mut self.mvs) {
+            memory.monitor.bypass(on(bypass::Subject::Mv(n)));
+        }
+        self.host.bypass(on(bypass::Subject::Loop));
     }
 
     fn observe_tags(&mut self, inputs: &Inputs<'_>, look: Look) {

@@ -3,10 +3,14 @@
 use signals::dcs::MvStatus;
 
 use super::Interlock;
+use super::notice::Notice;
 use super::observe::Scan;
+use crate::bypass;
 use crate::cause::Cause;
+use crate::checks::Hazard;
 use crate::handshake::{MvScan, Service};
-use crate::verdict::{Events, MvDecision, State};
+use crate::reaction::Effect;
+use crate::verdict::{Event, Events, MvDecision, State};
 
 impl Interlock {
     /// Tells what began and what ended. This comes last in a step: where transitions and cut commands have filled the
@@ -33,6 +37,29 @@ impl Interlock {
             memory.failed_told.tell(memory.failed.then_some(Cause::WritesFail { mv, failures }), events);
         }
         self.silence_told.tell(scan.silence, events);
+        self.tell_bypasses(scan, events);
+    }
+
+    /// What began and ended of bypasses, and what bypassed checks 15 and 17 find. The others have told theirs. What was
+    /// told is over with its finding, not with its bypass.
+    fn tell_bypasses(&mut self, scan: &Scan<'_>, events: &mut Events) {
+        let found = |hazard: Option<Hazard>, told: &Notice| {
+            let bypassed = |hazard: &Hazard| self.bypasses.soften(*hazard).0 == Effect::Warn;
+            hazard.filter(|hazard| told.is_told() || bypassed(hazard)).map(|(_, cause)| cause)
+        };
+        let controller = self.controller_finding(scan).filter(|_| self.state.is_engaged());
+        let controller = found(controller, &self.controller_told);
+        let solver = found(self.solver_finding(), &self.solver_told);
+        self.controller_told.tell(controller, events);
+        self.solver_told.tell(solver, events);
+        self.bypasses.tell(&mut |news| {
+            let event = match news {
+                bypass::News::Began(bypass) => Event::BypassBegan { bypass },
+                bypass::News::Ended(bypass, why) => Event::BypassEnded { bypass, why },
+                bypass::News::Refused(bypass, objection) => Event::BypassRefused { bypass, objection },
+            };
+            events.push(event).is_ok()
+        });
     }
 
     /// `INIT_ACK` and `STS` of one MV. The acknowledgement follows the request once the DCS holds a tracked set-point

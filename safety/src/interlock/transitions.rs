@@ -183,7 +183,8 @@ impl Interlock {
     /// Every MV that takes part is in RCAS on a set-point that was tracked, and nothing would hold the loop at once.
     fn may_engage(&self, scan: &Scan<'_>) -> bool {
         let mut part = scan.mvs.iter().filter(|mv| mv.service.takes_part()).peekable();
-        let healthy = scan.hazard_from(Effect::Hold).is_none() && self.solver_hazard().is_none();
+        let solves = self.solver_hazard().is_none_or(|hazard| hazard.0 < Effect::Hold);
+        let healthy = scan.hazard_from(Effect::Hold).is_none() && solves;
         healthy && self.writes.tracked() && part.peek().is_some() && part.all(|mv| mv.service == Service::In)
     }
 
@@ -256,8 +257,16 @@ impl Interlock {
         (!any).then_some(Cause::NoMvInService)
     }
 
-    /// Check 15. An engagement grants the first proposal its time.
     fn controller_hazard(&self, scan: &Scan<'_>) -> Option<Hazard> {
+        self.controller_finding(scan).map(|hazard| self.bypasses.soften(hazard))
+    }
+
+    fn solver_hazard(&self) -> Option<Hazard> {
+        self.solver_finding().map(|hazard| self.bypasses.soften(hazard))
+    }
+
+    /// Check 15. An engagement grants the first proposal its time.
+    pub(super) fn controller_finding(&self, scan: &Scan<'_>) -> Option<Hazard> {
         if self.config.switched_off.contains(CheckId::ControllerSilent) {
             return None;
         }
@@ -269,7 +278,7 @@ impl Interlock {
     }
 
     /// Check 17.
-    fn solver_hazard(&self) -> Option<Hazard> {
+    pub(super) fn solver_finding(&self) -> Option<Hazard> {
         let cycles = self.controller.failed_cycles;
         let cause = Cause::SolverFailing { cycles };
         if self.config.switched_off.contains(CheckId::SolverStatus) {

@@ -2,11 +2,13 @@
 //! crate because the negative controls switch off checks that no configuration may switch off.
 
 mod allocation;
+mod bypass;
 mod cells;
 mod checks;
 mod commands;
 mod configuration;
 mod matrix;
+mod pre_trip;
 mod properties;
 mod script;
 mod speed;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use signals::dcs::{DcsView, ModeActual, ModeRequest, MvMode, Reading, Windup};
 use signals::{Fixed, MAX_CVS, MAX_TAGS, ProposedMove, Proposer, Quality, Sample, SolveStatus, Stamp, TagId, Values};
 
+use crate::bypass::BypassSet;
 use crate::check::CheckSet;
 use crate::config::{
     Balance, Cusum, Frozen, InterlockConfig, MAX_BALANCES, MvChecks, PolicyChecks, Reach, Role, Spike, TagChecks,
@@ -126,6 +127,7 @@ pub(super) struct World {
     /// The DCS takes its MVs back when `MODE_ACT` is neither INIT nor ON.
     pub(super) takes_back: bool,
     pub(super) heartbeat: u32,
+    pub(super) bypasses: BypassSet,
 }
 
 impl World {
@@ -186,6 +188,7 @@ impl World {
             writes: WriteReport { failures: Fixed::filled(0, MVS), ..WriteReport::default() },
             takes_back: true,
             heartbeat: 0,
+            bypasses: BypassSet::new(),
         }
     }
 
@@ -230,6 +233,7 @@ impl World {
             solve: self.solve,
             cycle: self.cycle(),
             writes: self.writes,
+            bypasses: &self.bypasses,
             wall: Some(self.now + self.wall_ahead),
             config_hash: self.config_hash,
             beats_dropped: self.beats_dropped,

@@ -92,6 +92,10 @@ impl Places {
         self.artifacts.join("rig-pki")
     }
 
+    fn state(&self) -> PathBuf {
+        self.artifacts.join("state")
+    }
+
     pub(super) fn report(&self) -> PathBuf {
         self.artifacts.join("report.json")
     }
@@ -224,7 +228,8 @@ impl Runtime {
         let log = places.log("runtime.log")?;
         let mut command = Command::new(&places.outrigger);
         command.args(["run", plant, "--speed", &speed.to_string(), "--endpoint", endpoint, "--http", &http, "--pki"]);
-        command.arg(places.runtime_pki()).arg("--report").arg(places.report()).current_dir(&places.root);
+        command.arg(places.runtime_pki()).arg("--state").arg(places.state());
+        command.arg("--report").arg(places.report()).current_dir(&places.root);
         command.env("OUTRIGGER_DCS_PASSWORD", &passwords.dcs);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = Guarded::spawn("outrigger", &mut command)?;

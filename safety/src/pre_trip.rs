@@ -1,0 +1,106 @@
+//! What came before a trip or shed: a ring of the last [`SPAN`] of plant time, kept with the first-out.
+//!
+//! ```text
+//! step ─▶ entry ─▶ newest place of the ring        a place is kept once it lies SPACING after the one before it,
+//!                                                  else the next step writes over it
+//! ```
+//!
+//! # Invariants
+//! - The newest entry is that of the newest step; at a first-out that is the step that tripped or shed.
+//! - Whatever the scan is, the ring reaches back over [`SPAN`] (or to the reset): a scan faster than [`SPACING`] is thinned.
+//! - From the first-out to the accepted reset nothing is recorded. The reset empties the ring.
+//! - Recording allocates nothing. Nobody pays for reading who does not read.
+
+use std::time::Duration;
+
+use signals::{Fixed, MAX_MVS, MAX_TAGS, Quality, Stamp};
+
+use crate::verdict::State;
+
+/// How far back the ring reaches.
+pub const SPAN: Duration = Duration::from_secs(60);
+/// The least time between two entries that are kept, but for the newest.
+pub const SPACING: Duration = Duration::from_millis(250);
+/// Places for [`SPAN`] in steps of [`SPACING`], both ends, and the newest.
+const PLACES: usize = 242;
+
+/// A measurement as the step saw it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Measurement {
+    /// The value, in the model's unit.
+    pub value: f64,
+    /// Its quality; `None` before the first sample.
+    pub quality: Option<Quality>,
+}
+
+/// An MV as the step saw it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MvTrace {
+    /// `SP_ACT`, if good and finite.
+    pub sp_act: Option<f64>,
+    /// The set-point last approved; `None` before the first approval.
+    pub approved: Option<f64>,
+}
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PreTripEntry {
+    /// Its time.
+    pub at: Stamp,
+    /// Its cycle.
+    pub cycle: u64,
+    /// The state after it.
+    pub state: State,
+    /// The measured tags.
+    pub tags: Fixed<Measurement, MAX_TAGS>,
+    /// The MVs.
+    pub mvs: Fixed<MvTrace, MAX_MVS>,
+}
+
+/// The ring.
+#[derive(Clone, Debug)]
+pub struct PreTrip {
+    entries: Vec<PreTripEntry>,
+    /// The place of the newest.
+    newest: usize,
+}
+
+impl PreTrip {
+    pub(crate) fn new() -> Self {
+        Self { entries: Vec::with_capacity(PLACES), newest: 0 }
+    }
+
+    /// Makes `entry` the newest.
+    pub(crate) fn record(&mut self, entry: PreTripEntry) {
+        let len = self.entries.len();
+        let before = len.checked_sub(2).and_then(|_| self.entries.get((self.newest + len - 1) % len));
+        let is_kept = |newest: &PreTripEntry| {
+            before.is_none_or(|before| newest.at.since(before.at) >= SPACING || newest.at < before.at)
+        };
+        match self.entries.get(self.newest) {
+            Some(newest) if !is_kept(newest) => {}
+            Some(_) if len == PLACES => self.newest = (self.newest + 1) % PLACES,
+            Some(_) | None => {
+                // There is room: `len` is below the capacity.
+                self.entries.push(entry);
+                self.newest = self.entries.len() - 1;
+                return;
+            }
+        }
+        if let Some(place) = self.entries.get_mut(self.newest) {
+            *place = entry;
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.newest = 0;
+    }
+
+    /// What is in it, oldest first, none of it more than [`SPAN`] older than the newest.
+    pub fn entries(&self) -> impl Iterator<Item = &PreTripEntry> {
+        let (newer, older) = self.entries.split_at(self.entries.len().min(self.newest + 1));
+        let end = newer.last().map_or(Stamp::ZERO, |newest| newest.at);
+        older.iter().chain(newer).filter(move |entry| end.since(entry.at) <= SPAN)
+    }
+}

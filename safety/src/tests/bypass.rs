@@ -1,0 +1,371 @@
+//! Bypasses before the interlock: what a lawful one does, and that no other does anything.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRng, TestRunner};
+use signals::Stamp;
+
+use super::script::change;
+use super::states::engaged;
+use super::world::{World, config};
+use crate::bypass::{Bypass, BypassSet, EndOfBypass, MAX_LIFE, Objection, Person, Subject};
+use crate::check::{CheckId, CheckSet};
+use crate::config::Reach;
+use crate::interlock::Interlock;
+use crate::latch::Latch;
+use crate::reaction::Effect;
+use crate::verdict::{Decision, Event, State};
+
+fn back(now: Stamp, span: Duration) -> Stamp {
+    Stamp::from_nanos(now.nanos() - i64::try_from(span.as_nanos()).unwrap())
+}
+
+/// A lawful bypass: approved an hour ago, for two hours.
+fn lawful(check: CheckId, subject: Subject, now: Stamp) -> Bypass {
+    let hour = Duration::from_hours(1);
+    let (requested_by, approved_by) = (Person::named("Abel"), Person::named("Baker"));
+    Bypass { id: 1, check, subject, requested_by, approved_by, from: back(now, hour), until: now + hour }
+}
+
+fn set(bypasses: impl IntoIterator<Item = Bypass>) -> BypassSet {
+    BypassSet::collect(bypasses)
+}
+
+/// Makes the disturbance and lets so many scans pass; the last state, and every event.
+fn after(world: &mut World, disturbance: &str, scans: usize) -> (State, Vec<Event>) {
+    change(world, disturbance);
+    let decisions: Vec<Decision> = (0..scans).map(|_| world.scan()).collect();
+    (decisions[scans - 1].state, decisions.iter().flat_map(|d| d.events.to_vec()).collect())
+}
+
+fn warned_of(check: CheckId, events: &[Event]) -> bool {
+    events.iter().any(|e| matches!(e, Event::Raised { cause, effect: Effect::Warn } if cause.check() == Some(check)))
+}
+
+/// Check, where it looks, a disturbance that it finds, the scans within which it bites.
+const BYPASSABLE: [(CheckId, Subject, &str, usize); 8] = [
+    (CheckId::Quality, Subject::Tag(0), "cv1=bad", 1),
+    (CheckId::Quality, Subject::Tag(1), "cv2=bad", 10),
+    (CheckId::Age, Subject::Tag(0), "cv1=frozen", 30),
+    (CheckId::Range, Subject::Tag(0), "cv1=101", 1),
+    (CheckId::Rate, Subject::Tag(0), "cv1=61", 1),
+    (CheckId::ControllerSilent, Subject::Loop, "prop=none", 18),
+    (CheckId::ControllerSilent, Subject::Loop, "left=0", 1),
+    (CheckId::SolverStatus, Subject::Loop, "solver=fail", 25),
+];
+
+#[test]
+fn a_bypassed_check_warns_and_has_no_other_effect_and_without_the_bypass_it_bites() {
+    for (check, subject, disturbance, scans) in BYPASSABLE {
+        let mut world = engaged(CheckSet::EMPTY);
+        world.bypasses = set([lawful(check, subject, world.now)]);
+        let (state, events) = after(&mut world, disturbance, scans + 60);
+        assert_eq!(state, State::Active, "{check:?}: {disturbance}");
+        assert!(warned_of(check, &events), "{check:?}: {disturbance} is told: {events:?}");
+        let (state, _) = after(&mut engaged(CheckSet::EMPTY), disturbance, scans);
+        assert_ne!(state, State::Active, "negative control: {disturbance}");
+    }
+}
+
+#[test]
+fn a_bypass_is_of_one_check_on_one_subject() {
+    for (check, subject) in [
+        (CheckId::Quality, Subject::Tag(1)),
+        (CheckId::Quality, Subject::Loop),
+        (CheckId::Quality, Subject::Mv(0)),
+        (CheckId::Age, Subject::Tag(0)),
+    ] {
+        let mut world = engaged(CheckSet::EMPTY);
+        world.bypasses = set([lawful(check, subject, world.now)]);
+        assert_eq!(after(&mut world, "cv1=bad", 1).0, State::Hold, "{check:?} on {subject:?}");
+    }
+}
+
+#[test]
+fn checks_3_11_12_16_and_22_are_never_bypassed_whatever_is_offered() {
+    for check in CheckId::ALWAYS_ON {
+        for subject in [Subject::Loop, Subject::Tag(0), Subject::Mv(0)] {
+            let mut world = engaged(CheckSet::EMPTY);
+            world.bypasses = set([lawful(check, subject, world.now)]);
+            let decision = world.scan();
+            assert_eq!(decision.bypasses, 0);
+            let refused = |e: &Event| matches!(e, Event::BypassRefused { objection: Objection::AlwaysOn, .. });
+            assert_eq!(decision.events.iter().filter(|e| refused(e)).count(), 1, "{check:?}");
+            assert!(!world.scan().events.iter().any(refused), "told once");
+        }
+    }
+    let all: Vec<Bypass> = (1..)
+        .zip(CheckId::ALWAYS_ON)
+        .map(|(id, check)| (id, check))
+        .flat_map(|(id, check)| {
+            let subject = if check == CheckId::NotFinite { Subject::Tag(0) } else { Subject::Loop };
+            [Bypass { id, ..lawful(check, subject, Stamp::from_secs_f64(4.0)) }]
+        })
+        .collect();
+    for (disturbance, scans, state) in
+        [("cv1=nan", 1, State::Hold), ("prop=nan,50", 10, State::Tripped), ("hb_dcs=stop", 31, State::Shed)]
+    {
+        let mut world = engaged(CheckSet::EMPTY);
+        world.bypasses = set(all.clone());
+        assert_eq!(after(&mut world, disturbance, scans).0, state, "{disturbance}");
+    }
+    let mut world = engaged(CheckSet::EMPTY);
+    world.bypasses = set(all);
+    change(&mut world, "prop=99,1");
+    let clamped = (0..20).map(|_| world.scan()).filter(|d| d.clamped).count();
+    assert!(clamped >= 1, "checks 11 and 12 cut the command");
+}
+
+/// What spoils a lawful bypass.
+type Spoil = fn(Bypass) -> Bypass;
+
+#[test]
+fn a_bypass_that_breaks_a_rule_bypasses_nothing_and_says_which() {
+    let table: [(Objection, Spoil); 5] = [
+        (Objection::OnePerson, |b| Bypass { approved_by: b.requested_by, ..b }),
+        (Objection::TooLong, |b| Bypass { until: b.from + MAX_LIFE + Duration::from_nanos(1), ..b }),
+        (Objection::NoSubject, |b| Bypass { subject: Subject::Tag(3), ..b }),
+        (Objection::NotYet, |b| Bypass { from: b.until, until: b.until + Duration::from_secs(1), ..b }),
+        (Objection::Over, |b| Bypass { until: b.from + Duration::from_secs(1), ..b }),
+    ];
+    for (objection, spoil) in table {
+        let mut world = engaged(CheckSet::EMPTY);
+        world.bypasses = set([spoil(lawful(CheckId::Quality, Subject::Tag(0), world.now))]);
+        let (state, events) = after(&mut world, "cv1=bad", 1);
+        assert_eq!(state, State::Hold, "{objection:?}");
+        let said = events.iter().find_map(|e| match e {
+            Event::BypassRefused { objection, .. } => Some(*objection),
+            _ => None,
+        });
+        // One that is still to begin is no fault.
+        assert_eq!(said, Some(objection).filter(|o| *o != Objection::NotYet), "{events:?}");
+    }
+    let mut world = engaged(CheckSet::EMPTY);
+    world.bypasses = set([lawful(CheckId::Quality, Subject::Tag(0), world.now)]);
+    assert_eq!(after(&mut world, "cv1=bad", 1).0, State::Active, "the negative control: nothing is spoilt");
+    let life = |b: Bypass| Bypass { until: b.from + MAX_LIFE, ..b };
+    let mut world = engaged(CheckSet::EMPTY);
+    world.bypasses = set([life(lawful(CheckId::Quality, Subject::Tag(0), world.now))]);
+    assert_eq!(after(&mut world, "cv1=bad", 1).0, State::Active, "the longest life is lawful");
+}
+
+#[test]
+fn a_bypass_ends_by_itself_and_its_finding_bites_in_that_scan() {
+    let mut world = engaged(CheckSet::EMPTY);
+    let until = world.now + Duration::from_secs(2);
+    world.bypasses = set([Bypass { until, ..lawful(CheckId::Quality, Subject::Tag(0), world.now) }]);
+    change(&mut world, "cv1=bad");
+    let mut events = Vec::new();
+    loop {
+        let decision = world.scan();
+        events.extend(decision.events.to_vec());
+        let in_force = world.now < until;
+        assert_eq!(decision.state, if in_force { State::Active } else { State::Hold }, "I10");
+        assert_eq!(decision.bypasses, u8::from(in_force), "the standing count");
+        if !in_force {
+            break;
+        }
+    }
+    let bypass = world.bypasses[0];
+    let told: Vec<_> =
+        events.iter().filter(|e| matches!(e, Event::BypassBegan { .. } | Event::BypassEnded { .. })).collect();
+    let ended = Event::BypassEnded { bypass, why: EndOfBypass::Expired };
+    assert_eq!(told, [&Event::BypassBegan { bypass }, &ended]);
+    assert!(!world.scan().events.iter().any(|e| matches!(e, Event::BypassRefused { .. })), "it is over, not wrong");
+}
+
+#[test]
+fn a_bypass_that_is_offered_no_more_is_over_in_that_scan() {
+    let mut world = engaged(CheckSet::EMPTY);
+    world.bypasses = set([lawful(CheckId::Quality, Subject::Tag(0), world.now)]);
+    let bypass = world.bypasses[0];
+    assert_eq!(after(&mut world, "cv1=bad", 5).0, State::Active);
+    world.bypasses = set([]);
+    let decision = world.scan();
+    assert_eq!((decision.state, decision.bypasses), (State::Hold, 0));
+    assert!(decision.events.contains(&Event::BypassEnded { bypass, why: EndOfBypass::Withdrawn }));
+}
+
+#[test]
+fn an_end_is_never_put_off_by_whoever_offers_the_set() {
+    let mut world = engaged(CheckSet::EMPTY);
+    let first = lawful(CheckId::Quality, Subject::Tag(0), world.now);
+    let end = world.now + Duration::from_secs(1);
+    world.bypasses = set([Bypass { until: end, ..first }]);
+    change(&mut world, "cv1=bad");
+    assert_eq!(world.scan().state, State::Active);
+    while world.now < end {
+        world.bypasses = set([Bypass { from: world.now, until: world.now + MAX_LIFE, ..first }]);
+        world.scan();
+    }
+    assert_eq!(world.scan().state, State::Hold, "the end is the first that was told");
+    world.bypasses = set([Bypass { id: 2, ..first }]);
+    assert_eq!(world.scan().state, State::Active, "the negative control: another bypass has another end");
+}
+
+#[test]
+fn a_number_is_not_given_to_another_bypass() {
+    let mut world = engaged(CheckSet::EMPTY);
+    world.bypasses = set([lawful(CheckId::Age, Subject::Tag(0), world.now)]);
+    world.scan();
+    world.bypasses = set([lawful(CheckId::Quality, Subject::Tag(0), world.now)]);
+    let (state, events) = after(&mut world, "cv1=bad", 5);
+    assert_eq!(state, State::Hold);
+    assert!(events.iter().any(|e| matches!(e, Event::BypassEnded { .. })));
+}
+
+#[test]
+fn time_that_runs_back_does_not_revive_a_bypass() {
+    let mut world = engaged(CheckSet::EMPTY);
+    let until = world.now + Duration::from_millis(500);
+    world.bypasses = set([Bypass { until, ..lawful(CheckId::Quality, Subject::Tag(0), world.now) }]);
+    world.run(10);
+    change(&mut world, "clock=back");
+    assert!(world.run(2).bypasses == 0 && world.now < until);
+    // The negative control: an interlock that did not see its end counts it.
+    let mut fresh = World::new(Reach::ClosedLoop, CheckSet::EMPTY);
+    fresh.bypasses = world.bypasses;
+    assert_eq!(fresh.run(2).bypasses, 1);
+}
+
+#[test]
+fn a_bypassed_finding_keeps_no_reset_back() {
+    for (check, fault) in [(CheckId::Quality, "cv2=bad"), (CheckId::Range, "cv1=150")] {
+        let subject = Subject::Tag(u16::from(check == CheckId::Quality));
+        for bypassed in [true, false] {
+            let mut world = World::new(Reach::ClosedLoop, CheckSet::EMPTY);
+            let lawful = lawful(check, subject, world.now);
+            world.bypasses = set([lawful].into_iter().filter(|_| bypassed));
+            after(&mut world, fault, 5);
+            let (state, _) = after(&mut world, "mode=WARM", 1);
+            assert_eq!(state, if bypassed { State::Ready } else { State::Tripped }, "{fault}, bypassed: {bypassed}");
+        }
+    }
+}
+
+#[test]
+fn bypasses_outlive_a_restart_of_the_interlock() {
+    let mut world = engaged(CheckSet::EMPTY);
+    world.bypasses = set([lawful(CheckId::Quality, Subject::Tag(0), world.now)]);
+    assert_eq!(world.run(2).bypasses, 1);
+    world.interlock = Interlock::build(config(Reach::ClosedLoop), Latch::default());
+    assert_eq!(world.scan().bypasses, 1, "they are an input");
+}
+
+const CHECKS: [CheckId; 9] = [
+    CheckId::Quality,
+    CheckId::Age,
+    CheckId::NotFinite,
+    CheckId::Range,
+    CheckId::CommandRange,
+    CheckId::CommandRate,
+    CheckId::DcsHeartbeat,
+    CheckId::SolverStatus,
+    CheckId::ConfigHash,
+];
+
+/// Anything, and as often something to the point.
+fn any_bypass() -> impl Strategy<Value = Bypass> {
+    let subject = prop_oneof![Just(Subject::Loop), (0..4_u16).prop_map(Subject::Tag), (0..3_u16).prop_map(Subject::Mv)];
+    let apt = prop::sample::select(BYPASSABLE.to_vec()).prop_map(|(check, subject, ..)| (check, subject));
+    let place = prop_oneof![1 => (prop::sample::select(CHECKS.to_vec()), subject), 2 => apt];
+    let people = (prop::sample::select(vec!["Abel", "Baker", "Carol"]), prop::sample::select(vec!["Abel", "Dora"]));
+    // Seconds about the seconds 0 to 20 that a life takes, and lives about the longest.
+    let begins = prop_oneof![2 => -20_000.0..0.0, 1 => -40_000.0..20.0];
+    let lasts = prop_oneof![1 => 0.0..20.0, 3 => 20_000.0..40_000.0];
+    (place, people, begins, lasts).prop_map(|((check, subject), (asked, approved), begins, lasts)| Bypass {
+        id: 0,
+        check,
+        subject,
+        requested_by: Person::named(asked),
+        approved_by: Person::named(approved),
+        from: Stamp::from_secs_f64(begins),
+        until: Stamp::from_secs_f64(begins + lasts),
+    })
+}
+
+/// What the rules say, written down once more and apart from the interlock.
+fn is_lawful(b: &Bypass, now: Stamp) -> bool {
+    let forbidden = [3, 11, 12, 16, 22].contains(&b.check.number());
+    let here = match b.subject {
+        Subject::Loop => true,
+        Subject::Tag(n) => n < 3,
+        Subject::Mv(n) => n < 2,
+    };
+    let life_s = b.until.secs_f64() - b.from.secs_f64();
+    !forbidden && here && b.requested_by != b.approved_by && life_s <= 28_800.0 && b.from <= now && now < b.until
+}
+
+/// A decision without what is said of bypasses.
+fn but_words(decision: &Decision) -> String {
+    let of_bypass =
+        |e: &&Event| !matches!(e, Event::BypassBegan { .. } | Event::BypassEnded { .. } | Event::BypassRefused { .. });
+    let events: Vec<_> = decision.events.iter().filter(of_bypass).collect();
+    let Decision { state, verdict, mode_act, mv, heartbeat, shed_reason, first_out, bypasses, .. } = decision;
+    format!("{state:?} {verdict:?} {mode_act:?} {mv:?} {heartbeat} {shed_reason} {first_out:?} {bypasses} {events:?}")
+}
+
+/// An interlock that is offered anything decides like its twin that is offered only what is lawful at that moment: nothing
+/// forbidden is ever bypassed. And behind the longest life nothing is in force.
+#[test]
+fn nothing_forbidden_is_ever_bypassed_and_every_bypass_ends() {
+    const TOKENS: [&str; 16] = [
+        "cv1=bad",
+        "cv1=ok",
+        "cv2=bad",
+        "cv2=ok",
+        "cv1=nan",
+        "cv1=frozen",
+        "cv1=150",
+        "dv1=bad",
+        "solver=fail",
+        "solver=ok",
+        "prop=99,1",
+        "hb_dcs=stop",
+        "hb_dcs=go",
+        "mode=OFF",
+        "mode=WARM",
+        "prop=nan,1",
+    ];
+    let (spared, forbidden) = (Cell::new(0), Cell::new(0));
+    let life =
+        (prop::collection::vec(any_bypass(), 0..7), prop::collection::vec((0..TOKENS.len(), 1..12_usize), 1..12));
+    let config_of = Config { cases: 600, failure_persistence: None, ..Config::default() };
+    let rng = TestRng::deterministic_rng(Default::default());
+    let run = TestRunner::new_with_rng(config_of, rng).run(&life, |(bypasses, tokens)| {
+        let offered = set((1..).zip(bypasses).map(|(id, b)| Bypass { id, ..b }));
+        let mut world = engaged(CheckSet::EMPTY);
+        let mut twin = engaged(CheckSet::EMPTY).interlock;
+        let mut plain = engaged(CheckSet::EMPTY).interlock;
+        for (token, scans) in tokens {
+            change(&mut world, TOKENS[token]);
+            for _ in 0..scans {
+                world.pass_time();
+                let proposal = world.proposal();
+                world.bypasses = set(offered.iter().copied().filter(|b| is_lawful(b, world.now)));
+                let lawful = twin.step(&world.inputs(proposal.as_ref()), world.now);
+                world.bypasses = set([]);
+                let without = plain.step(&world.inputs(proposal.as_ref()), world.now);
+                world.bypasses = offered;
+                let mut interlock = Interlock::build(config(Reach::ClosedLoop), Latch::default());
+                std::mem::swap(&mut interlock, &mut world.interlock);
+                let decision = interlock.step(&world.inputs(proposal.as_ref()), world.now);
+                world.interlock = interlock;
+                prop_assert_eq!(but_words(&decision), but_words(&lawful));
+                spared.set(spared.get() + u32::from(decision.state != without.state));
+                forbidden.set(forbidden.get() + u32::from(usize::from(decision.bypasses) < offered.len()));
+                world.react(&decision);
+            }
+        }
+        world.now = world.now + MAX_LIFE;
+        world.bypasses = offered;
+        prop_assert_eq!(world.scan().bypasses, 0, "I10");
+        Ok(())
+    });
+    run.unwrap_or_else(|e| panic!("{e}"));
+    println!("spared: {}, forbidden: {}", spared.get(), forbidden.get());
+    assert!(spared.get() > 100, "only {} steps were spared anything", spared.get());
+    assert!(forbidden.get() > 1000, "only {} steps were offered what breaks a rule", forbidden.get());
+}
