@@ -156,6 +156,8 @@ pub struct LoopStatus {
     pub first_out: Option<FirstOut>,
     /// Whether the last move was cut to its limits.
     pub clamped: bool,
+    /// Whether the safety filter has put another move in the place of the controller's.
+    pub filtered: bool,
     /// The last cycle whose proposal was approved, as it was or clamped.
     pub answered: u64,
     /// The set-points of the last approved move, while the loop is closed.

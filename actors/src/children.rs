@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use control::accuracy::OpenLoop;
 use control::estimation::Ekf;
+use control::guarded::Guarded;
 use control::mpc::Nmpc;
 use control::screening::Screen;
 use control::selector::Selector;
@@ -151,12 +152,7 @@ impl Wiring {
 
     /// The solver, which outlives the stages that ask it.
     fn solver(&self) -> Result<Solver, WiringError> {
-        let (model, mpc) = (self.config.model, self.config.mpc.clone());
-        drop(Nmpc::new(model, mpc.clone())?);
-        let make: MakeOptimiser = Arc::new(move || match Nmpc::new(model, mpc.clone()) {
-            Ok(nmpc) => Box::new(nmpc),
-            Err(error) => unreachable!("the same configuration was accepted before: {error}"),
-        });
+        let make = self.optimiser()?;
         if let Some(played) = &self.played {
             return Ok(Solver::Played(played.take_up(make)));
         }
@@ -171,6 +167,23 @@ impl Wiring {
             patience: self.clock.wall_span(self.config.period * PATIENCE_PERIODS).max(PATIENCE_MIN),
         };
         Ok(Solver::start(make, results, limits)?)
+    }
+
+    /// Makes the controller, with its guard where it has one.
+    fn optimiser(&self) -> Result<MakeOptimiser, WiringError> {
+        let (model, mpc) = (self.config.model, self.config.mpc.clone());
+        drop(Nmpc::new(model, mpc.clone())?);
+        let Some(guard) = self.config.guard.clone() else {
+            return Ok(Arc::new(move || match Nmpc::new(model, mpc.clone()) {
+                Ok(nmpc) => Box::new(nmpc),
+                Err(error) => unreachable!("the same configuration was accepted before: {error}"),
+            }));
+        };
+        drop(Guarded::new(model, mpc.clone(), guard.clone())?);
+        Ok(Arc::new(move || match Guarded::new(model, mpc.clone(), guard.clone()) {
+            Ok(guarded) => Box::new(guarded),
+            Err(error) => unreachable!("the same configuration was accepted before: {error}"),
+        }))
     }
 
     /// The plant time that a plan may take, from the opening of its cycle.

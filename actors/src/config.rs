@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use control::accuracy::OpenLoopConfig;
 use control::estimation::{EkfConfig, EstimationError};
+use control::guarded::{GuardConfig, GuardError};
 use control::mpc::{MpcConfig, MpcError};
 use control::screening::{ScreenConfig, ScreenError};
 use control::selector::SelectorConfig;
@@ -32,6 +33,8 @@ pub struct LoopConfig {
     pub targets: TargetsConfig,
     /// The controller.
     pub mpc: MpcConfig,
+    /// What stands behind the controller, on the solver's thread; `None` for nothing.
+    pub guard: Option<GuardConfig>,
     /// The part of the period, in scans, after which a plan is late.
     pub deadline_scan: u64,
     /// The fallback list.
@@ -79,6 +82,9 @@ pub enum WiringError {
     /// The controller.
     #[error("mpc: {0}")]
     Mpc(#[from] MpcError),
+    /// The safety filter or the model's contract.
+    #[error("guard: {0}")]
+    Guard(#[from] GuardError),
     /// The interlock.
     #[error("interlock: {0}")]
     Safety(#[from] SafetyError),

@@ -98,6 +98,7 @@ impl Guard {
             heartbeat: decision.heartbeat,
             first_out: decision.first_out,
             clamped: decision.clamped,
+            filtered: self.board.solved.read().is_some_and(|s| s.outcome.guarded.is_some_and(|g| g.is_filtered())),
             answered: self.answered,
             last_move: self.last_move,
             bypasses: decision.bypasses,

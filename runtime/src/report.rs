@@ -10,6 +10,7 @@ use safety::State;
 use serde::Serialize;
 
 use crate::journal::JournalStatus;
+use crate::metrics::{contract_word, filter_word};
 use crate::opcua::LinkCounts;
 use crate::state::{BypassStatus, KeeperStatus};
 
@@ -96,6 +97,12 @@ pub struct Status {
     restarts: u64,
     solve_status: Option<String>,
     solve_ms: Option<f64>,
+    /// Whether another move than the controller's was put in its place.
+    filtered: bool,
+    /// What became of the last proposal at the safety filter; `None` where there is none.
+    filter: Option<&'static str>,
+    /// Where the model's contract stands; `None` where none is watched over.
+    contract: Option<&'static str>,
     #[serde(flatten)]
     footing: Footing,
     stages: Vec<StageLatency>,
@@ -114,6 +121,7 @@ impl Status {
     #[must_use]
     pub fn read(board: &Board, telemetry: &Telemetry, footing: Footing) -> Self {
         let (status, solved) = (board.status.read(), board.solved.read());
+        let guarded = solved.and_then(|s| s.outcome.guarded);
         Self {
             state: status.map_or_else(|| "Boot".to_owned(), |s| format!("{:?}", s.state)),
             mode_act: status.map_or_else(String::new, |s| s.mode_act.label()),
@@ -123,6 +131,9 @@ impl Status {
             overruns: telemetry.overruns(),
             restarts: telemetry.restarts(),
             solve_status: solved.map(|s| format!("{:?}", s.outcome.status)),
+            filtered: status.is_some_and(|s| s.filtered),
+            filter: guarded.and_then(|g| filter_word(&g)),
+            contract: guarded.map(|g| contract_word(&g.contract)),
             solve_ms: solved.map(|s| s.took_ns as f64 * 1e-6),
             footing: footing.with_permit(&board.heartbeat.permit()),
             stages: stages(telemetry),

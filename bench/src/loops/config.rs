@@ -45,6 +45,7 @@ pub(super) fn loop_config(model: &'static dyn PlantModel, period: Duration) -> L
         },
         targets: TargetsConfig { period, cvs, mvs: vec![mv] },
         mpc: mpc(period),
+        guard: None,
         deadline_scan: 4,
         selector: SelectorConfig { plan_max_age: 3, hold_max: 2 },
         interlock: interlock(period),

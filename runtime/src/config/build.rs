@@ -46,6 +46,7 @@ impl PlantFile {
             },
             targets: self.targets(),
             mpc: self.mpc_config(),
+            guard: self.guard(),
             // At least one scan, at most the last: `time_limit_pct` is between 10 and 90.
             deadline_scan: (scans.round() as u64).clamp(1, SCANS_PER_CYCLE - 1),
             selector: SelectorConfig { plan_max_age: self.mpc.plan_max_age, hold_max: self.mpc.hold_max },

@@ -9,6 +9,7 @@ use plant_models::PlantModel;
 use signals::dcs::{DcsTag, Direction};
 use signals::{MAX_CVS, MAX_DVS, MAX_MVS};
 
+use super::guard::{self, SafeFacts};
 use super::plant::{Mode, PlantFile};
 use super::reader::Section;
 
@@ -44,6 +45,7 @@ pub(super) struct TableFacts {
     pub(super) terminal_weight: Option<f64>,
     pub(super) price: Option<f64>,
     pub(super) rest_weight: Option<f64>,
+    pub(super) safe: SafeFacts,
 }
 
 impl TableFacts {
@@ -62,6 +64,8 @@ impl Facts {
         self.check_prices(root);
         self.check_safety(root);
         self.check_sis(root);
+        let safe: Vec<SafeFacts> = self.cvs.iter().map(|cv| cv.safe).collect();
+        guard::check(root, &safe);
     }
 
     /// Every table with its place: the array it stands in and its number there.

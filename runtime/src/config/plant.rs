@@ -6,6 +6,7 @@ use safety::Overlay;
 use signals::Unit;
 
 use super::checks::{BalanceTable, ModelChecks, ValveChecks};
+use super::guard::{Contract, Filter, Safe};
 use super::units::Affine;
 
 /// A plant file that was read without a fault.
@@ -24,6 +25,8 @@ pub struct PlantFile {
     pub(crate) estimator: Estimator,
     pub(crate) mpc: Mpc,
     pub(crate) safety: Safety,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) contract: Option<Contract>,
     /// Manipulated variables, in the model's order.
     pub mvs: Vec<Mv>,
     /// Controlled variables.
@@ -201,6 +204,8 @@ pub struct Cv {
     /// Per model unit and period.
     pub(crate) price: f64,
     pub(crate) limit_margin: f64,
+    pub(crate) safe: Option<Safe>,
+    pub(crate) residual_max: f64,
     pub(crate) measurement_sd: f64,
     pub(crate) disturbance_sd: f64,
     pub(crate) checks: ModelChecks,

@@ -9,6 +9,7 @@ use signals::{MAX_CVS, MAX_DVS, MAX_MVS, Unit};
 
 use super::checks::{ModelChecks, Names, ValveChecks, check_cells, read_balances, read_cells};
 use super::cross::{Facts, TableFacts};
+use super::guard::{read_contract, read_filter, read_residual_max, read_safe};
 use super::plant::{Cv, Dcs, Dv, Estimator, Limits, Login, Mode, Mpc, Mv, OnRange, PlantFile, Safety, Security, Tag};
 use super::reader::{Section, count, number};
 use super::units::Affine;
@@ -26,12 +27,14 @@ pub(crate) fn read(root: &Section<'_, '_>) -> Option<PlantFile> {
     let dcs = root.section("dcs", |s| read_dcs(s, &mut facts));
     let safety = root.section("safety", |s| read_safety(s, &mut facts));
     let mpc = root.section("mpc", read_mpc);
+    let filter = read_filter(root);
     // Without a model, what names its variables cannot be judged and is passed over; the rest of a table can.
     let model = facts.model;
     let card = model.map(PlantModel::card);
     let (cvs_max, dvs_max) =
         card.map_or((MAX_CVS, MAX_DVS), |c| (MAX_CVS.min(c.outputs.len()), MAX_DVS.min(c.disturbances.len())));
     let estimator = root.section("estimator", |s| read_estimator(s, card.map(|c| c.states)));
+    let contract = read_contract(root, card.map(|c| c.states));
     let inputs = card.map(|c| c.inputs);
     let (mv_facts, mvs) = tables(root, "mv", (1, MAX_MVS), |s, facts| read_mv(s, inputs, facts));
     let outputs = card.map(|c| c.outputs);
@@ -51,6 +54,8 @@ pub(crate) fn read(root: &Section<'_, '_>) -> Option<PlantFile> {
         estimator: estimator?,
         mpc: mpc?,
         safety: safety?,
+        filter: filter?,
+        contract: contract?,
         mvs: mvs?,
         cvs: cvs?,
         dvs: dvs?,
@@ -325,6 +330,8 @@ fn read_cv(s: &Section<'_, '_>, outputs: Option<&'static [Variable]>, facts: &mu
     });
     let funnel_s = s.optional("funnel_s", "seconds, above 0", |v| number(v).filter(|s| *s > 0.0));
     let price = s.optional("price", "a price per unit of the tag and period, negative for a profit", number);
+    let safe = read_safe(s, &mut facts.safe);
+    let residual_max = read_residual_max(s, &mut facts.safe);
     let measurement_sd = s.positive("measurement_sd", "the tag's unit");
     let disturbance_sd = s.non_negative("disturbance_sd", "the tag's unit");
     let checks = ModelChecks::read(s);
@@ -345,6 +352,8 @@ fn read_cv(s: &Section<'_, '_>, outputs: Option<&'static [Variable]>, facts: &mu
         limit_linear: limit_linear?,
         limit_quadratic: limit_quadratic?,
         limit_margin: by.span(limit_margin?),
+        safe: safe?.map(|safe| safe.in_model_units(by)),
+        residual_max: by.span(residual_max?),
         rank: rank?.unwrap_or(0),
         funnel_s: funnel_s?.unwrap_or(0.0),
         price: price?.unwrap_or(0.0) / by.span(1.0),
