@@ -23,8 +23,9 @@ use observe::{ControllerWatch, MvMemory, Scan, WriteBook};
 
 type Events = Fixed<Event, MAX_EVENTS>;
 
-/// The interlock of one loop.
-#[derive(Debug)]
+/// The interlock of one loop. A copy of it is for a model checker, which goes on from one state in many ways; a loop has
+/// one interlock.
+#[derive(Clone, Debug)]
 pub struct Interlock {
     config: InterlockConfig,
     state: State,
