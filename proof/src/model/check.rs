@@ -54,6 +54,12 @@ impl Hash for Node {
     }
 }
 
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
+}
+
 /// The model.
 #[derive(Debug)]
 pub struct Machine {
