@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
 use safety::{
-    Effect, Inputs, Interlock, InterlockConfig, Latch, MvChecks, Reach, Role, SolveReport, State, TagChecks, TagEffects,
-    Verdict, WriteReport,
+    Effect, Inputs, Interlock, InterlockConfig, Latch, MvChecks, Reach, Role, SolveReport, State, TagChecks,
+    TagEffects, Verdict, WriteReport,
 };
 use signals::dcs::{DcsView, ModeActual, ModeRequest, MvMode, Reading, Windup};
 use signals::{Fixed, MAX_MVS, ProposedMove, Proposer, Quality, Sample, SolveStatus, Stamp, TagId, Values};
@@ -89,7 +89,8 @@ struct Life {
 }
 
 fn config(u: &mut Unstructured<'_>) -> Result<InterlockConfig> {
-    let reach = *u.choose(&[Reach::ClosedLoop, Reach::ClosedLoop, Reach::ClosedLoop, Reach::Advisory, Reach::Shadow])?;
+    let reach =
+        *u.choose(&[Reach::ClosedLoop, Reach::ClosedLoop, Reach::ClosedLoop, Reach::Advisory, Reach::Shadow])?;
     let trips = *u.choose(&[Effect::Hold, Effect::Ramp, Effect::Shed, Effect::Trip])?;
     let delay = PERIOD / 4 * u.int_in_range(0..=4)?;
     let critical = TagChecks {
@@ -115,10 +116,7 @@ fn config(u: &mut Unstructured<'_>) -> Result<InterlockConfig> {
     };
     let mvs = vec![mv(u.arbitrary()?), mv(u.arbitrary()?)];
     let hold_periods = u.int_in_range(1..=4)?;
-    Ok(InterlockConfig {
-        hold_periods,
-        ..InterlockConfig::customary(PERIOD, reach, vec![critical, other], 1, mvs)
-    })
+    Ok(InterlockConfig { hold_periods, ..InterlockConfig::customary(PERIOD, reach, vec![critical, other], 1, mvs) })
 }
 
 fn good_image() -> DcsView {
@@ -169,7 +167,13 @@ fn read<'a, T: Copy>(
 impl Life {
     fn begin(u: &mut Unstructured<'_>, oracle: Oracle) -> Option<Self> {
         let config = config(u).ok()?;
-        let sample = |tag| Sample { tag: TagId(tag), value: 50.0, quality: Quality::Good, source_time: Stamp::ZERO, sequence: 0 };
+        let sample = |tag| Sample {
+            tag: TagId(tag),
+            value: 50.0,
+            quality: Quality::Good,
+            source_time: Stamp::ZERO,
+            sequence: 0,
+        };
         Some(Self {
             reach: config.reach,
             interlock: Interlock::with_latch(config, Latch::default()).ok()?,

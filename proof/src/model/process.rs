@@ -255,7 +255,7 @@ impl Process {
 
     /// The controller always wants to go beyond what it may.
     fn propose(&mut self, at: Scan<'_>) -> Option<ProposedMove> {
-        let up = (at.cycle / ONE_WAY) % 2 == 0;
+        let up = (at.cycle / ONE_WAY).is_multiple_of(2);
         self.plan = if up { HIGH + GREED } else { LOW - GREED };
         let nan = at.oddity == Oddity::ProposeNan && !at.has(Bug::NanReplaced);
         (at.oddity != Oddity::ProposeNothing).then(|| ProposedMove {

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use rig::RigConfig;
-use safety::{
-    CheckSet, Effect, Interlock, InterlockConfig, Latch, MvChecks, Reach, Role, TagChecks, TagEffects,
-};
+use safety::{CheckSet, Effect, Interlock, InterlockConfig, Latch, MvChecks, Reach, Role, TagChecks, TagEffects};
 
 use super::bug::Bug;
 use crate::ProofError;

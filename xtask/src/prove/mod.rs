@@ -70,7 +70,12 @@ const FUZZ_STEPS_SHORT: &str = "1000000";
 const FUZZ_STEPS_LONG: &str = "20000000";
 /// The kills that the long tests do, by their names' word.
 const KILLS: [(&str, &str, &str, u32); 2] = [
-    ("kill_campaign", "a_thousand_kills_of_the_runtime_leave_the_dcs_with_its_mvs_and_nothing_returns_by_itself", "virtual", 1000),
+    (
+        "kill_campaign",
+        "a_thousand_kills_of_the_runtime_leave_the_dcs_with_its_mvs_and_nothing_returns_by_itself",
+        "virtual",
+        1000,
+    ),
     (
         "over_the_wire",
         "takeover::wall_twenty_kills_at_random_moments_leave_the_dcs_with_its_mvs_and_nothing_returns_by_itself",

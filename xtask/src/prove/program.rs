@@ -86,7 +86,8 @@ pub(super) fn cargo_fuzz(root: &Path) -> Result<bool> {
     let seconds = format!("-max_total_time={FUZZ_SECONDS}");
     let args = ["fuzz", "run", "-s", "none", "--fuzz-dir", "proof/fuzz", "step", "--", &seconds, "-max_len=2048"];
     eprintln!("    cargo {}", args.join(" "));
-    let status = Command::new(&cargo).args(args).current_dir(root).stdin(Stdio::null()).stdout(std::io::stderr()).status();
+    let status =
+        Command::new(&cargo).args(args).current_dir(root).stdin(Stdio::null()).stdout(std::io::stderr()).status();
     Ok(status.context("cargo cannot be started")?.success())
 }
 
