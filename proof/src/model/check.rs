@@ -65,9 +65,10 @@ impl PartialEq for Node {
 pub struct Machine {
     setup: Setup,
     starts: Vec<Node>,
-    /// Whether the first broken invariant ends the search, and whether it has.
+    /// Whether the first broken invariant ends the search, and whether it has. When a way is told, nothing is searched.
     ends_early: bool,
     ended: AtomicBool,
+    tells: AtomicBool,
 }
 
 const PASS: Oddity = Oddity::Nothing;
@@ -151,7 +152,8 @@ impl Machine {
         };
         let starts = lives.iter().map(start).collect();
         let ends_early = setup.bug.is_some();
-        Self { setup, starts, ends_early, ended: AtomicBool::new(false) }
+        let (ended, tells) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { setup, starts, ends_early, ended, tells }
     }
 }
 
@@ -164,7 +166,8 @@ impl Model for Machine {
     }
 
     fn actions(&self, node: &Node, actions: &mut Vec<Oddity>) {
-        if node.scans_left == 0 || node.world.truth.is_broken() || self.ended.load(Ordering::Relaxed) {
+        let ended = self.ended.load(Ordering::Relaxed) && !self.tells.load(Ordering::Relaxed);
+        if ended || node.scans_left == 0 || node.world.truth.is_broken() {
             return;
         }
         actions.push(PASS);
@@ -276,7 +279,7 @@ pub fn find(bug: Bug, bounds: Bounds) -> Result<Seeded, ProofError> {
         let machine = Machine::new(setup, Bounds { oddities, ..bounds });
         let checker = machine.checker().threads(bounds.threads).spawn_dfs().join();
         // The way is gone again to be told.
-        checker.model().ended.store(false, Ordering::Relaxed);
+        checker.model().tells.store(true, Ordering::Relaxed);
         let mut ways: Vec<_> = checker.discoveries().into_iter().collect();
         ways.sort_by_key(|(name, _)| *name);
         if let Some((name, path)) = ways.into_iter().next() {
