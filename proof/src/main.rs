@@ -44,6 +44,9 @@ struct CheckArgs {
     /// Only the model without a bug.
     #[arg(long)]
     clean_only: bool,
+    /// Only seeded bugs whose name contains this.
+    #[arg(long, conflicts_with = "clean_only")]
+    bug: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -64,6 +67,10 @@ struct Checked {
     seeded: Vec<Seeded>,
 }
 
+/// The models that must be clean.
+const MODELS: [(Grain, Reach); 3] =
+    [(Grain::Period, Reach::ClosedLoop), (Grain::Half, Reach::ClosedLoop), (Grain::Period, Reach::Advisory)];
+
 fn main() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Check(args) => check(&args),
@@ -74,9 +81,11 @@ fn main() -> Result<ExitCode> {
 fn check(args: &CheckArgs) -> Result<ExitCode> {
     let bounds = Bounds { scans: args.scans, oddities: args.oddities, threads: args.threads };
     let mut checked = Checked { states: 0, clean: Vec::new(), seeded: Vec::new() };
-    for (grain, reach) in
-        [(Grain::Period, Reach::ClosedLoop), (Grain::Half, Reach::ClosedLoop), (Grain::Period, Reach::Advisory)]
-    {
+    let models = match args.bug {
+        Some(_) => &[][..],
+        None => &MODELS,
+    };
+    for (grain, reach) in models.iter().copied() {
         let clean = model::check_clean(grain, reach, bounds)?;
         eprintln!(
             "check: {} {}: {} unique states of {} generated, {} broken, {} never happened",
@@ -91,8 +100,9 @@ fn check(args: &CheckArgs) -> Result<ExitCode> {
         checked.states += clean.states;
         checked.clean.push(clean);
     }
+    let named = |bug: &&Bug| args.bug.as_ref().is_none_or(|name| format!("{bug:?}").contains(name.as_str()));
     let bugs = if args.clean_only { &[][..] } else { Bug::ALL };
-    for bug in bugs {
+    for bug in bugs.iter().filter(named) {
         let seeded = model::find(*bug, Bounds { oddities: args.bug_oddities, ..bounds })?;
         match &seeded.counterexample {
             Some(found) => {

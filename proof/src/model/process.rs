@@ -190,7 +190,7 @@ impl Process {
                 let set_point = recommended.u.first().copied();
                 self.slot = Some(Approval { id, moves: false, lease, set_point, in_service: false, valid_until });
             }
-            Verdict::Withhold(_) | Verdict::Trip(_) if !decision.state.is_engaged() => {
+            _ if !decision.state.is_engaged() => {
                 self.slot = self.slot.filter(|_| at.has(Bug::ApprovalKept));
             }
             _ => {}
