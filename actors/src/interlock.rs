@@ -73,6 +73,8 @@ impl Guard {
                 self.next.ring(self.clock.wall_ns());
             }
             Verdict::Recommend(recommended) => {
+                // A loop that steps down to advising moves nothing any more.
+                let _withdrawn = self.board.approved.take();
                 self.board.recommended.put(recommended);
                 self.next.ring(self.clock.wall_ns());
             }

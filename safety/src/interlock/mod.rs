@@ -24,8 +24,9 @@ use crate::verdict::{Decision, Events, FirstOut, MvDecision, State};
 use notice::Notice;
 use observe::{ControllerWatch, InputMoves, MvMemory, Scan, WriteBook};
 
-/// The interlock of one loop.
-#[derive(Debug)]
+/// The interlock of one loop. A copy of it is for a model checker, which goes on from one state in many ways; a loop has
+/// one interlock.
+#[derive(Clone, Debug)]
 pub struct Interlock {
     config: InterlockConfig,
     state: State,
