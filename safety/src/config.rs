@@ -110,6 +110,9 @@ pub struct MvChecks {
     pub ramp_safe_value: Option<f64>,
     /// The natural scale of the variable; differences below 10⁻⁶ of it are rounding, not a violation.
     pub span: f64,
+    /// Whether the loop may manipulate it. One that it may not is as one that the operator has switched off, and is
+    /// not even tracked.
+    pub commissioned: bool,
 }
 
 impl MvChecks {

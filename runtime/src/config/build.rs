@@ -103,6 +103,7 @@ impl PlantFile {
             high: mv.high,
             rate_max_per_s: mv.rate_max_per_s,
             rest: mv.rest,
+            commissioned: mv.commissioned,
         });
         TargetsConfig { period: self.period(), cvs: self.cvs.iter().map(cv).collect(), mvs: mvs.collect() }
     }
@@ -148,6 +149,7 @@ impl PlantFile {
             rate_max_per_s: mv.rate_max_per_s,
             ramp_safe_value: mv.ramp_to,
             span: mv.high - mv.low,
+            commissioned: mv.commissioned,
         });
         InterlockConfig {
             period: self.period(),

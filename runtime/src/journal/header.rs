@@ -13,7 +13,7 @@ use crate::config::{Loaded, Mode};
 pub(super) const MAGIC: [u8; 8] = *b"OUTRJRNL";
 
 /// The format that is written here.
-pub const FORMAT: u64 = 2;
+pub const FORMAT: u64 = 3;
 
 /// What a run is, beside its records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Header {
     pub plant: String,
     /// How far the run could go: the mode that was wired.
     pub reach: Reach,
+    /// Which MVs the run might manipulate, in order.
+    pub commissioned: Vec<bool>,
     /// The seed of a simulated run; 0 beside a plant.
     pub seed: u64,
     /// How many variables the loop has.
@@ -47,6 +49,7 @@ impl Header {
             revision: loaded.revision.clone(),
             plant: loaded.text.clone(),
             reach,
+            commissioned: plant.mvs.iter().map(|mv| mv.commissioned).collect(),
             seed,
             shape: Shape { mvs: plant.mvs.len(), cvs: plant.cvs.len(), dvs: plant.dvs.len() },
             stages: stages.names().map(str::to_owned).collect(),
@@ -67,6 +70,7 @@ impl Header {
             put(&mut out, number);
         }
         self.stages.iter().for_each(|stage| put_text(&mut out, stage));
+        self.commissioned.iter().for_each(|may| put(&mut out, u64::from(*may)));
         out
     }
 
@@ -89,7 +93,8 @@ impl Header {
         let shape = Shape { mvs: size(signals::MAX_MVS)?, cvs: size(signals::MAX_CVS)?, dvs: size(signals::MAX_DVS)? };
         let stages =
             (0..size(usize::from(u16::MAX))?).map(|_| bytes.text().map(str::to_owned)).collect::<Option<_>>()?;
-        Some(Ok(Self { program, revision, plant, reach, seed, shape, stages }))
+        let commissioned = (0..shape.mvs).map(|_| bytes.get().map(|may| may != 0)).collect::<Option<_>>()?;
+        Some(Ok(Self { program, revision, plant, reach, commissioned, seed, shape, stages }))
     }
 }
 

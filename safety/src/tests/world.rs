@@ -39,7 +39,14 @@ pub(super) fn config(reach: Reach) -> InterlockConfig {
         TagChecks { delay: T / 2, ..critical },
         TagChecks { role: Role::NonCritical, effects: TagEffects::of(Role::NonCritical), ..critical },
     ];
-    let mv = MvChecks { lo: 0.0, hi: 100.0, rate_max_per_s: 5.0, ramp_safe_value: Some(35.0), span: 100.0 };
+    let mv = MvChecks {
+        lo: 0.0,
+        hi: 100.0,
+        rate_max_per_s: 5.0,
+        ramp_safe_value: Some(35.0),
+        span: 100.0,
+        commissioned: true,
+    };
     let mvs = vec![mv, MvChecks { ramp_safe_value: None, ..mv }];
     InterlockConfig { hold_periods: 3, ..InterlockConfig::customary(T, reach, tags, 2, mvs) }
 }
