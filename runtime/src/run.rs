@@ -144,7 +144,9 @@ pub async fn run(
             outcome
         }
     };
-    recorder.map_or((), Recorder::finish);
+    if let Some(recorder) = recorder {
+        recorder.finish();
+    }
     close(journal, telemetry.cycles(), &outcome);
     tell(&panics);
     let footing = Footing { panics_lost: panics.lost(), ..footing }.with_permit(&board.heartbeat.permit());
