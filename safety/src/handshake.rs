@@ -195,7 +195,8 @@ impl MvScan {
     pub(crate) fn of(checks: &MvChecks, read: &MvRead, bounds: Option<Bounds>, failed: bool) -> Self {
         let plant = Range { lo: checks.lo, hi: checks.hi };
         let sp_act = read.sp_act.finite();
-        let track = sp_act.filter(|sp| checks.commissioned && plant.holds(*sp, checks.tolerance())).map(|sp| plant.nearest(sp));
+        let track =
+            sp_act.filter(|sp| checks.commissioned && plant.holds(*sp, checks.tolerance())).map(|sp| plant.nearest(sp));
         let inside = |b: &Bounds| sp_act.is_some_and(|sp| b.hard.holds(sp, b.tolerance));
         let service = if !checks.commissioned || read.opr_on.good() != Some(true) {
             Service::Off
