@@ -9,6 +9,7 @@ use actors::kernel::{StageReport, Telemetry};
 use safety::State;
 use serde::Serialize;
 
+use crate::commission::admission::CommissionStatus;
 use crate::journal::JournalStatus;
 use crate::metrics::{contract_word, filter_word};
 use crate::opcua::LinkCounts;
@@ -70,6 +71,8 @@ pub struct Footing {
     /// Absent without `--rt`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub real_time: Option<RealTimeStatus>,
+    /// How far the run may go, and why no further.
+    pub commission: Option<CommissionStatus>,
     /// Why the watchdog has dropped the permit; null while it stands.
     pub watchdog: Option<String>,
     /// Panics that were not logged, for want of room.

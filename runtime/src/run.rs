@@ -22,6 +22,9 @@ use signals::Stamp;
 use signals::dcs::{ModeActual, Reading};
 use tokio::sync::oneshot;
 
+use crate::commission::Recorder;
+use crate::commission::admission::CommissionStatus;
+use crate::commission::evidence::Tally;
 use crate::config::{Loaded, Mode, config_hash};
 use crate::control_thread::ControlThread;
 use crate::events::EventLog;
@@ -55,6 +58,17 @@ pub struct RunOptions {
     pub watchdog: Duration,
 }
 
+/// What the commissioning ladder says of a run; the plant file is lowered to it already.
+#[derive(Clone, Debug)]
+pub struct Commissioned {
+    /// What `/status` and the report show of it.
+    pub status: CommissionStatus,
+    /// Where time and accuracy are counted, and the file that keeps them.
+    pub evidence: Option<(Tally, PathBuf)>,
+    /// By which namespace the server must prove to be the rig.
+    pub proof: Option<&'static str>,
+}
+
 /// Where and how a run is recorded.
 #[derive(Clone, Debug)]
 pub struct JournalOptions {
@@ -68,7 +82,12 @@ pub struct JournalOptions {
 ///
 /// # Errors
 /// A loop that cannot be wired, an address that cannot be listened at, a login that the server refuses.
-pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub async fn run(
+    loaded: Loaded,
+    options: RunOptions,
+    commission: Commissioned,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let panics = Panics::hook();
     let clock = Clock::wall(options.speed);
     let registry = Registry::new();
@@ -82,7 +101,8 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     let board = Board::new(config.screens.len());
     board.latch.put(latch);
     let keeper = Keeper::start(state, names(&loaded.plant), board.clone(), clock)?;
-    let settings = LinkSettings { loaded: loaded.clone(), pki_dir: options.pki_dir.clone(), clock };
+    let Commissioned { status, evidence, proof } = commission;
+    let settings = LinkSettings { loaded: loaded.clone(), pki_dir: options.pki_dir.clone(), clock, proof };
     let mut link = Link::new(settings, &board);
     let counts = link.counts();
     let tape = journal.as_ref().map_or_else(|| Arc::new(Unwitnessed) as _, Journal::tape);
@@ -93,7 +113,10 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     if let Some(granted) = &granted {
         tracing::info!(%granted, "the control thread runs in real time");
     }
-    let footing = Footing { real_time: granted.as_ref().map(RealTimeStatus::from), ..Footing::default() };
+    let record = |evidence| Recorder::start(&board, clock, loaded.plant.period(), evidence);
+    let recorder = evidence.map(record).transpose()?;
+    let real_time = granted.as_ref().map(RealTimeStatus::from);
+    let footing = Footing { real_time, commission: Some(status), ..Footing::default() };
     let pages = Pages {
         exporter: Exporter::register(registry)?,
         board: board.clone(),
@@ -135,6 +158,9 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
         }
     };
     keeper.end();
+    if let Some(recorder) = recorder {
+        recorder.finish();
+    }
     close(journal, telemetry.cycles(), &outcome);
     tell(&panics);
     let footing = Footing { panics_lost: panics.lost(), ..footing }.with_permit(&board.heartbeat.permit());

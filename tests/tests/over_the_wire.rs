@@ -7,6 +7,8 @@
 
 #[path = "over_the_wire/foreign.rs"]
 mod foreign;
+#[path = "over_the_wire/ladder.rs"]
+mod ladder;
 #[path = "over_the_wire/logins.rs"]
 mod logins;
 #[path = "over_the_wire/pages.rs"]

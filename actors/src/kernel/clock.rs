@@ -99,6 +99,12 @@ impl Clock {
         (!self.is_virtual()).then(|| self.at_utc(SystemTime::now()))
     }
 
+    /// Seconds of the calendar since 1970: for dates that people set, such as the end of a certificate.
+    #[must_use]
+    pub fn calendar_s() -> u64 {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+
     /// How much wall time a span of plant time takes; the longest span there is, if it takes longer.
     #[must_use]
     pub fn wall_span(&self, plant: Duration) -> Duration {

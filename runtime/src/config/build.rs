@@ -105,6 +105,7 @@ impl PlantFile {
             high: mv.high,
             rate_max_per_s: mv.rate_max_per_s,
             rest: mv.rest,
+            commissioned: mv.commissioned,
         });
         TargetsConfig { period: self.period(), cvs: self.cvs.iter().map(cv).collect(), mvs: mvs.collect() }
     }
@@ -182,6 +183,7 @@ fn mv_checks(mv: &Mv, period: Duration) -> MvChecks {
         ramp_safe_value: mv.ramp_to,
         readback_tolerance: mv.checks.readback_tolerance.unwrap_or(customary.readback_tolerance),
         travel: mv.checks.travel,
+        commissioned: mv.commissioned,
         ..customary
     }
 }

@@ -24,7 +24,7 @@ use safety::{ConfigHash, Interlock};
 use sha2::{Digest, Sha256};
 use signals::TagId;
 
-pub use plant::{Cv, Dcs, Dv, Login, Mode, Mv, PlantFile, Security, Tag};
+pub use plant::{Accuracy, Commission, Cv, Dcs, Dv, Login, Mode, Mv, PlantFile, Security, Tag};
 pub use reader::{Fault, Faults};
 pub use units::Affine;
 

@@ -51,6 +51,8 @@ pub struct LinkSettings {
     pub pki_dir: PathBuf,
     /// The loop's clock.
     pub clock: Clock,
+    /// A namespace that the server must have, or the run ends: what a run under an override asks of the rig.
+    pub proof: Option<&'static str>,
 }
 
 /// Counts of a link. Clones share them.
@@ -151,8 +153,8 @@ impl Link {
     /// Connects, serves, and connects again, for ever. Run it on the service runtime.
     ///
     /// # Errors
-    /// Only what trying again cannot mend: [`LinkError::Login`], lest the account be locked out, and
-    /// [`LinkError::Setup`]. Everything else is logged and tried again.
+    /// Only what trying again cannot mend: [`LinkError::Login`], lest the account be locked out,
+    /// [`LinkError::Setup`], and [`LinkError::NotTheRig`]. Everything else is logged and tried again.
     pub async fn run(&mut self) -> Result<std::convert::Infallible, LinkError> {
         let pki = Pki::open(&self.settings)?;
         let mut backoff = Backoff::default();
@@ -171,7 +173,7 @@ impl Link {
                     self.inlet.set_link(false);
                     tracing::warn!(%why, "the connection to the DCS is lost");
                 }
-                Err(fatal @ (LinkError::Login { .. } | LinkError::Setup { .. })) => return Err(fatal),
+                Err(fatal) if fatal.is_fatal() => return Err(fatal),
                 Err(error) => tracing::warn!(%error, retry_in = ?backoff.delay, "no connection to the DCS"),
             }
             tokio::time::sleep(backoff.next()).await;

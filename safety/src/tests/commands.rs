@@ -1,8 +1,14 @@
 //! Checks 11 and 12, the DCS's own limits, windup, writes that fail, and proposals that come late.
 
+use signals::dcs::{ModeRequest, MvMode, MvStatus};
+
 use super::script::play;
 use super::states::engaged;
+use super::world::{World, config};
 use crate::check::{CheckId, CheckSet};
+use crate::config::Reach;
+use crate::latch::Latch;
+use crate::verdict::{State, Verdict};
 
 fn on() -> CheckSet {
     CheckSet::EMPTY
@@ -142,4 +148,40 @@ fn an_engagement_starts_with_a_zero_move_and_one_move_per_cycle() {
                                 | 10 | Active  | moves=1 u1=57 u2=43
         ",
     );
+}
+
+/// One MV at a time: MV2 is left to the DCS, even where that puts it in RCAS of its own accord. The control: once it is
+/// commissioned, it is tracked and moved.
+#[test]
+fn an_mv_that_is_not_commissioned_is_neither_tracked_nor_moved() {
+    for commissioned in [false, true] {
+        let mut config = config(Reach::ClosedLoop);
+        config.mvs[1].commissioned = commissioned;
+        let mut world = World::with_config(config, Latch::default());
+        let (mut written, mut decision) = ([0, 0], world.scan());
+        let mut scan = |world: &mut World, scans: usize| {
+            for _ in 0..scans {
+                decision = world.scan();
+                if let Verdict::Pass(approved) = &decision.verdict {
+                    for (mv, count) in written.iter_mut().enumerate() {
+                        *count += usize::from(approved.set_point(mv).is_some());
+                    }
+                }
+            }
+        };
+        scan(&mut world, 4);
+        world.dcs.mode_req.value = ModeRequest::Warm;
+        scan(&mut world, 10);
+        world.dcs.mode_req.value = ModeRequest::On;
+        scan(&mut world, 12);
+        world.grant();
+        scan(&mut world, 13);
+        world.dcs.mvs[1].mode.value = MvMode::Rcas;
+        world.propose = Some([55.0, 55.0]);
+        scan(&mut world, 30);
+        assert_eq!(decision.state, State::Active);
+        assert!(written[0] > 0);
+        assert_eq!(written[1] > 0, commissioned, "{written:?}");
+        assert_eq!(decision.mv[1].sts != MvStatus::Inac, commissioned);
+    }
 }
