@@ -14,6 +14,7 @@
 //! | [`dmc`] | linear MPC on step responses: ends in the same outcome as `mpc`, and is in no loop yet |
 //! | [`identification`] | models from recorded data, off the loop |
 //! | [`targets`] | what the operator asks, made fit for the optimiser |
+//! | [`advice`] | advisory mode: one recommendation at a time, and what became of it |
 //! | [`accuracy`] | how well the model, run open loop, foretells the plant |
 //!
 //! # Invariants
@@ -24,6 +25,7 @@
 //! - Nothing here may write to a plant: a [`signals::ProposedMove`] is a wish, and the interlock decides.
 
 pub mod accuracy;
+pub mod advice;
 pub mod dmc;
 pub mod estimation;
 pub mod frame;
@@ -49,4 +51,6 @@ const _: () = {
     crosses_a_slot::<selector::Selection>();
     crosses_a_slot::<targets::Targets>();
     crosses_a_slot::<accuracy::ModelError>();
+    crosses_a_slot::<advice::Advised>();
+    crosses_a_slot::<advice::News>();
 };

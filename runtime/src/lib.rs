@@ -7,6 +7,7 @@
 //! - A plant file that has a fault starts nothing.
 //! - The control runtime does no I/O but the pacer's timer; the service runtime computes nothing that the plant feels.
 
+pub mod advice;
 pub mod cli;
 pub mod config;
 mod control_thread;

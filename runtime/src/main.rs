@@ -75,7 +75,7 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn run_loop(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let RunArgs { plant, endpoint, pki, speed, http, report, journal, rt, rt_priority, watchdog } = args;
+    let RunArgs { plant, endpoint, pki, speed, http, report, journal, audit, rt, rt_priority, watchdog } = args;
     let loaded = with_endpoint(load(&plant)?, endpoint);
     let options = RunOptions {
         speed,
@@ -83,6 +83,7 @@ fn run_loop(args: RunArgs) -> anyhow::Result<ExitCode> {
         http,
         report,
         journal: journal_options(journal),
+        audit,
         real_time: rt.map(|cpu| RealTime { cpu, priority: rt_priority }),
         watchdog: Duration::from_secs_f64(watchdog),
     };

@@ -9,6 +9,7 @@ use actors::kernel::{StageReport, Telemetry};
 use safety::State;
 use serde::Serialize;
 
+use crate::advice::AdviceReport;
 use crate::journal::JournalStatus;
 use crate::opcua::LinkCounts;
 
@@ -100,6 +101,10 @@ pub struct Status {
     stages: Vec<StageLatency>,
     /// How the run is recorded; `None` where it is not.
     journal: Option<String>,
+    /// What is recommended; `None` where nothing is.
+    advice: Option<AdviceReport>,
+    /// How answers are written down.
+    audit: Option<String>,
 }
 
 impl Status {
@@ -120,6 +125,8 @@ impl Status {
             footing: footing.with_permit(&board.heartbeat.permit()),
             stages: stages(telemetry),
             journal: None,
+            advice: None,
+            audit: None,
         }
     }
 
@@ -131,6 +138,12 @@ impl Status {
             None => format!("{} bytes, {} blocks lost", status.bytes(), status.lost()),
         };
         Self { journal: journal.map(say), ..self }
+    }
+
+    /// With what became of recommendations, and how that is written down.
+    #[must_use]
+    pub fn with_advice(self, advice: Option<AdviceReport>, audit: String) -> Self {
+        Self { audit: advice.is_some().then_some(audit), advice, ..self }
     }
 }
 
@@ -148,6 +161,7 @@ pub struct RunReport {
     #[serde(flatten)]
     footing: Footing,
     stages: Vec<StageLatency>,
+    advice: Option<AdviceReport>,
 }
 
 impl RunReport {
@@ -165,7 +179,14 @@ impl RunReport {
             states: states.iter().map(|s| format!("{s:?}")).collect(),
             footing: Footing::default(),
             stages: stages(telemetry),
+            advice: None,
         }
+    }
+
+    /// With what became of recommendations.
+    #[must_use]
+    pub fn with_advice(self, advice: Option<AdviceReport>) -> Self {
+        Self { advice, ..self }
     }
 
     /// On what the run stood.

@@ -22,6 +22,7 @@ pub struct PlantFile {
     pub(crate) estimator: Estimator,
     pub(crate) mpc: Mpc,
     pub(crate) safety: Safety,
+    pub(crate) advisory: Option<Advisory>,
     /// Manipulated variables, in the model's order.
     pub mvs: Vec<Mv>,
     /// Controlled variables.
@@ -119,6 +120,14 @@ pub(crate) struct Safety {
     pub(crate) solver_failures_hold: u32,
     pub(crate) solver_failures_shed: u32,
     pub(crate) write_failures_max: u32,
+}
+
+/// Set-points in percent of an MV's range from low to high.
+#[derive(Clone, Debug)]
+pub(crate) struct Advisory {
+    pub(crate) expiry_s: f64,
+    pub(crate) offer_pct: f64,
+    pub(crate) supersede_pct: f64,
 }
 
 /// What every tag has: a name, a node, a unit.

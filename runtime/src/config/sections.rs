@@ -8,7 +8,7 @@ use plant_models::{Method, PlantModel, Variable};
 use signals::{MAX_CVS, MAX_DVS, MAX_MVS, Unit};
 
 use super::cross::{Facts, TableFacts};
-use super::plant::{Cv, Dcs, Dv, Estimator, Limits, Login, Mode, Mpc, Mv, OnRange, PlantFile, Safety, Security, Tag};
+use super::plant::{Advisory, Cv, Dcs, Dv, Estimator, Limits, Login, Mode, Mpc, Mv, OnRange, PlantFile, Safety, Security, Tag};
 use super::reader::{Section, count, number};
 use super::units::Affine;
 
@@ -25,6 +25,11 @@ pub(crate) fn read(root: &Section<'_, '_>) -> Option<PlantFile> {
     let dcs = root.section("dcs", |s| read_dcs(s, &mut facts));
     let safety = root.section("safety", |s| read_safety(s, &mut facts));
     let mpc = root.section("mpc", read_mpc);
+    // Where nothing is ever recommended the section may be left out.
+    let advisory = match facts.mode {
+        Some(Mode::Shadow) if !root.has("advisory") => Some(None),
+        _ => root.section("advisory", |s| read_advisory(s, &mut facts)).map(Some),
+    };
     // Without a model, what names its variables cannot be judged and is passed over; the rest of a table can.
     let model = facts.model;
     let card = model.map(PlantModel::card);
@@ -48,6 +53,7 @@ pub(crate) fn read(root: &Section<'_, '_>) -> Option<PlantFile> {
         estimator: estimator?,
         mpc: mpc?,
         safety: safety?,
+        advisory: advisory?,
         mvs: mvs?,
         cvs: cvs?,
         dvs: dvs?,
@@ -190,6 +196,14 @@ fn read_safety(s: &Section<'_, '_>, facts: &mut Facts) -> Option<Safety> {
         solver_failures_shed: solver_failures_shed?,
         write_failures_max: write_failures_max?,
     })
+}
+
+fn read_advisory(s: &Section<'_, '_>, facts: &mut Facts) -> Option<Advisory> {
+    let expiry_s = s.between("expiry_s", "seconds", PERIOD_MIN_S, TIME_MAX_S);
+    let offer_pct = s.between("offer_pct", "percent of an MV's range", 0.0, 100.0);
+    let supersede_pct = s.between("supersede_pct", "percent of an MV's range", 0.0, 100.0);
+    facts.expiry_s = expiry_s;
+    Some(Advisory { expiry_s: expiry_s?, offer_pct: offer_pct?, supersede_pct: supersede_pct? })
 }
 
 /// Name, node and unit of a tag that stands for one of the model's `variables`, found under `key`.
