@@ -1,7 +1,7 @@
 //! What the DCS is told, moves excepted: the status tags of one scan.
 
-use safety::Decision;
 use control::advice::Advised;
+use safety::Decision;
 use signals::dcs::{ApcView, CvStatus, CvWrite, DcsView, MvWrite, Reading, Recommendation};
 use signals::{Quality, SolveStatus, Stamp};
 

@@ -249,8 +249,12 @@ impl FromStr for Command {
                 Self::Slave(index(mv, "MV")?, SlaveAction::Mode(slave_mode(mode).ok_or_else(unknown)?))
             }
             ["disturb", name, value] => Self::Disturb((*name).to_owned(), number(value)?),
-            ["accept", id, user] => Self::Answer(Answer::Accept, id.parse().map_err(|_| unknown())?, (*user).to_owned()),
-            ["reject", id, user] => Self::Answer(Answer::Reject, id.parse().map_err(|_| unknown())?, (*user).to_owned()),
+            ["accept", id, user] => {
+                Self::Answer(Answer::Accept, id.parse().map_err(|_| unknown())?, (*user).to_owned())
+            }
+            ["reject", id, user] => {
+                Self::Answer(Answer::Reject, id.parse().map_err(|_| unknown())?, (*user).to_owned())
+            }
             ["answers", "checked"] => Self::CheckAnswers(true),
             ["answers", "unchecked"] => Self::CheckAnswers(false),
             ["rearm"] => Self::Rearm,
@@ -309,7 +313,18 @@ mod tests {
 
     #[test]
     fn what_is_no_command_says_why() {
-        for line in ["", "engage now", "mode rcas", "slave MV1 rcas", "sp CV0 1", "sp MV1 1", "sp CV1 inf", "mv MV1", "accept 7", "accept x Meyer"] {
+        for line in [
+            "",
+            "engage now",
+            "mode rcas",
+            "slave MV1 rcas",
+            "sp CV0 1",
+            "sp MV1 1",
+            "sp CV1 inf",
+            "mv MV1",
+            "accept 7",
+            "accept x Meyer",
+        ] {
             assert!(line.parse::<Command>().is_err(), "{line}");
         }
         assert!("sp CV1 x".parse::<Command>().unwrap_err().to_string().contains("`x` is not a finite number"));

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::kernel::{Telemetry, Unwitnessed};
 use actors::Board;
+use actors::kernel::{Telemetry, Unwitnessed};
 use actors::tape::Tape;
+use control::advice::Advised;
 use rig::{Rig, RigConfig};
 use runtime::config::{PlantFile, load, parse};
 use runtime::simulate::{Cell, Fittings, InvalidMoves, SharedRig};
-use control::advice::Advised;
 use safety::{Event, State};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;

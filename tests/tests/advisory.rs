@@ -1,5 +1,10 @@
 //! Advisory mode, end to end in virtual time: the loop recommends, a person answers at the DCS, the DCS applies.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a scenario that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a scenario that cannot go on has failed"
+)]
 
 use control::advice::{Advised, Answer, News, Verdict};
 use runtime::config::{Mode, load};
@@ -56,7 +61,10 @@ async fn what_a_person_accepts_the_dcs_applies_and_the_loop_writes_no_set_point(
     assert!(away(&bench, &advised)[0] > 0.5, "there is something to do");
     bench.command(&format!("accept {id} Meyer"));
     bench.periods(1).await;
-    assert_eq!((bench.advised().status, verdicts(&bench)), (RecStatus::Accepted, vec![(Answer::Accept, Verdict::Taken)]));
+    assert_eq!(
+        (bench.advised().status, verdicts(&bench)),
+        (RecStatus::Accepted, vec![(Answer::Accept, Verdict::Taken)])
+    );
     bench.periods(10).await;
     assert!(away(&bench, &advised)[0] < 1e-6, "{:?}", away(&bench, &advised));
     // What is recommended afterwards is taken too: the plant comes to its target.
@@ -78,7 +86,10 @@ async fn what_a_person_accepts_the_dcs_applies_and_the_loop_writes_no_set_point(
 async fn the_page_shows_the_number_the_set_points_and_the_expected_effect() {
     let (bench, id) = recommending(2, Mode::Advisory).await;
     let (advice, shown) = (bench.advised().advice.unwrap(), bench.rig.lock().apc().rec);
-    assert_eq!((shown.id.good(), shown.status.good(), shown.stale_id.good()), (Some(id), Some(RecStatus::Open), Some(0)));
+    assert_eq!(
+        (shown.id.good(), shown.status.good(), shown.stale_id.good()),
+        (Some(id), Some(RecStatus::Open), Some(0))
+    );
     assert_eq!(shown.expiry_s.good(), Some(360.0));
     for (sp, u) in shown.sp.iter().zip(&advice.u) {
         assert_eq!(sp.good(), Some(*u));

@@ -4,7 +4,8 @@ use signals::dcs::{DcsView, Reading, RecStatus};
 use signals::{Fixed, MAX_CVS, MAX_MVS, Stamp, Values};
 
 use super::{
-    Advice, Advised, AdviserConfig, AdviserInput, Answer, CvEffect, End, Foretold, News, Proposed, Tally, Verdict, Worth,
+    Advice, Advised, AdviserConfig, AdviserInput, Answer, CvEffect, End, Foretold, News, Proposed, Tally, Verdict,
+    Worth,
 };
 
 /// Cycles without a plan after which the open recommendation is withdrawn: nobody stands by it any more.

@@ -36,11 +36,8 @@ impl Bench {
     fn with_numbers(accept: u32, reject: u32) -> Self {
         let worth = Worth { offer: 1.0, supersede: 5.0 };
         let seconds = Duration::from_secs_f64;
-        let config = AdviserConfig {
-            expiry: seconds(EXPIRY_S),
-            horizon: seconds(HORIZON_S),
-            mvs: Fixed::filled(worth, 1),
-        };
+        let config =
+            AdviserConfig { expiry: seconds(EXPIRY_S), horizon: seconds(HORIZON_S), mvs: Fixed::filled(worth, 1) };
         let mut dcs = DcsView::sized(1, 1, 0);
         dcs.rec.accept = good(accept);
         dcs.rec.reject = good(reject);
@@ -77,8 +74,9 @@ impl Bench {
         let now = Stamp::from_secs_f64(image as f64);
         let input =
             AdviserInput { now, cycle, image, dcs: &self.dcs, advising: self.advising, proposed: proposed.as_ref() };
-        let mut foretell =
-            |u: &Values<MAX_MVS>| Some(Foretold { hold: Values::filled(0.5, 1), pred: Values::filled(u[0] / 100.0, 1) });
+        let mut foretell = |u: &Values<MAX_MVS>| {
+            Some(Foretold { hold: Values::filled(0.5, 1), pred: Values::filled(u[0] / 100.0, 1) })
+        };
         let news = &mut self.news;
         self.advised = self.adviser.step(&input, &mut foretell, &mut |it| news.push(it));
     }
@@ -138,11 +136,53 @@ fn an_answer_to_the_open_number_is_taken_and_any_other_is_stale() {
     let cases: [(&str, Meanwhile, u32, Verdict); 7] = [
         ("the open one", |_| {}, 0, Verdict::Taken),
         ("a number that never was", |_| {}, 7, Verdict::Stale),
-        ("superseded", |b| { b.target = Some(70.0); b.steps(10); }, 0, Verdict::Stale),
-        ("a plan that differs by less than the tolerance", |b| { b.target = Some(64.0); b.steps(10); }, 0, Verdict::Taken),
-        ("expired", |b| { b.target = None; b.steps(25); b.target = Some(60.0); b.steps(90); }, 0, Verdict::Stale),
-        ("withdrawn with ADVISORY", |b| { b.advising = false; b.steps(1); }, 0, Verdict::Stale),
-        ("withdrawn for want of a plan", |b| { b.target = None; b.steps(40); }, 0, Verdict::Stale),
+        (
+            "superseded",
+            |b| {
+                b.target = Some(70.0);
+                b.steps(10);
+            },
+            0,
+            Verdict::Stale,
+        ),
+        (
+            "a plan that differs by less than the tolerance",
+            |b| {
+                b.target = Some(64.0);
+                b.steps(10);
+            },
+            0,
+            Verdict::Taken,
+        ),
+        (
+            "expired",
+            |b| {
+                b.target = None;
+                b.steps(25);
+                b.target = Some(60.0);
+                b.steps(90);
+            },
+            0,
+            Verdict::Stale,
+        ),
+        (
+            "withdrawn with ADVISORY",
+            |b| {
+                b.advising = false;
+                b.steps(1);
+            },
+            0,
+            Verdict::Stale,
+        ),
+        (
+            "withdrawn for want of a plan",
+            |b| {
+                b.target = None;
+                b.steps(40);
+            },
+            0,
+            Verdict::Stale,
+        ),
     ];
     for (what, meanwhile, off, verdict) in cases {
         for answer in [Answer::Accept, Answer::Reject] {
@@ -187,7 +227,11 @@ fn what_stood_there_at_the_start_and_what_is_bad_is_no_answer() {
     assert_eq!(bench.advised.status, RecStatus::Open);
     bench.dcs.rec.accept = good(1);
     bench.steps(3);
-    assert_eq!((bench.advised.status, bench.advised.tally.refused_stale), (RecStatus::Open, 0), "the old one came back");
+    assert_eq!(
+        (bench.advised.status, bench.advised.tally.refused_stale),
+        (RecStatus::Open, 0),
+        "the old one came back"
+    );
     assert_eq!(bench.answer(Answer::Accept, 2), Some(Verdict::Taken), "the negative control");
 }
 
@@ -202,7 +246,9 @@ fn nothing_is_offered_to_a_dcs_that_cannot_answer() {
 
 #[test]
 fn an_answer_needs_a_name_and_the_name_may_come_an_image_later() {
-    for nameless in [good(Text::default()), good(Text::new("  ")), Reading { quality: Quality::Bad, ..good(Text::new("M")) }] {
+    for nameless in
+        [good(Text::default()), good(Text::new("  ")), Reading { quality: Quality::Bad, ..good(Text::new("M")) }]
+    {
         let (mut bench, id) = Bench::offered();
         bench.dcs.rec.user = nameless;
         assert_eq!(bench.answer(Answer::Accept, id), Some(Verdict::Unsigned));
@@ -276,7 +322,11 @@ fn a_change_that_is_not_worth_an_offer_is_not_offered() {
     assert_eq!(bench.steps(10).advised.tally.superseded, 1);
     bench.target = Some(50.0);
     let advised = bench.steps(10).advised;
-    assert_eq!((advised.status, advised.tally.superseded), (RecStatus::Open, 1), "within the tolerance of the open one");
+    assert_eq!(
+        (advised.status, advised.tally.superseded),
+        (RecStatus::Open, 1),
+        "within the tolerance of the open one"
+    );
 }
 
 #[test]
@@ -296,15 +346,52 @@ fn every_proposal_that_would_have_violated_a_bound_is_counted_by_its_bound() {
 fn a_limit_that_is_left_within_the_horizon_after_a_recommendation_not_taken_is_counted_once() {
     type Story = fn(&mut Bench, u32);
     let cases: [(&str, Story, (u64, u64)); 5] = [
-        ("rejected, and left", |b, id| { b.answer(Answer::Reject, id); b.dcs.cvs[0].pv.value = 0.9; b.steps(5); }, (1, 1)),
-        ("rejected, and kept", |b, id| { b.answer(Answer::Reject, id); b.steps(50); }, (1, 0)),
-        ("accepted, and left", |b, id| { b.answer(Answer::Accept, id); b.dcs.cvs[0].pv.value = 0.9; b.steps(5); }, (0, 0)),
         (
-            "rejected, and left after the horizon",
-            |b, id| { b.answer(Answer::Reject, id); b.target = None; b.steps(200); b.dcs.cvs[0].pv.value = 0.9; b.steps(5); },
+            "rejected, and left",
+            |b, id| {
+                b.answer(Answer::Reject, id);
+                b.dcs.cvs[0].pv.value = 0.9;
+                b.steps(5);
+            },
+            (1, 1),
+        ),
+        (
+            "rejected, and kept",
+            |b, id| {
+                b.answer(Answer::Reject, id);
+                b.steps(50);
+            },
             (1, 0),
         ),
-        ("expired, and left", |b, _| { b.steps(101); b.dcs.cvs[0].pv.value = 0.1; b.steps(5); }, (1, 1)),
+        (
+            "accepted, and left",
+            |b, id| {
+                b.answer(Answer::Accept, id);
+                b.dcs.cvs[0].pv.value = 0.9;
+                b.steps(5);
+            },
+            (0, 0),
+        ),
+        (
+            "rejected, and left after the horizon",
+            |b, id| {
+                b.answer(Answer::Reject, id);
+                b.target = None;
+                b.steps(200);
+                b.dcs.cvs[0].pv.value = 0.9;
+                b.steps(5);
+            },
+            (1, 0),
+        ),
+        (
+            "expired, and left",
+            |b, _| {
+                b.steps(101);
+                b.dcs.cvs[0].pv.value = 0.1;
+                b.steps(5);
+            },
+            (1, 1),
+        ),
     ];
     for (what, story, counts) in cases {
         let (mut bench, id) = Bench::offered();

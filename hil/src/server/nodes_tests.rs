@@ -23,7 +23,13 @@ fn only_the_interfaces_own_scalar_types_pass_and_nothing_is_converted() {
 
 #[test]
 fn a_value_survives_the_way_to_the_wire_and_back() {
-    for value in [WireValue::Boolean(true), WireValue::UInt16(7), WireValue::Int32(-3), WireValue::Double(0.6), WireValue::String(Text::new("Meyer"))] {
+    for value in [
+        WireValue::Boolean(true),
+        WireValue::UInt16(7),
+        WireValue::Int32(-3),
+        WireValue::Double(0.6),
+        WireValue::String(Text::new("Meyer")),
+    ] {
         assert_eq!(wire_value(&variant(value)), Some(value));
     }
 }

@@ -299,7 +299,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let news = [News::Offered(advice()), answered(Verdict::Taken), answered(Verdict::Stale)];
         let lines = written(&folder.path().join("audit.jsonl"), &news);
-        assert_eq!((&lines[0]["event"], &lines[0]["id"], &lines[0]["t_s"]), (&"offered".into(), &7.into(), &54.0.into()));
+        assert_eq!(
+            (&lines[0]["event"], &lines[0]["id"], &lines[0]["t_s"]),
+            (&"offered".into(), &7.into(), &54.0.into())
+        );
         assert_eq!(lines[0]["mv"][0], json!({ "tag": "FC101", "unit": "1/h", "from": 14.0, "to": 18.0 }));
         assert!(lines[0]["utc"].as_str().unwrap().ends_with('Z') && lines[0]["reason"].is_string());
         assert_eq!((&lines[1]["user"], &lines[1]["verdict"]), (&"Meyer".into(), &"taken".into()));

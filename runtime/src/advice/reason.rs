@@ -14,7 +14,8 @@ const NEAR: f64 = 0.05;
 
 /// The words for `advice`, in the units of the tags.
 pub(crate) fn reason(advice: &Advice, plant: &PlantFile) -> String {
-    let mut cvs: Vec<_> = plant.cvs.iter().zip(&advice.effects).filter_map(|(cv, effect)| Said::of(cv, effect)).collect();
+    let mut cvs: Vec<_> =
+        plant.cvs.iter().zip(&advice.effects).filter_map(|(cv, effect)| Said::of(cv, effect)).collect();
     cvs.sort_by(|a, b| b.weight.partial_cmp(&a.weight).unwrap_or(Ordering::Equal));
     let horizon_s = number(plant.period_s * plant.mpc.horizon as f64);
     let mut parts: Vec<String> = cvs.into_iter().take(CVS_MAX).map(|said| said.sentence(&horizon_s)).collect();
@@ -45,7 +46,9 @@ impl Said {
         let told = |value: f64| number(by.to_tag(value));
         let off = |to: f64| (pv - to).abs() / cv.span;
         let (weight, where_it_is) = match (effect.limits, effect.setpoint) {
-            (Some((low, _)), _) if pv < low => (1.0 + off(low), format!("{} below its limit {}", distance(low), told(low))),
+            (Some((low, _)), _) if pv < low => {
+                (1.0 + off(low), format!("{} below its limit {}", distance(low), told(low)))
+            }
             (Some((_, high)), _) if pv > high => {
                 (1.0 + off(high), format!("{} above its limit {}", distance(high), told(high)))
             }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use actors::{AdviceConfig, LoopConfig};
 use actors::board::SCANS_PER_CYCLE;
 use actors::kernel::supervision::RestartPolicy;
+use actors::{AdviceConfig, LoopConfig};
 use control::accuracy::OpenLoopConfig;
 use control::advice::{AdviserConfig, ForecastConfig, Worth};
 use control::estimation::{CvNoise, EkfConfig};

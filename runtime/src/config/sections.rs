@@ -8,7 +8,9 @@ use plant_models::{Method, PlantModel, Variable};
 use signals::{MAX_CVS, MAX_DVS, MAX_MVS, Unit};
 
 use super::cross::{Facts, TableFacts};
-use super::plant::{Advisory, Cv, Dcs, Dv, Estimator, Limits, Login, Mode, Mpc, Mv, OnRange, PlantFile, Safety, Security, Tag};
+use super::plant::{
+    Advisory, Cv, Dcs, Dv, Estimator, Limits, Login, Mode, Mpc, Mv, OnRange, PlantFile, Safety, Security, Tag,
+};
 use super::reader::{Section, count, number};
 use super::units::Affine;
 

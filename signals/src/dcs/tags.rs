@@ -236,7 +236,8 @@ mod tests {
     fn names_are_those_of_the_interface_and_unique() {
         let tags = DcsTag::all(2, 3, 1);
         let mut names: Vec<_> = tags.iter().map(ToString::to_string).collect();
-        for name in ["HB_APC", "MV1.SP_REQ", "MV2.INIT_ACK", "CV3.PV", "DV1.OPR_ON", "REC.SP2", "REC.PRED3", "REC.USER"] {
+        for name in ["HB_APC", "MV1.SP_REQ", "MV2.INIT_ACK", "CV3.PV", "DV1.OPR_ON", "REC.SP2", "REC.PRED3", "REC.USER"]
+        {
             assert!(names.iter().any(|n| n == name), "{name}");
         }
         names.sort();
