@@ -53,7 +53,7 @@ async fn solve_sts_and_overruns_tell_of_the_last_solve() {
     let bench = Bench::start("cstr", 3, |_| {}).await.unwrap();
     bench.engage().await;
     let apc = *bench.rig.lock().apc();
-    assert_eq!((apc.solve_sts.good(), apc.overruns.good()), (Some(SolveStatus::Solved.code()), Some(0)));
+    assert_eq!((apc.solve_sts.good(), apc.overruns.value), (Some(SolveStatus::Solved.code()), 0));
     // Without a measurement there is nothing to solve, and what was solved before is not shown for ever.
     bench.command("pv CV1 nan");
     bench.periods(9).await;
