@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use control::accuracy::OpenLoopConfig;
+use control::advice::{AdviserConfig, ForecastConfig};
 use control::estimation::{EkfConfig, EstimationError};
 use control::guarded::{GuardConfig, GuardError};
 use control::mpc::{MpcConfig, MpcError};
@@ -14,7 +15,7 @@ use safety::{InterlockConfig, SafetyError};
 
 use crate::kernel::PacerError;
 use crate::kernel::supervision::RestartPolicy;
-use crate::ports::{MoveSink, RecommendationSink};
+use crate::ports::MoveSink;
 
 /// Everything that a loop must be told, every part checked by the crate that uses it.
 #[derive(Clone, Debug)]
@@ -41,17 +42,28 @@ pub struct LoopConfig {
     pub selector: SelectorConfig,
     /// The interlock.
     pub interlock: InterlockConfig,
+    /// What is shown to a person in ADVISORY; `None` where nothing is.
+    pub advice: Option<AdviceConfig>,
     /// Crashes.
     pub restarts: RestartPolicy,
+}
+
+/// How recommendations are made.
+#[derive(Clone, Debug)]
+pub struct AdviceConfig {
+    /// When one is worth a person's attention.
+    pub adviser: AdviserConfig,
+    /// How its effect is foretold.
+    pub forecast: ForecastConfig,
 }
 
 /// Where the loop ends: the mode. The sink is made anew for each incarnation of the stage that holds it.
 pub enum Ending {
     /// Nothing is proposed and nothing written but status.
     Shadow,
-    /// Moves are recommended to a person; there is no way to the plant.
-    Advisory(Box<dyn FnMut() -> Box<dyn RecommendationSink> + Send>),
-    /// Approved moves are written.
+    /// Set-points are recommended to a person; there is no way to the plant.
+    Advisory,
+    /// Approved moves are written; in ADVISORY, set-points are recommended.
     ClosedLoop(Box<dyn FnMut() -> Box<dyn MoveSink> + Send>),
 }
 
@@ -59,7 +71,7 @@ impl std::fmt::Debug for Ending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Shadow => "Shadow",
-            Self::Advisory(_) => "Advisory",
+            Self::Advisory => "Advisory",
             Self::ClosedLoop(_) => "ClosedLoop",
         })
     }

@@ -27,6 +27,7 @@ pub(crate) struct Guard {
     /// Raised when a stage was given up: then nothing is proposed any more.
     pub(crate) escalation: Escalation,
     pub(crate) next: Doorbell,
+    pub(crate) recommender: Doorbell,
     pub(crate) events: EventQueue,
     pub(crate) clock: Clock,
     pub(crate) tape: Arc<dyn Tape>,
@@ -76,7 +77,7 @@ impl Guard {
                 // A loop that steps down to advising moves nothing any more.
                 let _withdrawn = self.board.approved.take();
                 self.board.recommended.put(recommended);
-                self.next.ring(self.clock.wall_ns());
+                self.recommender.ring(self.clock.wall_ns());
             }
             // What was approved and not yet fetched is withdrawn with the loop: no write after a shed or a trip (I5).
             Verdict::Withhold(_) | Verdict::Trip(_) if !decision.state.is_engaged() => {

@@ -17,6 +17,7 @@
 //! | [`safety_filter`] | of an untrusted proposal, the nearest move from which a stored plan keeps the model inside its limits |
 //! | [`contract`] | whether the plant still does what the model says; without it nothing that is proved on the model counts |
 //! | [`guarded`] | the controller with these two behind it, as one optimiser |
+//! | [`advice`] | advisory mode: one recommendation at a time, and what became of it |
 //! | [`accuracy`] | how well the model, run open loop, foretells the plant |
 //!
 //! # Invariants
@@ -27,6 +28,7 @@
 //! - Nothing here may write to a plant: a [`signals::ProposedMove`] is a wish, and the interlock decides.
 
 pub mod accuracy;
+pub mod advice;
 pub mod contract;
 pub mod dmc;
 pub mod estimation;
@@ -57,4 +59,6 @@ const _: () = {
     crosses_a_slot::<selector::Selection>();
     crosses_a_slot::<targets::Targets>();
     crosses_a_slot::<accuracy::ModelError>();
+    crosses_a_slot::<advice::Advised>();
+    crosses_a_slot::<advice::News>();
 };

@@ -292,9 +292,11 @@ mod tests {
 
     #[test]
     fn a_cv_that_is_switched_off_is_left_alone() {
-        let mut dcs = dcs();
-        dcs.cvs[0].opr_on.value = false;
-        let t = targeting().step(&dcs, &[50.0], true);
-        assert_eq!((t.setpoints[0], t.cv_lo[0], t.cv_hi[0]), (None, f64::NEG_INFINITY, f64::INFINITY));
+        for switch in [Reading { quality: Quality::Bad, ..good(true) }, good(false)] {
+            let mut dcs = dcs();
+            dcs.cvs[0].opr_on = switch;
+            let t = targeting().step(&dcs, &[50.0], true);
+            assert_eq!((t.setpoints[0], t.cv_lo[0], t.cv_hi[0]), (None, f64::NEG_INFINITY, f64::INFINITY));
+        }
     }
 }

@@ -151,6 +151,9 @@ pub struct RunArgs {
     /// The journal.
     #[command(flatten)]
     pub journal: JournalArgs,
+    /// Write recommendations, and who answered what to them, here as lines of JSON; appends.
+    #[arg(long, value_name = "FILE")]
+    pub audit: Option<PathBuf>,
     /// Run the control thread in real time: SCHED_FIFO, memory locked, pinned to this CPU. Refused with the reason where
     /// the system forbids it. Without a number: the first isolated CPU, else the last. See docs/real-time.md.
     #[arg(long, value_name = "CPU", num_args = 0..=1, value_parser = cpu)]

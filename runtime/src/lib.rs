@@ -8,6 +8,7 @@
 //! - A plant file that has a fault starts nothing.
 //! - The control runtime does no I/O but the pacer's timer; the service runtime computes nothing that the plant feels.
 
+pub mod advice;
 pub mod cli;
 pub mod commission;
 pub mod config;

@@ -18,6 +18,7 @@ use prometheus::{
 use safety::State;
 use signals::SolveStatus;
 
+use crate::advice::ByBound;
 use crate::opcua::LinkCounts;
 
 /// Stages of a loop, in the order of the cycle.
@@ -87,6 +88,9 @@ pub struct Exporter {
     state: IntGaugeVec,
     heartbeat: IntGauge,
     permit: IntGauge,
+    recommendations: IntCounterVec,
+    would_have_violated: IntCounterVec,
+    untaken_violated: IntCounter,
     bypasses: IntGauge,
     guard: GuardMetrics,
 }
@@ -131,6 +135,9 @@ impl Exporter {
         let per = |name: &str, help: &str, label: &str| {
             GaugeVec::new(Opts::new(name, help), &[label]).and_then(|m| add(&registry, m))
         };
+        let counters = |name: &str, help: &str, label: &str| {
+            IntCounterVec::new(Opts::new(name, help), &[label]).and_then(|m| add(&registry, m))
+        };
         Ok(Self {
             cycles: counter("outrigger_cycles_total", "Control cycles")?,
             overruns: counter("outrigger_overruns_total", "Scheduled beats that were dropped")?,
@@ -143,7 +150,7 @@ impl Exporter {
             sample_age: per("outrigger_sample_age_seconds", "Age of the newest sample, in plant time", "tag")?,
             overwritten: {
                 let help = "Values that were overwritten before anybody read them";
-                add(&registry, IntCounterVec::new(Opts::new("outrigger_overwritten_total", help), &["slot"])?)?
+                counters("outrigger_overwritten_total", help, "slot")?
             },
             plan_age: {
                 let help = "Age of the newest plan, counted from the opening of its cycle, in plant time";
@@ -161,6 +168,15 @@ impl Exporter {
             permit: gauge("outrigger_watchdog_permit", "1 until the watchdog drops the permit to write")?,
             bypasses: gauge("outrigger_bypass_active", "Checks that are bypassed at present")?,
             guard: GuardMetrics::register(&registry)?,
+            recommendations: counters("outrigger_recommendations_total", "Recommendations and answers", "what")?,
+            would_have_violated: {
+                let help = "Set-points of proposals in ADVISORY that would have violated a bound";
+                counters("outrigger_would_have_violated_total", help, "bound")?
+            },
+            untaken_violated: {
+                let help = "Recommendations not taken after which a CV left its limits within the horizon";
+                counter("outrigger_untaken_violated_total", help)?
+            },
             registry,
         })
     }
@@ -212,6 +228,7 @@ impl Exporter {
             self.solver_status.set(i64::from(SolveStatus::NotRun.code()));
         }
         self.guard.read(board, tags);
+        self.read_advice(board);
         if let Some(status) = board.status.read() {
             self.heartbeat.set(i64::from(status.heartbeat));
             self.bypasses.set(i64::from(status.bypasses));
@@ -223,6 +240,27 @@ impl Exporter {
 }
 
 impl Exporter {
+    fn read_advice(&self, board: &Board) {
+        let Some(tally) = board.advised.read().map(|advised| advised.tally) else { return };
+        for (what, times) in [
+            ("offered", tally.offered),
+            ("accepted", tally.accepted),
+            ("rejected", tally.rejected),
+            ("expired", tally.expired),
+            ("superseded", tally.superseded),
+            ("withdrawn", tally.withdrawn),
+            ("refused_stale", tally.refused_stale),
+            ("refused_unsigned", tally.refused_unsigned),
+        ] {
+            raise(&self.recommendations.with_label_values(&[what]), times);
+        }
+        let ByBound { operator, rate, windup, hard } = ByBound::of(&tally);
+        for (bound, times) in [("operator", operator), ("rate", rate), ("windup", windup), ("hard", hard)] {
+            raise(&self.would_have_violated.with_label_values(&[bound]), times);
+        }
+        raise(&self.untaken_violated, tally.untaken_violated);
+    }
+
     fn overwritten_in(&self, slot: &str, times: u64) {
         raise(&self.overwritten.with_label_values(&[slot]), times);
     }

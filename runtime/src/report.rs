@@ -9,6 +9,7 @@ use actors::kernel::{StageReport, Telemetry};
 use safety::State;
 use serde::Serialize;
 
+use crate::advice::AdviceReport;
 use crate::commission::admission::CommissionStatus;
 use crate::journal::JournalStatus;
 use crate::metrics::{contract_word, filter_word};
@@ -117,6 +118,10 @@ pub struct Status {
     bypasses: Vec<BypassStatus>,
     /// Why the state cannot be kept; null while it can.
     state_fault: Option<String>,
+    /// What is recommended; `None` where nothing is.
+    advice: Option<AdviceReport>,
+    /// How answers are written down.
+    audit: Option<String>,
 }
 
 impl Status {
@@ -144,6 +149,8 @@ impl Status {
             bypasses_in_force: status.map_or(0, |s| s.bypasses),
             bypasses: Vec::new(),
             state_fault: None,
+            advice: None,
+            audit: None,
         }
     }
 
@@ -162,6 +169,12 @@ impl Status {
     pub fn with_state(self, keeper: &KeeperStatus) -> Self {
         Self { bypasses: keeper.bypasses(), state_fault: keeper.fault(), ..self }
     }
+
+    /// With what became of recommendations, and how that is written down.
+    #[must_use]
+    pub fn with_advice(self, advice: Option<AdviceReport>, audit: String) -> Self {
+        Self { audit: advice.is_some().then_some(audit), advice, ..self }
+    }
 }
 
 /// The whole run.
@@ -178,6 +191,7 @@ pub struct RunReport {
     #[serde(flatten)]
     footing: Footing,
     stages: Vec<StageLatency>,
+    advice: Option<AdviceReport>,
 }
 
 impl RunReport {
@@ -195,7 +209,14 @@ impl RunReport {
             states: states.iter().map(|s| format!("{s:?}")).collect(),
             footing: Footing::default(),
             stages: stages(telemetry),
+            advice: None,
         }
+    }
+
+    /// With what became of recommendations.
+    #[must_use]
+    pub fn with_advice(self, advice: Option<AdviceReport>) -> Self {
+        Self { advice, ..self }
     }
 
     /// On what the run stood.

@@ -22,6 +22,7 @@ use signals::Stamp;
 use signals::dcs::{ModeActual, Reading};
 use tokio::sync::oneshot;
 
+use crate::advice::{AdviceReport, Audit, mv_tags};
 use crate::commission::Recorder;
 use crate::commission::admission::CommissionStatus;
 use crate::commission::evidence::Tally;
@@ -52,6 +53,8 @@ pub struct RunOptions {
     pub report: Option<PathBuf>,
     /// Where and how the run is recorded.
     pub journal: Option<JournalOptions>,
+    /// Where recommendations and their answers are written down.
+    pub audit: Option<PathBuf>,
     /// Whether the control thread is to run in real time, and how.
     pub real_time: Option<RealTime>,
     /// The shortest silence of the control cycle, in wall time, for which the watchdog drops the permit.
@@ -106,6 +109,7 @@ pub async fn run(
     let mut link = Link::new(settings, &board);
     let counts = link.counts();
     let tape = journal.as_ref().map_or_else(|| Arc::new(Unwitnessed) as _, Journal::tape);
+    let audit = Audit::start(board.news.clone(), options.audit.as_deref(), loaded.plant.clone(), clock)?;
     let (watchdog, lapsed) = watch(&board, config.period, clock, &options)?;
     let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape };
     let (log, ending) = (EventLog::default(), ending(loaded.plant.mode, &link));
@@ -123,8 +127,10 @@ pub async fn run(
         telemetry: telemetry.clone(),
         journal: journal.as_ref().map(Journal::status),
         keeper: keeper.status(),
+        audit: audit.status(),
         link: counts.clone(),
         tags: tag_names(&loaded.plant),
+        mv_tags: mv_tags(&loaded.plant),
         clock,
         period: loaded.plant.period(),
         footing: footing.clone(),
@@ -162,9 +168,11 @@ pub async fn run(
         recorder.finish();
     }
     close(journal, telemetry.cycles(), &outcome);
+    drop(audit);
     tell(&panics);
     let footing = Footing { panics_lost: panics.lost(), ..footing }.with_permit(&board.heartbeat.permit());
-    write_report(options.report, RunReport::new(&loaded.revision, &telemetry, &counts, &log.states()).on(footing))?;
+    let report = RunReport::new(&loaded.revision, &telemetry, &counts, &log.states()).on(footing);
+    write_report(options.report, report.with_advice(AdviceReport::read(&board, &mv_tags(&loaded.plant))))?;
     outcome
 }
 
@@ -270,14 +278,11 @@ async fn serve_pages(
     })
 }
 
-/// Modes are wiring: shadow is given no way out, advisory none to the plant.
+/// Modes are wiring: neither shadow nor advisory is given a way to the plant.
 fn ending(mode: Mode, link: &Link) -> Ending {
     match mode {
         Mode::Shadow => Ending::Shadow,
-        Mode::Advisory => {
-            let sink = link.recommendation_sink();
-            Ending::Advisory(Box::new(move || Box::new(sink.clone())))
-        }
+        Mode::Advisory => Ending::Advisory,
         Mode::ClosedLoop => {
             let sink = link.move_sink();
             Ending::ClosedLoop(Box::new(move || Box::new(sink.clone())))

@@ -49,6 +49,7 @@ pub(super) fn loop_config(model: &'static dyn PlantModel, period: Duration) -> L
         deadline_scan: 4,
         selector: SelectorConfig { plan_max_age: 3, hold_max: 2 },
         interlock: interlock(period),
+        advice: None,
         restarts: RestartPolicy { period, intensity: 5, window_periods: 60 },
     }
 }

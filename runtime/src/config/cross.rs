@@ -22,6 +22,7 @@ pub(super) struct Facts {
     pub(super) prefix: Option<String>,
     pub(super) sis_tags: Vec<String>,
     pub(super) heartbeat_timeout_s: Option<f64>,
+    pub(super) expiry_s: Option<f64>,
     pub(super) solver_failures_hold: Option<u32>,
     pub(super) solver_failures_shed: Option<u32>,
     pub(super) mvs: Vec<TableFacts>,
@@ -183,6 +184,12 @@ impl Facts {
         {
             let what = format!("at least the control period, {period_s} s");
             root.fault_in_section("safety", "heartbeat_timeout_s", what);
+        }
+        if let (Some(expiry_s), Some(period_s)) = (self.expiry_s, self.period_s)
+            && expiry_s < 2.0 * period_s
+        {
+            let what = format!("at least two control periods, {} s: a person has to read it", 2.0 * period_s);
+            root.fault_in_section("advisory", "expiry_s", what);
         }
     }
 

@@ -33,6 +33,7 @@ pub struct PlantFile {
     pub(crate) contract: Option<Contract>,
     /// What must be shown before the mode may be raised.
     pub commission: Commission,
+    pub(crate) advisory: Option<Advisory>,
     /// Manipulated variables, in the model's order.
     pub mvs: Vec<Mv>,
     /// Controlled variables.
@@ -169,6 +170,14 @@ pub struct Accuracy {
     pub bias_max: f64,
     /// Smallest share of the measurement's variance that it explains.
     pub r2_min: f64,
+}
+
+/// The section `[advisory]`. Set-points in percent of an MV's range from low to high.
+#[derive(Clone, Debug)]
+pub(crate) struct Advisory {
+    pub(crate) expiry_s: f64,
+    pub(crate) offer_pct: f64,
+    pub(crate) supersede_pct: f64,
 }
 
 /// What every tag has: a name, a node, a unit.

@@ -11,8 +11,8 @@ use super::checks::{ModelChecks, Names, ValveChecks, check_cells, read_balances,
 use super::cross::{Facts, TableFacts};
 use super::guard::{read_contract, read_filter, read_residual_max, read_safe};
 use super::plant::{
-    Accuracy, Commission, Cv, Dcs, Dv, Estimator, Limits, Login, Mode, Mpc, Mv, OnRange, PlantFile, Safety, Security,
-    Tag,
+    Accuracy, Advisory, Commission, Cv, Dcs, Dv, Estimator, Limits, Login, Mode, Mpc, Mv, OnRange, PlantFile, Safety,
+    Security, Tag,
 };
 use super::reader::{Section, count, number};
 use super::units::Affine;
@@ -34,6 +34,11 @@ pub(crate) fn read(root: &Section<'_, '_>) -> Option<PlantFile> {
     let mpc = root.section("mpc", read_mpc);
     let filter = read_filter(root);
     let commission = root.section("commission", read_commission);
+    // Where nothing is ever recommended the section may be left out.
+    let advisory = match facts.mode {
+        Some(Mode::Shadow) if !root.has("advisory") => Some(None),
+        _ => root.section("advisory", |s| read_advisory(s, &mut facts)).map(Some),
+    };
     // Without a model, what names its variables cannot be judged and is passed over; the rest of a table can.
     let model = facts.model;
     let card = model.map(PlantModel::card);
@@ -63,6 +68,7 @@ pub(crate) fn read(root: &Section<'_, '_>) -> Option<PlantFile> {
         filter: filter?,
         contract: contract?,
         commission: commission?,
+        advisory: advisory?,
         mvs: mvs?,
         cvs: cvs?,
         dvs: dvs?,
@@ -240,6 +246,14 @@ fn read_accuracy(s: &Section<'_, '_>) -> Option<Accuracy> {
         s.fault("bias_max", format!("at most rmse_max, {rmse_max}: a bias is never larger"));
     }
     Some(Accuracy { rmse_max, bias_max, r2_min: r2_min? })
+}
+
+fn read_advisory(s: &Section<'_, '_>, facts: &mut Facts) -> Option<Advisory> {
+    let expiry_s = s.between("expiry_s", "seconds", PERIOD_MIN_S, TIME_MAX_S);
+    let offer_pct = s.between("offer_pct", "percent of an MV's range", 0.0, 100.0);
+    let supersede_pct = s.between("supersede_pct", "percent of an MV's range", 0.0, 100.0);
+    facts.expiry_s = expiry_s;
+    Some(Advisory { expiry_s: expiry_s?, offer_pct: offer_pct?, supersede_pct: supersede_pct? })
 }
 
 /// Name, node and unit of a tag that stands for one of the model's `variables`, found under `key`.

@@ -14,7 +14,7 @@ use crate::config::{Loaded, Mode};
 pub(super) const MAGIC: [u8; 8] = *b"OUTRJRNL";
 
 /// The format that is written here.
-pub const FORMAT: u64 = 5;
+pub const FORMAT: u64 = 6;
 
 /// What a run is, beside its records.
 #[derive(Clone, Debug, PartialEq)]
