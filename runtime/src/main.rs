@@ -109,7 +109,8 @@ fn show(what: &SafetyCommand) -> anyhow::Result<ExitCode> {
 const NOT_COMMISSIONED: u8 = 4;
 
 fn run_loop(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let RunArgs { plant, endpoint, pki, state, speed, http, report, journal, audit, rt, rt_priority, watchdog, .. } = args;
+    let RunArgs { plant, endpoint, pki, state, speed, http, report, journal, audit, rt, rt_priority, watchdog, .. } =
+        args;
     let loaded = with_endpoint(load(&plant)?, endpoint);
     let wish = args.override_reason.zip(args.override_hours).map(|(reason, hours)| Override { reason, hours });
     let dossier = Dossier::of(&loaded)?;
