@@ -117,7 +117,7 @@ fn each_fault_is_told_with_key_value_and_expectation() {
         (filter(), SAFE.replace("350.0", "\"hot\""), "`cv[1].safe_high` = \"hot\", expected a number"),
     ];
     for (sections, keys, told) in table {
-        let Err(ConfigError::Faulty(faults)) = read(&file(&sections, keys)) else { panic!("{told}: no fault") };
+        let Err(ConfigError::Faulty(faults)) = read(&file(&sections, &keys)) else { panic!("{told}: no fault") };
         let all = faults.to_string();
         assert!(all.lines().any(|line| line.contains(told)), "should say\n{told}\nand says\n{all}");
     }

@@ -71,7 +71,9 @@ fn killed_after(folder: &Path, lifetime: Duration) -> Option<(usize, u64)> {
     std::thread::sleep(lifetime);
     child.kill().unwrap();
     child.wait().unwrap();
-    lines.map_while(Result::ok).for_each(|line| drop(take(&line)));
+    for line in lines.map_while(Result::ok) {
+        let _ = take(&line);
+    }
     kept
 }
 

@@ -23,8 +23,8 @@ use std::time::Duration;
 use actors::kernel::{Unobserved, Unwitnessed};
 use rig::{Random, Rig, RigConfig};
 use runtime::config::{PlantFile, load};
-use runtime::simulate::{Cell, Fittings, SharedRig, Unread};
-use safety::State;
+use runtime::simulate::{Cell, Fittings, SharedRig};
+use safety::{Latch, State};
 use signals::dcs::{DcsView, ModeActual, MvMode};
 use tests::repo;
 use tokio::time::{Instant, sleep_until};
@@ -91,11 +91,8 @@ impl Site {
     fn run(&self, life: Duration, mut at: impl FnMut(u32, &SharedRig, State)) -> bool {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let engaged = runtime.block_on(async {
-            let fittings = Fittings {
-                observer: Box::new(Unobserved),
-                tape: Arc::new(Unwitnessed),
-                advice: Box::new(|| Box::new(Unread)),
-            };
+            let (observer, tape) = (Box::new(Unobserved), Arc::new(Unwitnessed));
+            let fittings = Fittings { observer, tape, latch: Latch::default() };
             let start = Instant::now();
             let (cell, mut plumbing) = Cell::start(&self.plant, self.rig.clone(), fittings).await.unwrap();
             let scans = u32::try_from(life.as_secs() / SCAN.as_secs()).unwrap();

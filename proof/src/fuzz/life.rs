@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
 use safety::{
-    Effect, Inputs, Interlock, InterlockConfig, Latch, MvChecks, Reach, Role, SolveReport, State, TagChecks,
-    TagEffects, Verdict, WriteReport,
+    BypassSet, ConfigHash, Effect, Inputs, Interlock, InterlockConfig, Latch, MvChecks, Reach, Role, Row, SolveReport,
+    State, TagChecks, TagReactions, Verdict, WriteReport,
 };
 use signals::dcs::{DcsView, ModeActual, ModeRequest, MvMode, Reading, Windup};
 use signals::{Fixed, MAX_MVS, ProposedMove, Proposer, Quality, Sample, SolveStatus, Stamp, TagId, Values};
@@ -93,26 +93,21 @@ fn config(u: &mut Unstructured<'_>) -> Result<InterlockConfig> {
         *u.choose(&[Reach::ClosedLoop, Reach::ClosedLoop, Reach::ClosedLoop, Reach::Advisory, Reach::Shadow])?;
     let trips = *u.choose(&[Effect::Hold, Effect::Ramp, Effect::Shed, Effect::Trip])?;
     let delay = PERIOD / 4 * u.int_in_range(0..=4)?;
-    let critical = TagChecks {
-        role: Role::Critical,
-        lo: 0.0,
-        hi: 100.0,
+    let accept_uncertain = u.arbitrary()?;
+    let tag = |role| TagChecks {
         hysteresis: 2.0,
         rate_max_per_s: 100.0,
-        max_age: PERIOD * 5 / 2,
-        accept_uncertain: u.arbitrary()?,
-        delay,
-        effects: TagEffects { range: trips, ..TagEffects::of(Role::Critical) },
+        accept_uncertain,
+        reactions: TagReactions::of(role, delay),
+        ..TagChecks::customary(role, 0.0, 100.0, PERIOD)
     };
-    let other = TagChecks { role: Role::NonCritical, effects: TagEffects::of(Role::NonCritical), ..critical };
+    let (critical, other) = (tag(Role::Critical), tag(Role::NonCritical));
+    let critical = TagChecks { reactions: critical.reactions.with(Row::Range, trips), ..critical };
     let right = Oracle::default();
     let safe = |there: bool| there.then_some(35.0);
     let mv = |there| MvChecks {
-        lo: right.low,
-        hi: right.high,
-        rate_max_per_s: right.rate_per_s,
         ramp_safe_value: safe(there),
-        span: 100.0,
+        ..MvChecks::customary(right.low, right.high, right.rate_per_s, PERIOD)
     };
     let mvs = vec![mv(u.arbitrary()?), mv(u.arbitrary()?)];
     let hold_periods = u.int_in_range(1..=4)?;
@@ -364,13 +359,19 @@ impl Life {
         let samples = self.samples;
         let inputs = Inputs {
             samples: samples.get(self.short.1..).unwrap_or_default(),
+            expected: &[],
             dcs: &self.dcs,
             link_up: self.link_up,
             proposal: proposal.as_ref(),
             no_proposal_left: self.no_proposal_left,
+            policy: None,
             solve: self.solve,
             cycle: self.cycle(),
             writes: self.writes,
+            bypasses: &BypassSet::default(),
+            wall: None,
+            config_hash: ConfigHash::default(),
+            beats_dropped: 0,
         };
         let decision = self.interlock.step(&inputs, self.now);
         let world = (&self.dcs, self.reach, self.now);

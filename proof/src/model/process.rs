@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use safety::{Decision, Event, Inputs, Interlock, MoveKind, SolveReport, State, Verdict, WriteReport};
+use safety::{
+    BypassSet, ConfigHash, Decision, Event, Inputs, Interlock, MoveKind, SolveReport, State, Verdict, WriteReport,
+};
 use signals::dcs::{DcsView, ModeActual, ModeRequest, MvMode, MvStatus, Reading};
 use signals::{Fixed, ProposedMove, Proposer, Quality, Sample, SolveStatus, Stamp, TagId, Values};
 
@@ -143,13 +145,19 @@ impl Process {
         let samples = samples(&dcs, at);
         let inputs = Inputs {
             samples: &samples,
+            expected: &[],
             dcs: &dcs,
             link_up: !down,
             proposal: proposal.as_ref(),
             no_proposal_left: false,
+            policy: None,
             solve: self.solve,
             cycle: at.cycle,
             writes: self.report,
+            bypasses: &BypassSet::default(),
+            wall: None,
+            config_hash: ConfigHash::default(),
+            beats_dropped: 0,
         };
         let decision = self.interlock.step(&inputs, at.now);
         let before = self.state.replace(decision.state);
@@ -186,7 +194,7 @@ impl Process {
                 });
             }
             Verdict::Recommend(recommended) if at.has(Bug::AdvisoryWrites) => {
-                let (id, valid_until) = (u64::from(recommended.id), recommended.valid_until);
+                let (id, valid_until) = (at.cycle, recommended.valid_until);
                 let set_point = recommended.u.first().copied();
                 self.slot = Some(Approval { id, moves: false, lease, set_point, in_service: false, valid_until });
             }

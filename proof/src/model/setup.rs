@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use rig::RigConfig;
-use safety::{CheckSet, Effect, Interlock, InterlockConfig, Latch, MvChecks, Reach, Role, TagChecks, TagEffects};
+use safety::{
+    CheckSet, Effect, Interlock, InterlockConfig, Latch, MvChecks, Reach, Role, Row, TagChecks, TagReactions,
+};
 
 use super::bug::Bug;
 use crate::ProofError;
@@ -109,24 +111,20 @@ impl Setup {
 }
 
 fn interlock_config(reach: Reach) -> InterlockConfig {
-    let effects = TagEffects { range: Effect::Trip, ..TagEffects::of(Role::Critical) };
     let cv = TagChecks {
-        role: Role::Critical,
-        lo: 280.0,
-        hi: CV_HIGH,
         hysteresis: 1.0,
         rate_max_per_s: 1e6,
-        max_age: PERIOD * 5 / 2,
-        accept_uncertain: false,
-        delay: Duration::ZERO,
-        effects,
+        reactions: TagReactions::of(Role::Critical, Duration::ZERO).with(Row::Range, Effect::Trip),
+        ..TagChecks::customary(Role::Critical, 280.0, CV_HIGH, PERIOD)
     };
-    let mv = MvChecks { lo: LOW, hi: HIGH, rate_max_per_s: RATE_PER_S, ramp_safe_value: None, span: SPAN };
+    let mv = MvChecks { span: SPAN, ..MvChecks::customary(LOW, HIGH, RATE_PER_S, PERIOD) };
     InterlockConfig {
         heartbeat_timeout: PERIOD * 2,
         hold_periods: 1,
         solver_failures_hold: 1,
         solver_failures_shed: 3,
+        // A scan of the model is as long as a period.
+        scan_max: PERIOD * 2,
         switched_off: CheckSet::EMPTY,
         ..InterlockConfig::customary(PERIOD, reach, vec![cv], 1, vec![mv])
     }

@@ -285,7 +285,9 @@ mod tests {
     /// The lines of a file after these news were written to it.
     fn written(file: &Path, news: &[News]) -> Vec<Value> {
         let queue = NewsQueue::new();
-        news.iter().for_each(|news| drop(queue.try_send(*news)));
+        for news in news {
+            let _ = queue.try_send(*news);
+        }
         let audit = Audit::start(queue, Some(file), plant(), Clock::wall(1.0)).unwrap();
         let status = audit.status();
         drop(audit);
@@ -324,7 +326,9 @@ mod tests {
     #[test]
     fn what_the_queue_could_not_take_is_counted_as_lost() {
         let queue = NewsQueue::new();
-        (0..300).for_each(|_| drop(queue.try_send(answered(Verdict::Taken))));
+        for _ in 0..300 {
+            let _ = queue.try_send(answered(Verdict::Taken));
+        }
         let audit = Audit::start(queue, None, plant(), Clock::wall(1.0)).unwrap();
         let status = audit.status();
         drop(audit);

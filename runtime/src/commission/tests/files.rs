@@ -20,7 +20,8 @@ fn errors(papers: &Papers, from: u64, to: u64, size: f64) -> Vec<ModelError> {
         let sign = if cycle % 2 == 0 { size } else { -size };
         let error = Fixed::collect(papers.loaded.plant.cvs.iter().map(|cv| Some(sign * cv.accuracy.rmse_max)));
         let measured = Fixed::collect(papers.loaded.plant.cvs.iter().map(|_| Some(cycle as f64)));
-        ModelError { cycle, ahead, error, measured, rmse: Values::new(), bias: Values::new(), in_envelope: true }
+        let (expected, rmse, bias) = (Fixed::new(), Values::new(), Values::new());
+        ModelError { cycle, ahead, expected, error, measured, rmse, bias, in_envelope: true }
     };
     // At its anchor the model makes no error.
     (from..to).filter(|cycle| cycle % ROUND != 0).map(of).collect()
