@@ -318,7 +318,7 @@ impl ContractConfig {
         for (key, boxes) in
             [("state_residual_max", &self.state_residual_max), ("cv_residual_max", &self.cv_residual_max)]
         {
-            if let Some(value) = boxes.iter().find(|value| !(**value > 0.0)) {
+            if let Some(value) = boxes.iter().find(|value| value.is_nan() || **value <= 0.0) {
                 return Err(number(key, *value, "a positive number, infinite where it is not watched"));
             }
         }

@@ -152,28 +152,52 @@ pub async fn run(
     };
     // From here on a silence is what is wanted.
     drop(watchdog);
-    let outcome = match outcome {
-        // An ended link carries no farewell: then the DCS's watchdog has the last word.
-        Err(outcome) => {
-            control.end().await;
-            outcome
-        }
-        Ok(outcome) => {
-            say_good_bye(control, &outlet, clock, &mut serving).await;
-            outcome
-        }
-    };
-    keeper.end();
-    if let Some(recorder) = recorder {
-        recorder.finish();
-    }
-    close(journal, telemetry.cycles(), &outcome);
-    drop(audit);
+    let outcome = take_leave(outcome, control, (&outlet, clock), &mut serving).await;
+    Books { keeper, recorder, journal, audit }.close(telemetry.cycles(), &outcome);
     tell(&panics);
     let footing = Footing { panics_lost: panics.lost(), ..footing }.with_permit(&board.heartbeat.permit());
     let report = RunReport::new(&loaded.revision, &telemetry, &counts, &log.states()).on(footing);
     write_report(options.report, report.with_advice(AdviceReport::read(&board, &mv_tags(&loaded.plant))))?;
     outcome
+}
+
+/// What of a run is written down.
+struct Books {
+    keeper: Keeper,
+    recorder: Option<Recorder>,
+    journal: Option<Journal>,
+    audit: Audit,
+}
+
+impl Books {
+    /// Closes them, after so many cycles, with this outcome.
+    fn close(self, cycles: u64, outcome: &anyhow::Result<()>) {
+        self.keeper.end();
+        if let Some(recorder) = self.recorder {
+            recorder.finish();
+        }
+        close(self.journal, cycles, outcome);
+        drop(self.audit);
+    }
+}
+
+/// Ends the loop. Of a link that has ended (`Err`) nobody can say farewell: then the DCS's watchdog has the last word.
+async fn take_leave(
+    outcome: Result<anyhow::Result<()>, anyhow::Result<()>>,
+    control: ControlThread,
+    (outlet, clock): (&Outlet, Clock),
+    serving: &mut (impl Future<Output = Result<Infallible, LinkError>> + Unpin),
+) -> anyhow::Result<()> {
+    match outcome {
+        Err(outcome) => {
+            control.end().await;
+            outcome
+        }
+        Ok(outcome) => {
+            say_good_bye(control, outlet, clock, serving).await;
+            outcome
+        }
+    }
 }
 
 /// Begins the journal of a run.

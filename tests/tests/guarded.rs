@@ -1,5 +1,10 @@
 //! The loop with a safety filter behind its controller: it keeps its limits, and a run with it comes out again bit for bit.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a scenario that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a scenario that cannot go on has failed"
+)]
 
 use std::fs;
 use std::sync::Arc;

@@ -217,7 +217,9 @@ fn forty_kills_of_the_runtime_leave_the_dcs_with_its_mvs_and_nothing_returns_by_
 #[test]
 #[ignore = "long: some minutes"]
 fn a_thousand_kills_of_the_runtime_leave_the_dcs_with_its_mvs_and_nothing_returns_by_itself() {
-    (0..10).for_each(|seed| drop(campaign(100, 100 + seed)));
+    for seed in 100..110 {
+        campaign(100, seed);
+    }
 }
 
 /// A site whose runtime is killed with the loop closed.

@@ -282,11 +282,10 @@ impl Proposed {
     /// Where the plan leads, inside the bounds; an MV that it does not speak of stays.
     fn bounded(&self) -> Option<Values<MAX_MVS>> {
         let target = self.target?;
-        let mvs = target.iter().zip(&self.u_now).zip(&self.concerns).zip(self.low.iter().zip(&self.high));
-        let one = |(((target, now), concerned), (low, high)): (((&f64, &f64), &bool), (&f64, &f64))| {
-            if *concerned { target.max(*low).min(*high) } else { *now }
-        };
-        let u = Values::collect(mvs.map(one));
+        let bounds = self.low.iter().zip(&self.high).map(|(low, high)| (*low, *high));
+        let inside = target.iter().zip(bounds).map(|(target, (low, high))| target.max(low).min(high));
+        let moved = inside.zip(&self.u_now).zip(&self.concerns);
+        let u = Values::collect(moved.map(|((inside, now), concerned)| if *concerned { inside } else { *now }));
         (u.len() == target.len() && u.iter().all(|u| u.is_finite())).then_some(u)
     }
 }

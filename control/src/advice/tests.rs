@@ -124,10 +124,10 @@ fn a_recommendation_is_what_the_plan_leads_to_inside_the_bounds_with_its_expecte
     let mut beyond = Bench::new();
     beyond.target = Some(1000.0);
     beyond.steps(3);
-    assert_eq!(beyond.advised.advice.unwrap().u[0], 90.0);
+    assert_eq!(beyond.advised.advice.unwrap().u[..], [90.0]);
     beyond.target = Some(f64::NAN);
     beyond.steps(10);
-    assert_eq!(beyond.advised.advice.unwrap().u[0], 90.0, "NaN is not offered");
+    assert_eq!(beyond.advised.advice.unwrap().u[..], [90.0], "NaN is not offered");
 }
 
 #[test]

@@ -92,7 +92,8 @@ fn a_void_contract_holds_again_only_after_so_many_good_periods_in_a_row() {
 
 #[test]
 fn what_leaves_the_card_is_named_with_its_distance() {
-    let table: [([f64; 2], [f64; 2], [f64; 1], Clause, f64); 4] = [
+    type Case = ([f64; 2], [f64; 2], [f64; 1], Clause, f64);
+    let table: [Case; 4] = [
         ([0.877, 470.0], [1.0, 350.0], [300.0], Clause::StateEnvelope(1), 10.0),
         ([0.877, 324.5], [1.0, 320.0], [300.0], Clause::DisturbanceEnvelope(1), 10.0),
         ([0.877, 324.5], [1.0, 350.0], [335.0], Clause::InputEnvelope(0), 5.0),

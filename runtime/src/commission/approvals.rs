@@ -197,10 +197,13 @@ pub fn approvals<'e>(entries: &'e [Entry], binding: &str, step: Mode, mv: Option
     let mut standing: Vec<&Person> = Vec::new();
     for entry in entries {
         match &entry.act {
-            Act::Approve { step: s, mv: m, by, .. } if *s == step && m.as_deref() == mv && entry.binding == binding => {
-                if !standing.iter().any(|person| person.is(by)) {
-                    standing.push(by);
-                }
+            Act::Approve { step: s, mv: m, by, .. }
+                if *s == step
+                    && m.as_deref() == mv
+                    && entry.binding == binding
+                    && !standing.iter().any(|person| person.is(by)) =>
+            {
+                standing.push(by);
             }
             Act::Revoke { step: s, mv: m, .. } if *s == step && (m.is_none() || m.as_deref() == mv) => standing.clear(),
             _ => {}

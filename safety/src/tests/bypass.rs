@@ -98,7 +98,6 @@ fn checks_3_11_12_16_and_22_are_never_bypassed_whatever_is_offered() {
     }
     let all: Vec<Bypass> = (1..)
         .zip(CheckId::ALWAYS_ON)
-        .map(|(id, check)| (id, check))
         .flat_map(|(id, check)| {
             let subject = if check == CheckId::NotFinite { Subject::Tag(0) } else { Subject::Loop };
             [Bypass { id, ..lawful(check, subject, Stamp::from_secs_f64(4.0)) }]

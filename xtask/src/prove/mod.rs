@@ -86,11 +86,14 @@ const KILLS: [(&str, &str, &str, u32); 2] = [
 const KILLS_SHORT: (&str, u32) =
     ("forty_kills_of_the_runtime_leave_the_dcs_with_its_mvs_and_nothing_returns_by_itself", 40);
 
+/// Proves one part.
+type Prove = fn(&Path, &mut Report) -> Result<()>;
+
 /// Runs the parts in order; `false` if one of them failed.
 pub(crate) fn run(args: &ProveArgs) -> Result<bool> {
     let (root, whole) = (crate::root()?, Stopwatch::start());
     let mut report = Report { long: args.long, ..Report::default() };
-    let parts: [(Part, fn(&Path, &mut Report) -> Result<()>); 5] = [
+    let parts: [(Part, Prove); 5] = [
         (Part::Properties, properties),
         (Part::Check, check),
         (Part::Fuzz, fuzz),

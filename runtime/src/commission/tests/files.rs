@@ -17,7 +17,7 @@ const ROUND_S: f64 = 18.0 * 21.0;
 fn errors(papers: &Papers, from: u64, to: u64, size: f64) -> Vec<ModelError> {
     let of = |cycle: u64| {
         let ahead = u32::try_from(cycle % ROUND).unwrap();
-        let sign = if cycle % 2 == 0 { size } else { -size };
+        let sign = if cycle.is_multiple_of(2) { size } else { -size };
         let error = Fixed::collect(papers.loaded.plant.cvs.iter().map(|cv| Some(sign * cv.accuracy.rmse_max)));
         let measured = Fixed::collect(papers.loaded.plant.cvs.iter().map(|_| Some(cycle as f64)));
         let (expected, rmse, bias) = (Fixed::new(), Values::new(), Values::new());
