@@ -150,7 +150,7 @@ impl BalanceTable {
 }
 
 pub(super) fn read_cells(root: &Section<'_, '_>) -> Option<Overlay> {
-    let causes = Row::ALL.map(|row| (row.key(), row));
+    let causes: Vec<_> = Row::all().map(|row| (row.key(), row)).collect();
     let cell = root.sections("cell", (0, CELLS_MAX), |s| {
         let cause = s.choice("cause", &causes);
         let on = s.text("on", "what the cell speaks of: loop, CV1, DV1, MV1 or balance1");
