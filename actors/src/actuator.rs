@@ -1,5 +1,4 @@
-//! The end of the loop. Which of the two stands there is wiring: closed loop has an actuator, advisory has a
-//! recommender, shadow has neither.
+//! The end of a closed loop; in advisory and shadow nothing stands here.
 
 use std::sync::Arc;
 
@@ -7,7 +6,7 @@ use signals::Stamp;
 
 use crate::board::Board;
 use crate::kernel::{Clock, Probe, Stage};
-use crate::ports::{MoveSink, RecommendationSink};
+use crate::ports::MoveSink;
 use crate::tape::{Entry, Tape};
 
 /// `ApprovedMove` → plant.
@@ -32,23 +31,6 @@ impl Stage for Actuator {
         let answered = self.board.status.read().is_some_and(|s| s.answered == cycle);
         if let Some(beat) = self.board.beat.read().filter(|b| answered && b.cycle == cycle) {
             self.cycle.record(self.clock.wall_ns() - beat.wall_ns);
-        }
-    }
-}
-
-/// `Recommended` → a person.
-#[derive(Debug)]
-pub(crate) struct Recommender {
-    pub(crate) sink: Box<dyn RecommendationSink>,
-    pub(crate) board: Board,
-    pub(crate) tape: Arc<dyn Tape>,
-}
-
-impl Stage for Recommender {
-    fn step(&mut self, _now: Stamp) {
-        if let Some(recommended) = self.board.recommended.take() {
-            self.tape.note(Entry::Recommended(&recommended));
-            self.sink.recommend(recommended);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use control::accuracy::ModelError;
+use control::advice::Advised;
 use control::estimation::Estimate;
 use control::frame::Frame;
 use control::mpc::MpcOutcome;
@@ -14,7 +15,7 @@ use signals::{MAX_MVS, Stamp, Values};
 
 use crate::kernel::watchdog::Heartbeat;
 use crate::kernel::{Bounded, Latest};
-use crate::ports::{Inlet, Outlet};
+use crate::ports::{Inlet, NewsQueue, Outlet};
 
 /// Interlock scans in a control period (the interlock's scan is T/10).
 pub const SCANS_PER_CYCLE: u64 = 10;
@@ -156,6 +157,8 @@ pub struct LoopStatus {
     pub first_out: Option<FirstOut>,
     /// Whether the last move was cut to its limits.
     pub clamped: bool,
+    /// Whether the safety filter has put another move in the place of the controller's.
+    pub filtered: bool,
     /// The last cycle whose proposal was approved, as it was or clamped.
     pub answered: u64,
     /// The set-points of the last approved move, while the loop is closed.
@@ -210,6 +213,10 @@ pub struct Board {
     pub approved: Latest<ApprovedMove>,
     /// From the interlock to the recommender; taken, not read.
     pub recommended: Latest<Recommended>,
+    /// From the recommender.
+    pub advised: Latest<Advised>,
+    /// From the recommender to the audit.
+    pub news: NewsQueue,
     /// From the interlock.
     pub status: Latest<LoopStatus>,
     /// From the interlock: what its next incarnation takes up. Before the start, from whoever kept that of an earlier run.
@@ -239,6 +246,8 @@ impl Board {
             selected: Latest::new(),
             approved: Latest::new(),
             recommended: Latest::new(),
+            advised: Latest::new(),
+            news: NewsQueue::new(),
             status: Latest::new(),
             latch: Latest::new(),
             tripped: Latest::new(),

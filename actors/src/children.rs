@@ -10,13 +10,16 @@
 //! | mpc | the operator's last good values; the solver, beside it | bad values would count as none |
 //! | selector | the last plan, and since when it holds | no fallback, and a bound on holding that crashes renew |
 //! | interlock | the latch; it boots tripped | the first cause of a trip would be lost |
+//! | recommender | the open recommendation, its number, the statistics | a person would answer a number that nobody knows |
 //! | actuator | nothing: an approval waits in its slot while it is valid | |
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use control::accuracy::OpenLoop;
+use control::advice::{Adviser, Forecast};
 use control::estimation::Ekf;
+use control::guarded::Guarded;
 use control::mpc::Nmpc;
 use control::screening::Screen;
 use control::selector::Selector;
@@ -24,7 +27,7 @@ use control::targets::Targeting;
 use safety::Interlock;
 use signals::TagId;
 
-use crate::actuator::{Actuator, Recommender};
+use crate::actuator::Actuator;
 use crate::board::{Board, SCANS_PER_CYCLE};
 use crate::config::{Ending, LoopConfig, WiringError};
 use crate::driver::Bells;
@@ -36,6 +39,7 @@ use crate::kernel::{Clock, Doorbell, LastGood, Stage, Telemetry};
 use crate::model::Model;
 use crate::mpc::{Mpc, MpcMemory};
 use crate::ports::EventQueue;
+use crate::recommender::{Recommender, RecommenderMemory};
 use crate::selector::{Select, SelectorMemory};
 use crate::sensor::{Sensor, SensorMemory};
 use crate::solver::{Limits, MakeOptimiser, PlayedSolver, Results, Solver};
@@ -81,6 +85,9 @@ impl Wiring {
             children.extend(self.proposing()?);
         }
         children.push(self.guard(events, escalation)?);
+        if !matches!(ending, Ending::Shadow) {
+            children.extend(self.recommending());
+        }
         children.extend(self.ending(ending));
         Ok(children)
     }
@@ -151,12 +158,7 @@ impl Wiring {
 
     /// The solver, which outlives the stages that ask it.
     fn solver(&self) -> Result<Solver, WiringError> {
-        let (model, mpc) = (self.config.model, self.config.mpc.clone());
-        drop(Nmpc::new(model, mpc.clone())?);
-        let make: MakeOptimiser = Arc::new(move || match Nmpc::new(model, mpc.clone()) {
-            Ok(nmpc) => Box::new(nmpc),
-            Err(error) => unreachable!("the same configuration was accepted before: {error}"),
-        });
+        let make = self.optimiser()?;
         if let Some(played) = &self.played {
             return Ok(Solver::Played(played.take_up(make)));
         }
@@ -173,6 +175,23 @@ impl Wiring {
         Ok(Solver::start(make, results, limits)?)
     }
 
+    /// Makes the controller, with its guard where it has one.
+    fn optimiser(&self) -> Result<MakeOptimiser, WiringError> {
+        let (model, mpc) = (self.config.model, self.config.mpc.clone());
+        drop(Nmpc::new(model, mpc.clone())?);
+        let Some(guard) = self.config.guard.clone() else {
+            return Ok(Arc::new(move || match Nmpc::new(model, mpc.clone()) {
+                Ok(nmpc) => Box::new(nmpc),
+                Err(error) => unreachable!("the same configuration was accepted before: {error}"),
+            }));
+        };
+        drop(Guarded::new(model, mpc.clone(), guard.clone())?);
+        Ok(Arc::new(move || match Guarded::new(model, mpc.clone(), guard.clone()) {
+            Ok(guarded) => Box::new(guarded),
+            Err(error) => unreachable!("the same configuration was accepted before: {error}"),
+        }))
+    }
+
     /// The plant time that a plan may take, from the opening of its cycle.
     fn time_limit(&self) -> Duration {
         self.config.period.mul_f64(self.config.deadline_scan as f64 / SCANS_PER_CYCLE as f64)
@@ -184,6 +203,7 @@ impl Wiring {
         drop(Interlock::new(config.clone())?);
         let (board, telemetry) = (self.board.clone(), self.telemetry.clone());
         let (next, clock) = (self.bells.end.clone(), self.clock);
+        let recommender = self.bells.recommender.clone();
         let (tape, heartbeat) = (Arc::clone(&self.tape), self.board.heartbeat.clone());
         // A latch is plain data that cannot make its heir crash, and it must not be forgotten: no probation for it.
         let guard = move || Guard {
@@ -196,6 +216,7 @@ impl Wiring {
             telemetry: telemetry.clone(),
             escalation: escalation.clone(),
             next: next.clone(),
+            recommender: recommender.clone(),
             events: events.clone(),
             clock,
             tape: Arc::clone(&tape),
@@ -208,26 +229,32 @@ impl Wiring {
         Ok(ChildSpec { backoff: Backoff::None, ..spec })
     }
 
+    fn recommending(&self) -> Option<ChildSpec> {
+        let config = self.config.advice.clone()?;
+        let forecast = Forecast::new(self.config.model, config.forecast);
+        let (board, tape, period) = (self.board.clone(), Arc::clone(&self.tape), self.config.period);
+        let (last_good, fresh) =
+            (LastGood::new(), RecommenderMemory { adviser: Adviser::new(config.adviser), last_u: None });
+        Some(child("recommender", &self.bells.recommender, move || Recommender {
+            period,
+            forecast: forecast.clone(),
+            board: board.clone(),
+            tape: Arc::clone(&tape),
+            memory: last_good.recall().unwrap_or(fresh),
+            last_good: last_good.clone(),
+        }))
+    }
+
     fn ending(&self, ending: Ending) -> Option<ChildSpec> {
-        let (board, bell, clock) = (self.board.clone(), self.bells.end.clone(), self.clock);
-        let tape = Arc::clone(&self.tape);
-        match ending {
-            Ending::Shadow => None,
-            Ending::Advisory(mut sink) => Some(child("recommender", &bell, move || Recommender {
-                sink: sink(),
-                board: board.clone(),
-                tape: Arc::clone(&tape),
-            })),
-            Ending::ClosedLoop(mut sink) => {
-                let cycle = self.telemetry.probe("cycle");
-                Some(child("actuator", &bell, move || Actuator {
-                    sink: sink(),
-                    board: board.clone(),
-                    cycle: cycle.clone(),
-                    clock,
-                    tape: Arc::clone(&tape),
-                }))
-            }
-        }
+        let Ending::ClosedLoop(mut sink) = ending else { return None };
+        let (board, clock, tape) = (self.board.clone(), self.clock, Arc::clone(&self.tape));
+        let cycle = self.telemetry.probe("cycle");
+        Some(child("actuator", &self.bells.end, move || Actuator {
+            sink: sink(),
+            board: board.clone(),
+            cycle: cycle.clone(),
+            clock,
+            tape: Arc::clone(&tape),
+        }))
     }
 }

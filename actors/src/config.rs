@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use control::accuracy::OpenLoopConfig;
+use control::advice::{AdviserConfig, ForecastConfig};
 use control::estimation::{EkfConfig, EstimationError};
+use control::guarded::{GuardConfig, GuardError};
 use control::mpc::{MpcConfig, MpcError};
 use control::screening::{ScreenConfig, ScreenError};
 use control::selector::SelectorConfig;
@@ -13,7 +15,7 @@ use safety::{InterlockConfig, SafetyError};
 
 use crate::kernel::PacerError;
 use crate::kernel::supervision::RestartPolicy;
-use crate::ports::{MoveSink, RecommendationSink};
+use crate::ports::MoveSink;
 
 /// Everything that a loop must be told, every part checked by the crate that uses it.
 #[derive(Clone, Debug)]
@@ -32,23 +34,36 @@ pub struct LoopConfig {
     pub targets: TargetsConfig,
     /// The controller.
     pub mpc: MpcConfig,
+    /// What stands behind the controller, on the solver's thread; `None` for nothing.
+    pub guard: Option<GuardConfig>,
     /// The part of the period, in scans, after which a plan is late.
     pub deadline_scan: u64,
     /// The fallback list.
     pub selector: SelectorConfig,
     /// The interlock.
     pub interlock: InterlockConfig,
+    /// What is shown to a person in ADVISORY; `None` where nothing is.
+    pub advice: Option<AdviceConfig>,
     /// Crashes.
     pub restarts: RestartPolicy,
+}
+
+/// How recommendations are made.
+#[derive(Clone, Debug)]
+pub struct AdviceConfig {
+    /// When one is worth a person's attention.
+    pub adviser: AdviserConfig,
+    /// How its effect is foretold.
+    pub forecast: ForecastConfig,
 }
 
 /// Where the loop ends: the mode. The sink is made anew for each incarnation of the stage that holds it.
 pub enum Ending {
     /// Nothing is proposed and nothing written but status.
     Shadow,
-    /// Moves are recommended to a person; there is no way to the plant.
-    Advisory(Box<dyn FnMut() -> Box<dyn RecommendationSink> + Send>),
-    /// Approved moves are written.
+    /// Set-points are recommended to a person; there is no way to the plant.
+    Advisory,
+    /// Approved moves are written; in ADVISORY, set-points are recommended.
     ClosedLoop(Box<dyn FnMut() -> Box<dyn MoveSink> + Send>),
 }
 
@@ -56,7 +71,7 @@ impl std::fmt::Debug for Ending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Shadow => "Shadow",
-            Self::Advisory(_) => "Advisory",
+            Self::Advisory => "Advisory",
             Self::ClosedLoop(_) => "ClosedLoop",
         })
     }
@@ -79,6 +94,9 @@ pub enum WiringError {
     /// The controller.
     #[error("mpc: {0}")]
     Mpc(#[from] MpcError),
+    /// The safety filter or the model's contract.
+    #[error("guard: {0}")]
+    Guard(#[from] GuardError),
     /// The interlock.
     #[error("interlock: {0}")]
     Safety(#[from] SafetyError),

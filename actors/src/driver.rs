@@ -17,6 +17,7 @@ pub(crate) struct Bells {
     pub(crate) mpc: Doorbell,
     pub(crate) selector: Doorbell,
     pub(crate) interlock: Doorbell,
+    pub(crate) recommender: Doorbell,
     pub(crate) end: Doorbell,
 }
 
@@ -89,5 +90,7 @@ impl Driver {
             self.bells.selector.ring(now_ns);
         }
         self.bells.interlock.ring(now_ns);
+        // A person may answer at any scan, whatever the interlock has to show.
+        self.bells.recommender.ring(now_ns);
     }
 }

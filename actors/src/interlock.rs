@@ -27,6 +27,7 @@ pub(crate) struct Guard {
     /// Raised when a stage was given up: then nothing is proposed any more.
     pub(crate) escalation: Escalation,
     pub(crate) next: Doorbell,
+    pub(crate) recommender: Doorbell,
     pub(crate) events: EventQueue,
     pub(crate) clock: Clock,
     pub(crate) tape: Arc<dyn Tape>,
@@ -73,8 +74,10 @@ impl Guard {
                 self.next.ring(self.clock.wall_ns());
             }
             Verdict::Recommend(recommended) => {
+                // A loop that steps down to advising moves nothing any more.
+                let _withdrawn = self.board.approved.take();
                 self.board.recommended.put(recommended);
-                self.next.ring(self.clock.wall_ns());
+                self.recommender.ring(self.clock.wall_ns());
             }
             // What was approved and not yet fetched is withdrawn with the loop: no write after a shed or a trip (I5).
             Verdict::Withhold(_) | Verdict::Trip(_) if !decision.state.is_engaged() => {
@@ -98,6 +101,7 @@ impl Guard {
             heartbeat: decision.heartbeat,
             first_out: decision.first_out,
             clamped: decision.clamped,
+            filtered: self.board.solved.read().is_some_and(|s| s.outcome.guarded.is_some_and(|g| g.is_filtered())),
             answered: self.answered,
             last_move: self.last_move,
             bypasses: decision.bypasses,

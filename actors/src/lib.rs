@@ -5,7 +5,8 @@
 //! pacer ──────┬──────────────────────────────────────────────┐
 //!             ▼                                              ▼
 //! image ▶ sensor (one per tag) ▶ estimator ▶ mpc ▷ solver ▶ selector ▶ interlock ▶ actuator ▶ MoveSink
-//!                                    └─────▶ model                        └─────▶ outlet (status tags)
+//!                                    └─────▶ model                    │   └─────▶ outlet (status tags)
+//!                                                                     └─▶ recommender, in ADVISORY ▶ outlet
 //! ```
 //!
 //! The image is the inlet, latched at each beat. `▶` is a newest-value slot and a doorbell; `▷` crosses to the solver's thread. Each stage is one file: it reads
@@ -32,6 +33,7 @@ mod model;
 mod mpc;
 mod playback;
 pub mod ports;
+mod recommender;
 mod report;
 mod selector;
 mod sensor;
@@ -41,6 +43,6 @@ mod wiring;
 
 pub use board::Board;
 pub use playback::{Playback, Reach};
-pub use ports::{EventQueue, Inlet, MoveSink, Outlet, RecommendationSink};
+pub use ports::{EventQueue, Inlet, MoveSink, NewsQueue, Outlet};
 pub use solver::{Answer, PlaybackError};
-pub use wiring::{Ending, Loop, LoopConfig, LoopContext, Stopped, WiringError};
+pub use wiring::{AdviceConfig, Ending, Loop, LoopConfig, LoopContext, Stopped, WiringError};

@@ -11,7 +11,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use safety::{ApprovedMove, Latch, Recommended};
+use safety::{ApprovedMove, Latch};
 use signals::Stamp;
 
 use crate::board::{Beat, Board};
@@ -19,7 +19,7 @@ use crate::children::Wiring;
 use crate::driver::Bells;
 use crate::kernel::supervision::{ChildSpec, Escalation};
 use crate::kernel::{Act, Clock, Stage, Telemetry, Unobserved};
-use crate::ports::{EventQueue, Inlet, MoveSink, RecommendationSink};
+use crate::ports::{EventQueue, Inlet, MoveSink};
 use crate::solver::{Answer, PlaybackError, PlayedSolver};
 use crate::tape::{Entry, Tape, take_over};
 use crate::wiring::{Ending, LoopConfig, WiringError};
@@ -31,20 +31,16 @@ pub enum Reach {
     Shadow,
     /// A recommender.
     Advisory,
-    /// An actuator.
+    /// A recommender and an actuator.
     ClosedLoop,
 }
 
-/// Swallows moves and recommendations: the tape has them.
+/// Swallows moves: the tape has them.
 #[derive(Clone, Copy, Debug)]
 struct Nowhere;
 
 impl MoveSink for Nowhere {
     fn write(&mut self, _approved: ApprovedMove) {}
-}
-
-impl RecommendationSink for Nowhere {
-    fn recommend(&mut self, _recommended: Recommended) {}
 }
 
 #[derive(Debug)]
@@ -73,7 +69,7 @@ impl Playback {
     pub fn new(config: LoopConfig, reach: Reach, latch: Latch, tape: Arc<dyn Tape>) -> Result<Self, WiringError> {
         let ending = match reach {
             Reach::Shadow => Ending::Shadow,
-            Reach::Advisory => Ending::Advisory(Box::new(|| Box::new(Nowhere))),
+            Reach::Advisory => Ending::Advisory,
             Reach::ClosedLoop => Ending::ClosedLoop(Box::new(|| Box::new(Nowhere))),
         };
         let board = Board::new(config.screens.len());

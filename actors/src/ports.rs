@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use safety::{ApprovedMove, BypassSet, ConfigHash, Event, Recommended, WriteReport};
+use control::advice::News;
+use safety::{ApprovedMove, BypassSet, ConfigHash, Event, WriteReport};
 use signals::dcs::{ApcView, DcsView};
 use signals::{Sample, Stamp};
 use tokio::sync::Notify;
@@ -15,6 +16,10 @@ use crate::kernel::{Bounded, Latest};
 /// The interlock's events on their way to the log. The interlock sends and never waits; a full log gives events back, which
 /// are then lost and counted (`rejected`). Whoever logs them looks from time to time, so that the cycle wakes nobody.
 pub type EventQueue = Bounded<Event, 1024>;
+
+/// What is to be written down of the recommendations and their answers, on its way to the audit. The control thread never
+/// waits: a full queue gives news back, which is then lost and counted (`rejected`).
+pub type NewsQueue = Bounded<News, 256>;
 
 /// What flows in. The adapter puts, and at each beat the loop latches it into its image. Clones share the slots.
 #[derive(Clone, Debug)]
@@ -113,10 +118,4 @@ impl Outlet {
 pub trait MoveSink: Send + fmt::Debug {
     /// Hands a move over.
     fn write(&mut self, approved: ApprovedMove);
-}
-
-/// Where a recommendation goes in advisory mode: to a person. It has no way to the plant.
-pub trait RecommendationSink: Send + fmt::Debug {
-    /// Hands a recommendation over.
-    fn recommend(&mut self, recommended: Recommended);
 }

@@ -1,8 +1,9 @@
 //! What the DCS is told, moves excepted: the status tags of one scan.
 
+use control::advice::Advised;
 use safety::Decision;
-use signals::dcs::{ApcView, CvStatus, CvWrite, DcsView, MvWrite, Reading};
-use signals::{SolveStatus, Stamp};
+use signals::dcs::{ApcView, CvStatus, CvWrite, DcsView, MvWrite, Reading, Recommendation};
+use signals::{Quality, SolveStatus, Stamp};
 
 use crate::board::Board;
 use crate::kernel::Telemetry;
@@ -24,6 +25,9 @@ pub(crate) fn apc_view(
     for (out, mv) in view.mvs.iter_mut().zip(&decision.mv) {
         *out = MvWrite { init_ack: Reading::of(mv.init_ack, now), sts: Reading::of(mv.sts, now), ..*out };
     }
+    if let Some(advised) = board.advised.read() {
+        show(&advised, &mut view.rec, now);
+    }
     if let Some(solved) = board.solved.read() {
         let millis = u32::try_from(solved.took_ns / 1_000_000).unwrap_or(u32::MAX);
         // A solver that says nothing is not to be read as the one that it was.
@@ -42,6 +46,25 @@ pub(crate) fn apc_view(
         }
     }
     view
+}
+
+/// The tags of the newest recommendation.
+fn show(advised: &Advised, rec: &mut Recommendation, now: Stamp) {
+    rec.status = Reading::of(advised.status, now);
+    rec.stale_id = Reading::of(advised.stale_id, now);
+    let Some(advice) = &advised.advice else { return };
+    rec.id = Reading::of(advice.id, now);
+    rec.expiry_s = Reading::of(advice.expires_at.since(advice.offered_at).as_secs_f64(), now);
+    for (out, u) in rec.sp.iter_mut().zip(&advice.u) {
+        *out = Reading::of(*u, now);
+    }
+    let foretold = |value: f64| {
+        let quality = if value.is_finite() { Quality::Good } else { Quality::Bad };
+        Reading { quality, ..Reading::of(value, now) }
+    };
+    for ((pred, hold), effect) in rec.pred.iter_mut().zip(rec.hold.iter_mut()).zip(&advice.effects) {
+        (*pred, *hold) = (foretold(effect.pred), foretold(effect.hold));
+    }
 }
 
 /// What a CV's prediction says of its limits, and whether its measurement is in use.

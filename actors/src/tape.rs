@@ -1,6 +1,7 @@
 //! The tape: what the control thread tells of itself, so that a run can be done again.
 
-use safety::{ApprovedMove, Recommended};
+use control::advice::Advice;
+use safety::ApprovedMove;
 use signals::Stamp;
 use signals::dcs::ApcView;
 
@@ -28,8 +29,8 @@ pub enum Entry<'a> {
     View(&'a ApcView),
     /// Out: a move goes to the [`crate::MoveSink`].
     Move(&'a ApprovedMove),
-    /// Out: a recommendation goes to a person.
-    Recommended(&'a Recommended),
+    /// Out: a recommendation is offered to a person. His answer comes in with an image.
+    Recommended(&'a Advice),
 }
 
 /// Where the control thread tells, in its order, all that its outputs depend on, and the outputs. With this the loop's

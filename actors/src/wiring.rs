@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::board::{Board, SCANS_PER_CYCLE};
 use crate::children::Wiring;
-pub use crate::config::{Ending, LoopConfig, WiringError};
+pub use crate::config::{AdviceConfig, Ending, LoopConfig, WiringError};
 use crate::driver::{Bells, Driver};
 use crate::kernel::supervision::{Escalation, Supervised, Surroundings};
 use crate::kernel::{Clock, Pacer, PacerError, RELEASE, Telemetry, Witness};

@@ -13,6 +13,7 @@ use crate::problems::{self, Reactor, Spec};
 use crate::qp::{DenseScenario, DenseSequence, Method, OcpScenario, OcpSequence, Quality};
 use crate::qp_file::{self, Sequence};
 use crate::report::{Report, Row, Trace};
+use crate::safety_filter::FilterScenario;
 
 /// How a run is made.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,7 @@ enum Kind {
     Ocp { problem: Ocp, method: Method },
     Dmc { problem: &'static str },
     Estimation(Estimator),
+    SafetyFilter,
 }
 
 /// A generated sequence of optimal-control programmes.
@@ -98,6 +100,7 @@ pub fn all() -> Vec<Case> {
         }));
     }
     cases.extend(DMC.map(|problem| Case { name: format!("qp/{problem}/active_set"), kind: Kind::Dmc { problem } }));
+    cases.push(Case { name: "safety_filter/cstr2".to_owned(), kind: Kind::SafetyFilter });
     cases.extend(Estimator::ALL.map(|it| Case { name: format!("est/{}", it.name()), kind: Kind::Estimation(it) }));
     cases
 }
@@ -139,6 +142,13 @@ impl Bench {
                 let (row, measured) = dense_row(&case.name, &sequence, self.options.effort)?;
                 Ok((row, self.trace(&case.name, &measured)))
             }
+            Kind::SafetyFilter => {
+                let mut scenario = FilterScenario::new()?;
+                let measured = meter::measure(&mut scenario, self.options.effort);
+                let mut row = Row::new(&case.name, "outrigger", &measured);
+                row.iterations = Quality { iterations: scenario.iterations, ..Quality::default() }.iterations();
+                Ok((row, self.trace(&case.name, &measured)))
+            }
             Kind::Estimation(estimator) => {
                 let mut scenario = estimation::scenario(estimator, self.spec)?;
                 let measured = meter::measure(scenario.as_mut(), self.options.effort);
@@ -170,6 +180,7 @@ impl Bench {
                 let spec = self.spec.dmc.get(problem).with_context(|| format!("dmc.{problem} is not specified"))?;
                 lend(&mut DenseScenario::new(&problems::dynamic_matrix_control(problem, spec)?)?);
             }
+            Kind::SafetyFilter => lend(&mut FilterScenario::new()?),
             Kind::Estimation(estimator) => lend(estimation::scenario(estimator, self.spec)?.as_mut()),
         }
         Ok(())
@@ -265,6 +276,7 @@ mod tests {
             "qp/mass_20_5_20/active_set",
             "qp/mass_10_2_50/clarabel",
             "qp/hof_7x5/active_set",
+            "safety_filter/cstr2",
             "est/kf_20",
             "est/mhe_cstr_N20",
         ] {

@@ -26,3 +26,4 @@ pub mod problems;
 pub mod qp;
 pub mod qp_file;
 pub mod report;
+pub mod safety_filter;

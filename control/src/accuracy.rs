@@ -6,6 +6,7 @@
 //! for these numbers before the loop may be closed.
 
 use plant_models::{Held, Integrator, MAX_STATES, PlantModel};
+use serde::{Deserialize, Serialize};
 use signals::{Fixed, MAX_CVS, Values};
 
 use crate::estimation::Estimate;
@@ -22,6 +23,8 @@ pub struct ModelError {
     pub expected: Fixed<Option<f64>, MAX_CVS>,
     /// Per CV: measurement minus open-loop prediction, model units; `None` where the CV is not measured.
     pub error: Fixed<Option<f64>, MAX_CVS>,
+    /// Per CV: the measurement that it speaks of.
+    pub measured: Fixed<Option<f64>, MAX_CVS>,
     /// Root mean square of all errors so far, per CV.
     pub rmse: Values<MAX_CVS>,
     /// Mean of all errors so far, per CV.
@@ -40,7 +43,7 @@ pub struct OpenLoop {
     d: Values<MAX_CVS>,
     last: Option<(u64, u32)>,
     y: Values<MAX_CVS>,
-    sums: Fixed<Sums, MAX_CVS>,
+    fits: Fixed<Fit, MAX_CVS>,
 }
 
 /// How the model is run.
@@ -56,18 +59,60 @@ pub struct OpenLoopConfig {
     pub anchor_every: u32,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Sums {
+/// How well one variable is foretold: running means over its measurements y and their errors e. Model units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fit {
     n: u32,
     mean: f64,
     mean_square: f64,
+    y_mean: f64,
+    y_variance: f64,
 }
 
-impl Sums {
-    fn add(&mut self, error: f64) {
-        self.n = self.n.saturating_add(1);
-        self.mean += (error - self.mean) / f64::from(self.n);
-        self.mean_square += (error * error - self.mean_square) / f64::from(self.n);
+impl Fit {
+    /// Takes in a measurement and its error.
+    pub fn add(&mut self, measured: f64, error: f64) {
+        self.merge(&Self { n: 1, mean: error, mean_square: error * error, y_mean: measured, y_variance: 0.0 });
+    }
+
+    /// Takes in all that another one has seen (Chan, Golub and LeVeque 1983).
+    pub fn merge(&mut self, other: &Self) {
+        let n = self.n.saturating_add(other.n);
+        if other.n == 0 || n == self.n {
+            return;
+        }
+        let (share, apart) = (f64::from(other.n) / f64::from(n), other.y_mean - self.y_mean);
+        self.mean += share * (other.mean - self.mean);
+        self.mean_square += share * (other.mean_square - self.mean_square);
+        self.y_mean += share * apart;
+        self.y_variance += share * (other.y_variance - self.y_variance) + share * (1.0 - share) * apart * apart;
+        self.n = n;
+    }
+
+    /// How many errors there were.
+    #[must_use]
+    pub fn n(&self) -> u32 {
+        self.n
+    }
+
+    /// `√(mean e²)`; 0 before the first.
+    #[must_use]
+    pub fn rmse(&self) -> f64 {
+        self.mean_square.sqrt()
+    }
+
+    /// `mean e`; 0 before the first.
+    #[must_use]
+    pub fn bias(&self) -> f64 {
+        self.mean
+    }
+
+    /// `1 - mean e² / var y`: 1 for a perfect model, 0 for one that is as good as the mean of the measurements. `None`
+    /// where the measurement did not vary.
+    #[must_use]
+    pub fn r2(&self) -> Option<f64> {
+        (self.y_variance > 0.0).then(|| 1.0 - self.mean_square / self.y_variance)
     }
 }
 
@@ -83,7 +128,7 @@ impl OpenLoop {
             d: Values::new(),
             last: None,
             y: Values::filled(0.0, outputs),
-            sums: Fixed::filled(Sums::default(), cvs),
+            fits: Fixed::filled(Fit::default(), cvs),
             config,
         }
     }
@@ -104,24 +149,27 @@ impl OpenLoop {
         let held = Held { u, p: estimate.p(), dt_s: self.config.period_s, substeps: self.config.substeps };
         self.rk4.step(&mut self.x, &held);
         self.model.outputs(&self.x, estimate.p(), &mut self.y);
-        let (mut expected, mut error) = (Fixed::new(), Fixed::new());
-        for (i, sums) in self.sums.iter_mut().enumerate() {
+        let (mut expected, mut error, mut measured) = (Fixed::new(), Fixed::new(), Fixed::new());
+        for (i, fit) in self.fits.iter_mut().enumerate() {
             let predicted = self.config.outputs.get(i).and_then(|o| self.y.get(*o)).zip(self.d.get(i));
             let predicted = predicted.map(|(h, d)| h + d);
-            let miss = frame.cv(i).zip(predicted).map(|(y, predicted)| y - predicted).filter(|e| e.is_finite());
+            let miss = frame.cv(i).zip(predicted).map(|(y, predicted)| (y, y - predicted));
+            let miss = miss.filter(|(_, e)| e.is_finite());
             let _ = expected.push(predicted);
-            if let Some(miss) = miss {
-                sums.add(miss);
+            if let Some((y, e)) = miss {
+                fit.add(y, e);
             }
-            let _ = error.push(miss);
+            let _ = error.push(miss.map(|(_, e)| e));
+            let _ = measured.push(miss.map(|(y, _)| y));
         }
         Some(ModelError {
             cycle: estimate.cycle(),
             ahead,
             expected,
             error,
-            rmse: Values::collect(self.sums.iter().map(|s| s.mean_square.sqrt())),
-            bias: Values::collect(self.sums.iter().map(|s| s.mean)),
+            measured,
+            rmse: Values::collect(self.fits.iter().map(Fit::rmse)),
+            bias: Values::collect(self.fits.iter().map(Fit::bias)),
             in_envelope: self.model.outside_envelope(estimate.x(), u).is_none(),
         })
     }
@@ -189,6 +237,43 @@ mod tests {
         assert!(small.rmse[1] < 0.2, "{small:?}");
         assert!(large.rmse[1] > 5.0 * small.rmse[1], "{large:?}");
         assert!(small.in_envelope && large.in_envelope);
+    }
+
+    /// Against sums taken in two passes.
+    #[test]
+    fn a_fit_in_pieces_is_the_fit_of_the_whole() {
+        let pairs: Vec<(f64, f64)> =
+            (0..40).map(|i| (f64::from(i) * 0.3 - 2.0, 0.1 * f64::from(i % 7) - 0.2)).collect();
+        let (mut whole, mut head, mut tail) = (Fit::default(), Fit::default(), Fit::default());
+        for (i, (y, e)) in pairs.iter().enumerate() {
+            whole.add(*y, *e);
+            if i < 13 { head.add(*y, *e) } else { tail.add(*y, *e) }
+        }
+        head.merge(&tail);
+        let mean = |f: &dyn Fn(&(f64, f64)) -> f64| pairs.iter().map(f).sum::<f64>() / 40.0;
+        let (square, y_mean) = (mean(&|p| p.1 * p.1), mean(&|p| p.0));
+        let r2 = 1.0 - square / mean(&|p| (p.0 - y_mean).powi(2));
+        for fit in [whole, head] {
+            assert_eq!(fit.n(), 40);
+            assert!((fit.rmse() - square.sqrt()).abs() < 1e-12 && (fit.bias() - mean(&|p| p.1)).abs() < 1e-12);
+            assert!((fit.r2().unwrap() - r2).abs() < 1e-12, "{fit:?}");
+        }
+        head.merge(&Fit::default());
+        assert_eq!(head.n(), 40);
+        assert_eq!(Fit::default().r2(), None, "nothing varied");
+    }
+
+    #[test]
+    fn a_true_model_explains_the_measurement_and_a_wrong_one_less() {
+        let r2 = |plant| {
+            let mut fit = Fit::default();
+            for e in errors(plant) {
+                fit.add(e.measured[1].unwrap(), e.error[1].unwrap());
+            }
+            fit.r2().unwrap()
+        };
+        let (right, wrong) = (r2(by_name("cstr2").unwrap()), r2(&DULL));
+        assert!(right > 0.9 && right > wrong, "{right} {wrong}");
     }
 
     #[test]

@@ -172,7 +172,7 @@ mod tests {
     }
 
     fn outcome(status: SolveStatus, plan: Option<Plan>) -> MpcOutcome {
-        MpcOutcome { status, plan, iterations: 7, kkt_residual: 1e-9 }
+        MpcOutcome { status, plan, iterations: 7, kkt_residual: 1e-9, guarded: None }
     }
 
     fn input(cycle: u64, outcome: Option<&MpcOutcome>) -> SelectorInput<'_> {

@@ -40,6 +40,8 @@ pub struct MvRange {
     pub rate_max_per_s: f64,
     /// Where the MV rests when the CVs leave it the choice.
     pub rest: Option<f64>,
+    /// Whether the loop may move it; one that it may not is known to the model where it stands.
+    pub commissioned: bool,
 }
 
 /// What the optimiser is to do now, in model units.
@@ -121,7 +123,8 @@ impl Targeting {
         let mvs = self.config.mvs.iter().zip(&dcs.mvs);
         for (((mv, read), last_limits), &u) in mvs.zip(&mut *self.last.mv_limits).zip(u_now) {
             let (lo, hi) = mv_limits(mv, read, last_limits);
-            let (lo, hi) = if is_free(read, engaged) { windup_limits(read, (lo, hi), u) } else { (u, u) };
+            let (lo, hi) =
+                if mv.commissioned && is_free(read, engaged) { windup_limits(read, (lo, hi), u) } else { (u, u) };
             let _ = targets.mv_targets.push(mv.rest.map(|rest| rest.max(lo).min(hi)));
             let rate = read.roc_max.finite().filter(|r| *r >= 0.0).map_or(0.0, |r| r.min(mv.rate_max_per_s));
             let _ = targets.u_lo.push(lo);
@@ -192,7 +195,7 @@ mod tests {
         Targeting::new(TargetsConfig {
             period: Duration::from_secs(10),
             cvs: vec![CvTarget { has_setpoint: true, margin: 1.0 }, CvTarget { has_setpoint: false, margin: 0.0 }],
-            mvs: vec![MvRange { low: 0.0, high: 100.0, rate_max_per_s: 2.0, rest: Some(15.0) }],
+            mvs: vec![MvRange { low: 0.0, high: 100.0, rate_max_per_s: 2.0, rest: Some(15.0), commissioned: true }],
         })
     }
 
@@ -261,6 +264,16 @@ mod tests {
     }
 
     #[test]
+    fn an_mv_that_is_not_commissioned_is_pinned_though_the_dcs_hands_it_over() {
+        let mut targeting = targeting();
+        targeting.config.mvs[0].commissioned = false;
+        for engaged in [true, false] {
+            let t = targeting.step(&dcs(), &[50.0], engaged);
+            assert_eq!((t.u_lo[0], t.u_hi[0]), (50.0, 50.0), "engaged: {engaged}");
+        }
+    }
+
+    #[test]
     fn a_wound_up_mv_moves_only_back() {
         for (windup, want) in [(Windup::Hi, (20.0, 50.0)), (Windup::Lo, (50.0, 90.0)), (Windup::Both, (50.0, 50.0))] {
             let mut dcs = dcs();
@@ -279,9 +292,11 @@ mod tests {
 
     #[test]
     fn a_cv_that_is_switched_off_is_left_alone() {
-        let mut dcs = dcs();
-        dcs.cvs[0].opr_on.value = false;
-        let t = targeting().step(&dcs, &[50.0], true);
-        assert_eq!((t.setpoints[0], t.cv_lo[0], t.cv_hi[0]), (None, f64::NEG_INFINITY, f64::INFINITY));
+        for switch in [Reading { quality: Quality::Bad, ..good(true) }, good(false)] {
+            let mut dcs = dcs();
+            dcs.cvs[0].opr_on = switch;
+            let t = targeting().step(&dcs, &[50.0], true);
+            assert_eq!((t.setpoints[0], t.cv_lo[0], t.cv_hi[0]), (None, f64::NEG_INFINITY, f64::INFINITY));
+        }
     }
 }

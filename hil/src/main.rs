@@ -190,7 +190,11 @@ fn cycle_text(s: &Snapshot) -> String {
     let mvs = s.mv.iter().map(|mv| format!("{} {:.2} {} {}", mv.name, mv.sp_act, mv.unit, mv.mode));
     let values: Vec<String> = cvs.chain(mvs).collect();
     let watchdog = if s.wd_ok { "" } else { " WATCHDOG" };
-    format!("{:>9.1} s {}>{}{watchdog} | {}\n", s.t_s, s.mode_req, s.mode_act, values.join(" | "))
+    let open = s.rec.as_ref().and_then(|rec| Some((rec, rec.left_s?)));
+    let advice =
+        open.map(|(rec, left_s)| format!("{:>9} recommendation {}, {left_s:.0} s left: {}\n", "", rec.id, rec.reason));
+    let values = values.join(" | ");
+    format!("{:>9.1} s {}>{}{watchdog} | {values}\n{}", s.t_s, s.mode_req, s.mode_act, advice.unwrap_or_default())
 }
 
 fn summary_text(s: &Summary, late_s: f64) -> String {

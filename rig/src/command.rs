@@ -7,6 +7,8 @@ use std::str::FromStr;
 use signals::Quality;
 use signals::dcs::{ModeRequest, MvMode};
 
+use crate::dcs::Answer;
+
 /// A measured variable, numbered from 0; written `CV1`, `DV1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measured {
@@ -61,6 +63,10 @@ pub enum Command {
     Slave(usize, SlaveAction),
     /// `disturb CA0 4.8`: any disturbance of the model, measured or not.
     Disturb(String, f64),
+    /// `accept 7 Meyer`, `reject 7 Meyer`: the answer of that person to that recommendation.
+    Answer(Answer, u32, String),
+    /// `answers checked|unchecked`: whether the DCS itself refuses stale answers, or leaves that to the application.
+    CheckAnswers(bool),
     /// `rearm`: the watchdog's latch.
     Rearm,
     /// `server stop|start`.
@@ -108,6 +114,17 @@ pub enum CommandError {
         /// What stands against it.
         why: &'static str,
     },
+    /// The recommendation does not wait for an answer.
+    #[error("recommendation {id} cannot be answered: {why}")]
+    StaleRecommendation {
+        /// Its number.
+        id: u32,
+        /// Why not.
+        why: &'static str,
+    },
+    /// An answer without a name.
+    #[error("an answer needs the name of who gives it")]
+    Unsigned,
     /// The slave loop is in another mode than the action needs.
     #[error("MV{number} is in {mode:?}, which does not take this")]
     WrongMode {
@@ -129,7 +146,8 @@ pub enum CommandError {
 }
 
 const FORMS: &str = "mode off|warm|advisory|on, engage, permit on|off, sp CVn X, limits CVn|MVn LO HI, mv MVn on|off, \
-    cv CVn on|off, dv DVn on|off, slave MVn man|auto|cas, slave MVn sp X, slave MVn out PCT, disturb NAME X, rearm, \
+    cv CVn on|off, dv DVn on|off, slave MVn man|auto|cas, slave MVn sp X, slave MVn out PCT, disturb NAME X, \
+    accept ID USER, reject ID USER, answers checked|unchecked, rearm, \
     server stop|start, quality CVn|DVn good|uncertain|bad, pv CVn|DVn nan|frozen|X|off, writes MVn lost|taken, \
     quit";
 
@@ -231,6 +249,14 @@ impl FromStr for Command {
                 Self::Slave(index(mv, "MV")?, SlaveAction::Mode(slave_mode(mode).ok_or_else(unknown)?))
             }
             ["disturb", name, value] => Self::Disturb((*name).to_owned(), number(value)?),
+            ["accept", id, user] => {
+                Self::Answer(Answer::Accept, id.parse().map_err(|_| unknown())?, (*user).to_owned())
+            }
+            ["reject", id, user] => {
+                Self::Answer(Answer::Reject, id.parse().map_err(|_| unknown())?, (*user).to_owned())
+            }
+            ["answers", "checked"] => Self::CheckAnswers(true),
+            ["answers", "unchecked"] => Self::CheckAnswers(false),
             ["rearm"] => Self::Rearm,
             ["server", "stop"] => Self::Server(false),
             ["server", "start"] => Self::Server(true),
@@ -265,6 +291,10 @@ mod tests {
             ("slave MV1 sp 20", Command::Slave(0, SlaveAction::Setpoint(20.0))),
             ("slave MV1 out 35", Command::Slave(0, SlaveAction::Output(35.0))),
             ("disturb CA0 4.8", Command::Disturb("CA0".to_owned(), 4.8)),
+            ("accept 7 Meyer", Command::Answer(Answer::Accept, 7, "Meyer".to_owned())),
+            ("reject 8 Meyer", Command::Answer(Answer::Reject, 8, "Meyer".to_owned())),
+            ("answers unchecked", Command::CheckAnswers(false)),
+            ("answers checked", Command::CheckAnswers(true)),
             ("rearm", Command::Rearm),
             ("server stop", Command::Server(false)),
             ("server start", Command::Server(true)),
@@ -283,7 +313,18 @@ mod tests {
 
     #[test]
     fn what_is_no_command_says_why() {
-        for line in ["", "engage now", "mode rcas", "slave MV1 rcas", "sp CV0 1", "sp MV1 1", "sp CV1 inf", "mv MV1"] {
+        for line in [
+            "",
+            "engage now",
+            "mode rcas",
+            "slave MV1 rcas",
+            "sp CV0 1",
+            "sp MV1 1",
+            "sp CV1 inf",
+            "mv MV1",
+            "accept 7",
+            "accept x Meyer",
+        ] {
             assert!(line.parse::<Command>().is_err(), "{line}");
         }
         assert!("sp CV1 x".parse::<Command>().unwrap_err().to_string().contains("`x` is not a finite number"));

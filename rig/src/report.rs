@@ -157,6 +157,27 @@ pub struct DvRecord {
     pub pv: f64,
 }
 
+/// The newest recommendation in a record.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RecRecord {
+    /// Its number.
+    pub id: u32,
+    /// What became of it, as the application says.
+    pub status: String,
+    /// The number that the last answer quoted that the application refused as stale; 0 for none.
+    pub stale_id: u32,
+    /// How long it can still be answered; null when it cannot.
+    pub left_s: Option<f64>,
+    /// The recommended set-points, in the order of the MVs.
+    pub sp: Vec<f64>,
+    /// Each CV at the end of the horizon if it is taken; null where the application does not know.
+    pub pred: Vec<Option<f64>>,
+    /// Each CV at the end of the horizon if nothing is done.
+    pub hold: Vec<Option<f64>>,
+    /// Why, in words.
+    pub reason: String,
+}
+
 /// The state of the rig at the end of a control period.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Snapshot {
@@ -180,6 +201,8 @@ pub struct Snapshot {
     pub mv: Vec<MvRecord>,
     /// The DVs.
     pub dv: Vec<DvRecord>,
+    /// The newest recommendation; null before the first.
+    pub rec: Option<RecRecord>,
     /// The integrals so far.
     #[serde(flatten)]
     pub totals: Totals,

@@ -18,7 +18,7 @@ use crate::config::{RigConfig, Span};
 use crate::dcs::{Dcs, Texts, WriteRefusal};
 use crate::emulator::Emulator;
 use crate::instruments::Instruments;
-use crate::report::{CvRecord, DvRecord, MvRecord, Snapshot, Summary, Totals};
+use crate::report::{CvRecord, DvRecord, MvRecord, RecRecord, Snapshot, Summary, Totals};
 
 /// A rig that cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -241,6 +241,8 @@ impl Rig {
             Command::CvSwitch(n, on) => dcs.switch_cv(n, on)?,
             Command::DvSwitch(n, on) => dcs.switch_dv(n, on)?,
             Command::Slave(n, action) => dcs.at_slave(n, action)?,
+            Command::Answer(answer, id, ref user) => dcs.answer(now, answer, id, user)?,
+            Command::CheckAnswers(checked) => dcs.check_answers(checked),
             Command::Rearm => dcs.rearm(now),
             Command::Disturb(ref name, value) => {
                 let mut names = self.config.card().disturbances.iter();
@@ -305,10 +307,26 @@ impl Rig {
             cv: cvs.collect(),
             mv: mvs.collect(),
             dv: dvs.collect(),
+            rec: self.recommendation(),
             totals: self.totals,
             writes_while_not_on: tally.writes_while_not_on,
             bump_pct: tally.bump_pct,
         }
+    }
+
+    /// The newest recommendation; `None` before the first.
+    fn recommendation(&self) -> Option<RecRecord> {
+        let (rec, left) = (&self.dcs.apc().rec, self.dcs.recommendation_left(self.now));
+        Some(RecRecord {
+            id: rec.id.good()?,
+            status: rec.status.value.label(),
+            stale_id: rec.stale_id.value,
+            left_s: left.map(|left| left.as_secs_f64()),
+            sp: rec.sp.iter().map(|sp| sp.value).collect(),
+            pred: rec.pred.iter().map(signals::dcs::Reading::finite).collect(),
+            hold: rec.hold.iter().map(signals::dcs::Reading::finite).collect(),
+            reason: self.dcs.texts().rec_reason.clone(),
+        })
     }
 
     /// The run so far, summed up.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use actors::kernel::rt;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commission::admission::OVERRIDE_MAX_HOURS;
+use crate::commission::command::CommissionArgs;
 use crate::simulate::SimulateArgs;
 use crate::state::command::BypassArgs;
 
@@ -36,7 +38,8 @@ First steps:
   4. outrigger run deploy/plants/cstr.toml --http 127.0.0.1:9090
 
 The mode in the file (shadow, advisory, closed-loop) is the highest that a run may reach; the operator raises and
-lowers it at the DCS through MODE_REQ. Begin with shadow.
+lowers it at the DCS through MODE_REQ. Begin with shadow: each step up needs evidence, which a run gathers and
+`outrigger commission status` shows. At a rig, --override stands in for it.
 
 Environment:
   RUST_LOG                  what is logged, such as `info` (the default) or `runtime=debug`
@@ -67,6 +70,8 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Ask for a bypass of a check, approve one, revoke one, or list them. Two people are needed, and it ends by itself.
     Bypass(BypassArgs),
+    /// See, approve and revoke how far a loop may go: shadow, advisory, closed loop, one MV at a time.
+    Commission(CommissionArgs),
     /// Check a plant file and report every fault with file, line, key, value and what was expected.
     Check {
         /// The plant file.
@@ -146,6 +151,9 @@ pub struct RunArgs {
     /// The journal.
     #[command(flatten)]
     pub journal: JournalArgs,
+    /// Write recommendations, and who answered what to them, here as lines of JSON; appends.
+    #[arg(long, value_name = "FILE")]
+    pub audit: Option<PathBuf>,
     /// Run the control thread in real time: SCHED_FIFO, memory locked, pinned to this CPU. Refused with the reason where
     /// the system forbids it. Without a number: the first isolated CPU, else the last. See docs/real-time.md.
     #[arg(long, value_name = "CPU", num_args = 0..=1, value_parser = cpu)]
@@ -157,6 +165,13 @@ pub struct RunArgs {
     /// seconds of the wall, or for three scans where that is longer.
     #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = watchdog)]
     pub watchdog: f64,
+    /// Run without evidence, at a rig only and for this reason; written into the audit log. When the hours are over, the
+    /// run goes on as far as the evidence permits.
+    #[arg(long = "override", value_name = "REASON", requires = "override_hours")]
+    pub override_reason: Option<String>,
+    /// How long the override lasts.
+    #[arg(long, value_name = "H", requires = "override_reason", value_parser = override_hours)]
+    pub override_hours: Option<f64>,
 }
 
 /// How a journal is written.
@@ -210,6 +225,12 @@ fn watchdog(text: &str) -> Result<f64, String> {
     if (0.01..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("expected 0.01 to 3600 s".to_owned()) }
 }
 
+fn override_hours(text: &str) -> Result<f64, String> {
+    let hours: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    let expected = format!("expected hours above 0, up to {OVERRIDE_MAX_HOURS}");
+    (hours > 0.0 && hours <= OVERRIDE_MAX_HOURS).then_some(hours).ok_or(expected)
+}
+
 fn speed(text: &str) -> Result<f64, String> {
     let speed: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
     if (1.0..=10_000.0).contains(&speed) { Ok(speed) } else { Err("expected a number from 1 to 10000".to_owned()) }
@@ -259,6 +280,20 @@ mod tests {
         assert_eq!(args.rt, Some(Some(3)));
         let priority = unit.lines().find_map(|line| line.strip_prefix("LimitRTPRIO=")).unwrap();
         assert!(priority.parse::<u8>().unwrap() > args.rt_priority, "room for the watchdog");
+    }
+
+    #[test]
+    fn an_override_has_a_reason_and_an_end() {
+        let run = |more: &[&str]| Cli::try_parse_from(["outrigger", "run", "p.toml"].iter().chain(more)).is_ok();
+        assert!(run(&["--override", "a trial", "--override-hours", "8"]) && run(&[]));
+        for bad in [
+            &["--override", "a trial"][..],
+            &["--override-hours", "8"],
+            &["--override", "a trial", "--override-hours", "8.1"],
+            &["--override", "a trial", "--override-hours", "0"],
+        ] {
+            assert!(!run(bad), "{bad:?}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use axum::{Json, Router};
 use signals::Stamp;
 use tokio::net::TcpListener;
 
+use crate::advice::{AdviceReport, AuditStatus};
 use crate::journal::JournalStatus;
 use crate::metrics::{Exporter, Sources};
 use crate::opcua::LinkCounts;
@@ -36,8 +37,12 @@ pub struct Pages {
     pub keeper: KeeperStatus,
     /// The link's counters.
     pub link: LinkCounts,
+    /// The audit.
+    pub audit: AuditStatus,
     /// Names of the measured tags.
     pub tags: Vec<String>,
+    /// Names of the MVs.
+    pub mv_tags: Vec<String>,
     /// The loop's clock.
     pub clock: Clock,
     /// The control period T.
@@ -81,7 +86,9 @@ async fn metrics(State(pages): State<Arc<Pages>>) -> Response {
 
 async fn status(State(pages): State<Arc<Pages>>) -> Json<Status> {
     let status = Status::read(&pages.board, &pages.telemetry, pages.footing.clone());
-    Json(status.with_journal(pages.journal.as_ref()).with_state(&pages.keeper))
+    let advice = AdviceReport::read(&pages.board, &pages.mv_tags);
+    let status = status.with_journal(pages.journal.as_ref()).with_state(&pages.keeper);
+    Json(status.with_advice(advice, pages.audit.told()))
 }
 
 async fn healthz(State(pages): State<Arc<Pages>>) -> Response {
@@ -162,7 +169,9 @@ mod tests {
             link: LinkCounts::default(),
             journal: None,
             keeper: KeeperStatus::default(),
+            audit: AuditStatus::default(),
             tags: vec!["AI101".to_owned()],
+            mv_tags: vec!["FC101".to_owned()],
             clock: Clock::wall(1.0),
             period: Duration::from_secs(3600),
             footing: Footing::default(),

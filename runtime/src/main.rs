@@ -6,17 +6,20 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use actors::kernel::Clock;
 use actors::kernel::rt::RealTime;
 use anyhow::Context;
 use clap::Parser;
 use runtime::cli::{Cli, Command, JournalArgs, LogFormat, ReplayArgs, RunArgs, SafetyCommand};
+use runtime::commission::admission::{Override, Refused, admit};
+use runtime::commission::{Dossier, command as commission, run_admitted};
 use runtime::config::{ConfigError, Loaded, load};
 use runtime::journal::Settings;
 use runtime::logging;
 use runtime::matrix::Matrix;
 use runtime::opcua::{Pki, browse};
 use runtime::replay::command::{compare_file, verify_file};
-use runtime::run::{JournalOptions, RunOptions, run};
+use runtime::run::{JournalOptions, RunOptions};
 use runtime::state::usual_folder;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -71,6 +74,12 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Safety { what } => show(&what),
+        Command::Commission(args) => {
+            let (plant, endpoint) = args.task.plant();
+            let loaded = with_endpoint(load(plant)?, endpoint.clone());
+            commission::perform(&args.task, &loaded)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Run(args) => run_loop(args),
         Command::Bypass(args) => {
             println!("{}", runtime::state::command::perform(args)?);
@@ -96,9 +105,23 @@ fn show(what: &SafetyCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The exit code of a run that the commissioning ladder refuses.
+const NOT_COMMISSIONED: u8 = 4;
+
 fn run_loop(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let RunArgs { plant, endpoint, pki, state, speed, http, report, journal, rt, rt_priority, watchdog } = args;
+    let RunArgs { plant, endpoint, pki, state, speed, http, report, journal, audit, rt, rt_priority, watchdog, .. } =
+        args;
     let loaded = with_endpoint(load(&plant)?, endpoint);
+    let wish = args.override_reason.zip(args.override_hours).map(|(reason, hours)| Override { reason, hours });
+    let dossier = Dossier::of(&loaded)?;
+    let admission = match admit(&dossier, &loaded.plant, wish.as_ref(), Clock::calendar_s()) {
+        Err(Refused::Broken(error)) => return Err(error.into()),
+        Err(refused) => {
+            eprintln!("outrigger: {refused}");
+            return Ok(ExitCode::from(NOT_COMMISSIONED));
+        }
+        Ok(admission) => admission,
+    };
     let options = RunOptions {
         plant_file: Some(plant),
         speed,
@@ -107,11 +130,12 @@ fn run_loop(args: RunArgs) -> anyhow::Result<ExitCode> {
         http,
         report,
         journal: journal_options(journal),
+        audit,
         real_time: rt.map(|cpu| RealTime { cpu, priority: rt_priority }),
         watchdog: Duration::from_secs_f64(watchdog),
     };
     let runtime = service_runtime()?;
-    let outcome = runtime.block_on(run(loaded, options, stopped()));
+    let outcome = runtime.block_on(run_admitted(loaded, options, (dossier, admission), stopped()));
     runtime.shutdown_timeout(Duration::from_secs(2));
     outcome.map(|()| ExitCode::SUCCESS)
 }

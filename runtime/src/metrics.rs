@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use actors::Board;
 use actors::kernel::{Observer, RELEASE, Telemetry};
+use control::contract::ContractStatus;
+use control::guarded::GuardReport;
+use control::safety_filter::Outcome;
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -15,6 +18,7 @@ use prometheus::{
 use safety::State;
 use signals::SolveStatus;
 
+use crate::advice::ByBound;
 use crate::opcua::LinkCounts;
 
 /// Stages of a loop, in the order of the cycle.
@@ -84,7 +88,20 @@ pub struct Exporter {
     state: IntGaugeVec,
     heartbeat: IntGauge,
     permit: IntGauge,
+    recommendations: IntCounterVec,
+    would_have_violated: IntCounterVec,
+    untaken_violated: IntCounter,
     bypasses: IntGauge,
+    guard: GuardMetrics,
+}
+
+/// What is told of the safety filter and the contract; nothing where there is none.
+#[derive(Debug)]
+struct GuardMetrics {
+    outcome: IntGaugeVec,
+    certified: IntGauge,
+    slack: GaugeVec,
+    contract: IntGaugeVec,
 }
 
 /// What the exporter reads.
@@ -118,6 +135,9 @@ impl Exporter {
         let per = |name: &str, help: &str, label: &str| {
             GaugeVec::new(Opts::new(name, help), &[label]).and_then(|m| add(&registry, m))
         };
+        let counters = |name: &str, help: &str, label: &str| {
+            IntCounterVec::new(Opts::new(name, help), &[label]).and_then(|m| add(&registry, m))
+        };
         Ok(Self {
             cycles: counter("outrigger_cycles_total", "Control cycles")?,
             overruns: counter("outrigger_overruns_total", "Scheduled beats that were dropped")?,
@@ -130,7 +150,7 @@ impl Exporter {
             sample_age: per("outrigger_sample_age_seconds", "Age of the newest sample, in plant time", "tag")?,
             overwritten: {
                 let help = "Values that were overwritten before anybody read them";
-                add(&registry, IntCounterVec::new(Opts::new("outrigger_overwritten_total", help), &["slot"])?)?
+                counters("outrigger_overwritten_total", help, "slot")?
             },
             plan_age: {
                 let help = "Age of the newest plan, counted from the opening of its cycle, in plant time";
@@ -147,6 +167,16 @@ impl Exporter {
             heartbeat: gauge("outrigger_heartbeat", "HB_APC")?,
             permit: gauge("outrigger_watchdog_permit", "1 until the watchdog drops the permit to write")?,
             bypasses: gauge("outrigger_bypass_active", "Checks that are bypassed at present")?,
+            guard: GuardMetrics::register(&registry)?,
+            recommendations: counters("outrigger_recommendations_total", "Recommendations and answers", "what")?,
+            would_have_violated: {
+                let help = "Set-points of proposals in ADVISORY that would have violated a bound";
+                counters("outrigger_would_have_violated_total", help, "bound")?
+            },
+            untaken_violated: {
+                let help = "Recommendations not taken after which a CV left its limits within the horizon";
+                counter("outrigger_untaken_violated_total", help)?
+            },
             registry,
         })
     }
@@ -197,6 +227,8 @@ impl Exporter {
         } else {
             self.solver_status.set(i64::from(SolveStatus::NotRun.code()));
         }
+        self.guard.read(board, tags);
+        self.read_advice(board);
         if let Some(status) = board.status.read() {
             self.heartbeat.set(i64::from(status.heartbeat));
             self.bypasses.set(i64::from(status.bypasses));
@@ -208,8 +240,88 @@ impl Exporter {
 }
 
 impl Exporter {
+    fn read_advice(&self, board: &Board) {
+        let Some(tally) = board.advised.read().map(|advised| advised.tally) else { return };
+        for (what, times) in [
+            ("offered", tally.offered),
+            ("accepted", tally.accepted),
+            ("rejected", tally.rejected),
+            ("expired", tally.expired),
+            ("superseded", tally.superseded),
+            ("withdrawn", tally.withdrawn),
+            ("refused_stale", tally.refused_stale),
+            ("refused_unsigned", tally.refused_unsigned),
+        ] {
+            raise(&self.recommendations.with_label_values(&[what]), times);
+        }
+        let ByBound { operator, rate, windup, hard } = ByBound::of(&tally);
+        for (bound, times) in [("operator", operator), ("rate", rate), ("windup", windup), ("hard", hard)] {
+            raise(&self.would_have_violated.with_label_values(&[bound]), times);
+        }
+        raise(&self.untaken_violated, tally.untaken_violated);
+    }
+
     fn overwritten_in(&self, slot: &str, times: u64) {
         raise(&self.overwritten.with_label_values(&[slot]), times);
+    }
+}
+
+impl GuardMetrics {
+    fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let states = |name: &str, help: &str, label: &str| {
+            IntGaugeVec::new(Opts::new(name, help), &[label]).and_then(|m| add(registry, m))
+        };
+        let (certified, slack) = (
+            IntGauge::new("outrigger_filter_certified", "1 while the plan is known to keep the safe limits")?,
+            GaugeVec::new(
+                Opts::new("outrigger_filter_slack", "How far a CV lies outside its safe limits, or will; model units"),
+                &["tag"],
+            )?,
+        );
+        Ok(Self {
+            outcome: states("outrigger_filter_outcome", "1 for what became of the last proposal", "outcome")?,
+            certified: add(registry, certified)?,
+            slack: add(registry, slack)?,
+            contract: states("outrigger_contract", "1 for where the model's contract stands", "status")?,
+        })
+    }
+
+    fn read(&self, board: &Board, tags: &[String]) {
+        let Some(report) = board.solved.read().and_then(|solved| solved.outcome.guarded) else { return };
+        let outcome = filter_word(&report);
+        for word in FILTER_WORDS {
+            self.outcome.with_label_values(&[word]).set(i64::from(outcome == Some(word)));
+        }
+        self.certified.set(i64::from(report.certified));
+        for (name, slack) in tags.iter().zip(&report.slack) {
+            self.slack.with_label_values(&[name]).set(*slack);
+        }
+        let contract = contract_word(&report.contract);
+        for word in CONTRACT_WORDS {
+            self.contract.with_label_values(&[word]).set(i64::from(contract == word));
+        }
+    }
+}
+
+const FILTER_WORDS: [&str; 4] = ["passed", "changed", "backup", "exhausted"];
+const CONTRACT_WORDS: [&str; 3] = ["holding", "suspect", "void"];
+
+/// What became of the last proposal, in a word; `None` when the filter was not asked.
+pub(crate) fn filter_word(report: &GuardReport) -> Option<&'static str> {
+    report.outcome.map(|outcome| match outcome {
+        Outcome::Passed => "passed",
+        Outcome::Changed { .. } => "changed",
+        Outcome::Backup { .. } => "backup",
+        Outcome::Exhausted => "exhausted",
+    })
+}
+
+/// Where the contract stands, in a word.
+pub(crate) fn contract_word(contract: &ContractStatus) -> &'static str {
+    match contract {
+        ContractStatus::Holding => "holding",
+        ContractStatus::Suspect { .. } => "suspect",
+        ContractStatus::Void { .. } => "void",
     }
 }
 

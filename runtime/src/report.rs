@@ -9,7 +9,10 @@ use actors::kernel::{StageReport, Telemetry};
 use safety::State;
 use serde::Serialize;
 
+use crate::advice::AdviceReport;
+use crate::commission::admission::CommissionStatus;
 use crate::journal::JournalStatus;
+use crate::metrics::{contract_word, filter_word};
 use crate::opcua::LinkCounts;
 use crate::state::{BypassStatus, KeeperStatus};
 
@@ -69,6 +72,8 @@ pub struct Footing {
     /// Absent without `--rt`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub real_time: Option<RealTimeStatus>,
+    /// How far the run may go, and why no further.
+    pub commission: Option<CommissionStatus>,
     /// Why the watchdog has dropped the permit; null while it stands.
     pub watchdog: Option<String>,
     /// Panics that were not logged, for want of room.
@@ -96,6 +101,12 @@ pub struct Status {
     restarts: u64,
     solve_status: Option<String>,
     solve_ms: Option<f64>,
+    /// Whether another move than the controller's was put in its place.
+    filtered: bool,
+    /// What became of the last proposal at the safety filter; `None` where there is none.
+    filter: Option<&'static str>,
+    /// Where the model's contract stands; `None` where none is watched over.
+    contract: Option<&'static str>,
     #[serde(flatten)]
     footing: Footing,
     stages: Vec<StageLatency>,
@@ -107,6 +118,10 @@ pub struct Status {
     bypasses: Vec<BypassStatus>,
     /// Why the state cannot be kept; null while it can.
     state_fault: Option<String>,
+    /// What is recommended; `None` where nothing is.
+    advice: Option<AdviceReport>,
+    /// How answers are written down.
+    audit: Option<String>,
 }
 
 impl Status {
@@ -114,6 +129,7 @@ impl Status {
     #[must_use]
     pub fn read(board: &Board, telemetry: &Telemetry, footing: Footing) -> Self {
         let (status, solved) = (board.status.read(), board.solved.read());
+        let guarded = solved.and_then(|s| s.outcome.guarded);
         Self {
             state: status.map_or_else(|| "Boot".to_owned(), |s| format!("{:?}", s.state)),
             mode_act: status.map_or_else(String::new, |s| s.mode_act.label()),
@@ -123,6 +139,9 @@ impl Status {
             overruns: telemetry.overruns(),
             restarts: telemetry.restarts(),
             solve_status: solved.map(|s| format!("{:?}", s.outcome.status)),
+            filtered: status.is_some_and(|s| s.filtered),
+            filter: guarded.and_then(|g| filter_word(&g)),
+            contract: guarded.map(|g| contract_word(&g.contract)),
             solve_ms: solved.map(|s| s.took_ns as f64 * 1e-6),
             footing: footing.with_permit(&board.heartbeat.permit()),
             stages: stages(telemetry),
@@ -130,6 +149,8 @@ impl Status {
             bypasses_in_force: status.map_or(0, |s| s.bypasses),
             bypasses: Vec::new(),
             state_fault: None,
+            advice: None,
+            audit: None,
         }
     }
 
@@ -148,6 +169,12 @@ impl Status {
     pub fn with_state(self, keeper: &KeeperStatus) -> Self {
         Self { bypasses: keeper.bypasses(), state_fault: keeper.fault(), ..self }
     }
+
+    /// With what became of recommendations, and how that is written down.
+    #[must_use]
+    pub fn with_advice(self, advice: Option<AdviceReport>, audit: String) -> Self {
+        Self { audit: advice.is_some().then_some(audit), advice, ..self }
+    }
 }
 
 /// The whole run.
@@ -164,6 +191,7 @@ pub struct RunReport {
     #[serde(flatten)]
     footing: Footing,
     stages: Vec<StageLatency>,
+    advice: Option<AdviceReport>,
 }
 
 impl RunReport {
@@ -181,7 +209,14 @@ impl RunReport {
             states: states.iter().map(|s| format!("{s:?}")).collect(),
             footing: Footing::default(),
             stages: stages(telemetry),
+            advice: None,
         }
+    }
+
+    /// With what became of recommendations.
+    #[must_use]
+    pub fn with_advice(self, advice: Option<AdviceReport>) -> Self {
+        Self { advice, ..self }
     }
 
     /// On what the run stood.

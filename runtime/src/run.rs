@@ -22,6 +22,10 @@ use signals::Stamp;
 use signals::dcs::{ModeActual, Reading};
 use tokio::sync::oneshot;
 
+use crate::advice::{AdviceReport, Audit, mv_tags};
+use crate::commission::Recorder;
+use crate::commission::admission::CommissionStatus;
+use crate::commission::evidence::Tally;
 use crate::config::{Loaded, Mode, config_hash};
 use crate::control_thread::ControlThread;
 use crate::events::EventLog;
@@ -49,10 +53,23 @@ pub struct RunOptions {
     pub report: Option<PathBuf>,
     /// Where and how the run is recorded.
     pub journal: Option<JournalOptions>,
+    /// Where recommendations and their answers are written down.
+    pub audit: Option<PathBuf>,
     /// Whether the control thread is to run in real time, and how.
     pub real_time: Option<RealTime>,
     /// The shortest silence of the control cycle, in wall time, for which the watchdog drops the permit.
     pub watchdog: Duration,
+}
+
+/// What the commissioning ladder says of a run; the plant file is lowered to it already.
+#[derive(Clone, Debug)]
+pub struct Commissioned {
+    /// What `/status` and the report show of it.
+    pub status: CommissionStatus,
+    /// Where time and accuracy are counted, and the file that keeps them.
+    pub evidence: Option<(Tally, PathBuf)>,
+    /// By which namespace the server must prove to be the rig.
+    pub proof: Option<&'static str>,
 }
 
 /// Where and how a run is recorded.
@@ -68,7 +85,12 @@ pub struct JournalOptions {
 ///
 /// # Errors
 /// A loop that cannot be wired, an address that cannot be listened at, a login that the server refuses.
-pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub async fn run(
+    loaded: Loaded,
+    options: RunOptions,
+    commission: Commissioned,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let panics = Panics::hook();
     let clock = Clock::wall(options.speed);
     let registry = Registry::new();
@@ -82,10 +104,12 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     let board = Board::new(config.screens.len());
     board.latch.put(latch);
     let keeper = Keeper::start(state, names(&loaded.plant), board.clone(), clock)?;
-    let settings = LinkSettings { loaded: loaded.clone(), pki_dir: options.pki_dir.clone(), clock };
+    let Commissioned { status, evidence, proof } = commission;
+    let settings = LinkSettings { loaded: loaded.clone(), pki_dir: options.pki_dir.clone(), clock, proof };
     let mut link = Link::new(settings, &board);
     let counts = link.counts();
     let tape = journal.as_ref().map_or_else(|| Arc::new(Unwitnessed) as _, Journal::tape);
+    let audit = Audit::start(board.news.clone(), options.audit.as_deref(), loaded.plant.clone(), clock)?;
     let (watchdog, lapsed) = watch(&board, config.period, clock, &options)?;
     let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape };
     let (log, ending) = (EventLog::default(), ending(loaded.plant.mode, &link));
@@ -93,15 +117,20 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
     if let Some(granted) = &granted {
         tracing::info!(%granted, "the control thread runs in real time");
     }
-    let footing = Footing { real_time: granted.as_ref().map(RealTimeStatus::from), ..Footing::default() };
+    let record = |evidence| Recorder::start(&board, clock, loaded.plant.period(), evidence);
+    let recorder = evidence.map(record).transpose()?;
+    let real_time = granted.as_ref().map(RealTimeStatus::from);
+    let footing = Footing { real_time, commission: Some(status), ..Footing::default() };
     let pages = Pages {
         exporter: Exporter::register(registry)?,
         board: board.clone(),
         telemetry: telemetry.clone(),
         journal: journal.as_ref().map(Journal::status),
         keeper: keeper.status(),
+        audit: audit.status(),
         link: counts.clone(),
         tags: tag_names(&loaded.plant),
+        mv_tags: mv_tags(&loaded.plant),
         clock,
         period: loaded.plant.period(),
         footing: footing.clone(),
@@ -135,10 +164,15 @@ pub async fn run(loaded: Loaded, options: RunOptions, stop: impl Future<Output =
         }
     };
     keeper.end();
+    if let Some(recorder) = recorder {
+        recorder.finish();
+    }
     close(journal, telemetry.cycles(), &outcome);
+    drop(audit);
     tell(&panics);
     let footing = Footing { panics_lost: panics.lost(), ..footing }.with_permit(&board.heartbeat.permit());
-    write_report(options.report, RunReport::new(&loaded.revision, &telemetry, &counts, &log.states()).on(footing))?;
+    let report = RunReport::new(&loaded.revision, &telemetry, &counts, &log.states()).on(footing);
+    write_report(options.report, report.with_advice(AdviceReport::read(&board, &mv_tags(&loaded.plant))))?;
     outcome
 }
 
@@ -244,14 +278,11 @@ async fn serve_pages(
     })
 }
 
-/// Modes are wiring: shadow is given no way out, advisory none to the plant.
+/// Modes are wiring: neither shadow nor advisory is given a way to the plant.
 fn ending(mode: Mode, link: &Link) -> Ending {
     match mode {
         Mode::Shadow => Ending::Shadow,
-        Mode::Advisory => {
-            let sink = link.recommendation_sink();
-            Ending::Advisory(Box::new(move || Box::new(sink.clone())))
-        }
+        Mode::Advisory => Ending::Advisory,
         Mode::ClosedLoop => {
             let sink = link.move_sink();
             Ending::ClosedLoop(Box::new(move || Box::new(sink.clone())))

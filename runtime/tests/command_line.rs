@@ -31,7 +31,7 @@ fn cstr() -> PathBuf {
 /// A run whose state lies in `dir`.
 fn run_in(dir: &Path) -> Command {
     let mut command = outrigger();
-    command.arg("run").arg(cstr()).arg("--state").arg(dir.join("state"));
+    command.arg("run").arg(cstr()).arg("--state").arg(dir.join("state")).current_dir(dir);
     command
 }
 
@@ -123,7 +123,7 @@ fn a_speed_below_the_walls_is_refused_by_the_command_line() {
 #[test]
 fn run_without_its_password_says_which_variable_it_wants() {
     let dir = tempfile::tempdir().unwrap();
-    let output = run_in(dir.path()).arg("--pki").arg(dir.path().join("pki")).output().unwrap();
+    let output = run_in(dir.path()).args(OVERRIDE).arg("--pki").arg(dir.path().join("pki")).output().unwrap();
     let (_, err) = said(&output);
     assert_eq!(output.status.code(), Some(1), "{err}");
     let wanted = "password of user \"outrigger\" from the environment variable OUTRIGGER_DCS_PASSWORD";
@@ -208,11 +208,14 @@ fn a_log_that_nobody_reads_stops_nothing() {
     assert_eq!(told.len(), 65_536, "the control: not one line could be written");
 }
 
+/// A loop that was never commissioned, at what passes for a rig.
+const OVERRIDE: [&str; 4] = ["--override", "a test", "--override-hours", "1"];
+
 /// A run for which nobody listens, with these arguments more.
 fn run_alone(dir: &Path, more: &[&str]) -> Command {
     let mut command = run_in(dir);
     let endpoint = format!("opc.tcp://127.0.0.1:{}/", free_port());
-    command.args(["--endpoint", &endpoint]).env(PASSWORD, "never sent");
+    command.args(["--endpoint", &endpoint]).args(OVERRIDE).env(PASSWORD, "never sent");
     command.arg("--pki").arg(dir.join("pki")).args(more).stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }

@@ -94,7 +94,7 @@ fn every_shipped_plant_file_fits_the_rig_of_the_same_name() {
 }
 
 /// What is replaced by what, the text on whose line the fault is told, and the whole of what is told.
-const SPOILED: [(&str, &str, &str, &str); 39] = [
+const SPOILED: [(&str, &str, &str, &str); 45] = [
     (
         "period_s = 18.0 ",
         "perod_s = 18.0 ",
@@ -211,6 +211,42 @@ const SPOILED: [(&str, &str, &str, &str); 39] = [
         "solver_failures_shed = 1",
         "solver_failures_shed",
         "`safety.solver_failures_shed` = 1, expected at least solver_failures_hold, 2",
+    ),
+    (
+        "[commission]",
+        "[commision]",
+        "The Klatt-Engell reactor",
+        "`commission` is missing, expected a table [commission]",
+    ),
+    (
+        "shadow_hours = 72.0",
+        "shadow_hours = 0",
+        "shadow_hours",
+        "`commission.shadow_hours` = 0, expected hours, from 0.01 to 8760",
+    ),
+    (
+        "rig_endpoints = [\"opc.tcp",
+        "rig_endpoints = [\"http",
+        "rig_endpoints",
+        "`commission.rig_endpoints` = a list, expected a list of OPC UA addresses, such as \"opc.tcp://127.0.0.1:*/\"",
+    ),
+    (
+        "evidence = \"commission/cstr\"",
+        "evidence = \"\"",
+        "evidence",
+        "`commission.evidence` = \"\", expected the folder of the evidence, one for each loop",
+    ),
+    (
+        "bias_max = 0.01",
+        "bias_max = 0.03",
+        "bias_max",
+        "`cv[1].bias_max` = 0.03, expected at most rmse_max, 0.02: a bias is never larger",
+    ),
+    (
+        "r2_min = 0.5",
+        "r2_min = 1.5",
+        "r2_min = 1.5",
+        "`cv[1].r2_min` = 1.5, expected a share of the variance, from -100 to 1",
     ),
     (
         "unit = \"1/h\"",
@@ -435,7 +471,7 @@ fn a_syntax_error_is_told_with_its_line() {
 #[test]
 fn an_empty_file_lacks_every_section() {
     let told = faults("").to_string();
-    for section in ["loop", "dcs", "estimator", "mpc", "safety"] {
+    for section in ["loop", "dcs", "estimator", "mpc", "safety", "commission"] {
         assert!(told.contains(&format!("`{section}` is missing, expected a table [{section}]")), "{told}");
     }
 }

@@ -71,7 +71,9 @@ fn killed_after(folder: &Path, lifetime: Duration) -> Option<(usize, u64)> {
     std::thread::sleep(lifetime);
     child.kill().unwrap();
     child.wait().unwrap();
-    lines.map_while(Result::ok).for_each(|line| drop(take(&line)));
+    for line in lines.map_while(Result::ok) {
+        let _ = take(&line);
+    }
     kept
 }
 
@@ -184,7 +186,9 @@ fn a_folder_is_taken_by_one_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let first = StateFolder::take(dir.path()).unwrap();
     assert!(matches!(StateFolder::take(dir.path()), Err(StateError::Held(_))));
-    let output = outrigger().arg("run").arg(cstr()).arg("--state").arg(dir.path()).output().unwrap();
+    let mut command = outrigger();
+    command.args(["run", "--override", "a test", "--override-hours", "1"]).arg(cstr()).current_dir(dir.path());
+    let output = command.arg("--state").arg(dir.path()).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && said.contains("another run of the loop has it"), "{said}");
     drop(first);

@@ -160,7 +160,7 @@ impl Lease {
 /// What the DCS allows us to do with an MV.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Service {
-    /// The operator has switched it off.
+    /// The operator has switched it off, or it is not commissioned.
     #[default]
     Off,
     /// A signal that we need is bad, its set-point lies outside its limits, or its writes fail.
@@ -195,9 +195,10 @@ impl MvScan {
     pub(crate) fn of(checks: &MvChecks, read: &MvRead, bounds: Option<Bounds>, failed: bool) -> Self {
         let plant = Range { lo: checks.lo, hi: checks.hi };
         let sp_act = read.sp_act.finite();
-        let track = sp_act.filter(|sp| plant.holds(*sp, checks.tolerance())).map(|sp| plant.nearest(sp));
+        let track =
+            sp_act.filter(|sp| checks.commissioned && plant.holds(*sp, checks.tolerance())).map(|sp| plant.nearest(sp));
         let inside = |b: &Bounds| sp_act.is_some_and(|sp| b.hard.holds(sp, b.tolerance));
-        let service = if read.opr_on.good() != Some(true) {
+        let service = if !checks.commissioned || read.opr_on.good() != Some(true) {
             Service::Off
         } else if failed || !bounds.as_ref().is_some_and(inside) || read.mode.good().is_none() {
             Service::Faulty

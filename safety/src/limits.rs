@@ -126,6 +126,17 @@ impl Bounds {
         })
     }
 
+    /// Where the MV may go from `sp` in time: every bound but the rate.
+    pub(crate) fn in_time(&self, sp: f64) -> Range {
+        let (reach, base) = (self.reachable(), self.hard.nearest(sp));
+        match self.windup {
+            Windup::None => reach,
+            Windup::Hi => Range { hi: reach.hi.min(base), lo: reach.lo.min(base) },
+            Windup::Lo => Range { lo: reach.lo.max(base), hi: reach.hi.max(base) },
+            Windup::Both => Range { lo: base, hi: base },
+        }
+    }
+
     /// The range in which an MV is neither at its high nor at its low limit.
     pub(crate) fn reachable(&self) -> Range {
         self.operator.and_then(|operator| operator.and(self.hard)).unwrap_or(self.hard)
@@ -171,6 +182,18 @@ mod tests {
             let bounds = Bounds { windup, ..FREE };
             assert_eq!((limit(&bounds, 52.0, 50.0).0, limit(&bounds, 48.0, 50.0).0), (up, down), "{windup:?}");
         }
+    }
+
+    #[test]
+    fn in_time_an_mv_goes_as_far_as_every_bound_but_the_rate_allows() {
+        let within = |windup, sp| {
+            let Range { lo, hi } = Bounds { operator: Range::new(20.0, 60.0), windup, ..FREE }.in_time(sp);
+            (lo, hi)
+        };
+        assert_eq!(within(Windup::None, 50.0), (20.0, 60.0));
+        assert_eq!((within(Windup::Hi, 50.0), within(Windup::Lo, 50.0)), ((20.0, 50.0), (50.0, 60.0)));
+        assert_eq!(within(Windup::Both, 50.0), (50.0, 50.0));
+        assert_eq!(within(Windup::Hi, 10.0), (10.0, 10.0), "below the operator's limits, and it cannot rise");
     }
 
     #[test]

@@ -157,15 +157,20 @@ impl ApprovedMove {
     }
 }
 
-/// A recommendation to a person; nobody writes it.
+/// A proposal that may be shown to a person; nobody writes it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recommended {
-    /// Its number, to be quoted on acceptance.
-    pub id: u32,
     /// The set-points inside every bound that a move would have to keep, in the model's order and unit.
     pub u: Values<MAX_MVS>,
     /// Which MVs it speaks of; of the others `u` holds the present set-point.
     pub concerns: Fixed<bool, MAX_MVS>,
+    /// What would have cut the move that was proposed; as a move it would have violated this bound.
+    pub cut: Fixed<Option<Bound>, MAX_MVS>,
+    /// How low each MV may go in time: every bound but the rate. Of an MV that it does not speak of, the present
+    /// set-point.
+    pub low: Values<MAX_MVS>,
+    /// How high.
+    pub high: Values<MAX_MVS>,
     /// Who proposed it.
     pub proposer: Proposer,
     /// The control cycle for which it was computed.

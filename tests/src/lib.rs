@@ -7,16 +7,17 @@
 pub mod wire;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use actors::Board;
 use actors::kernel::{Telemetry, Unwitnessed};
 use actors::tape::Tape;
-use actors::{Board, RecommendationSink};
+use control::advice::Advised;
 use rig::{Rig, RigConfig};
 use runtime::config::{PlantFile, load, parse};
 use runtime::simulate::{Cell, Fittings, InvalidMoves, SharedRig};
-use safety::{Event, Latch, Recommended, State};
+use safety::{Event, Latch, State};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -37,24 +38,6 @@ pub fn shared_rig(plant: &str, seed: u64) -> anyhow::Result<SharedRig> {
     Ok(SharedRig::new(Rig::new(config, seed)?))
 }
 
-/// Keeps every recommendation.
-#[derive(Clone, Debug, Default)]
-pub struct Recommendations(Arc<Mutex<Vec<Recommended>>>);
-
-impl Recommendations {
-    /// Those so far.
-    #[must_use]
-    pub fn all(&self) -> Vec<Recommended> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl RecommendationSink for Recommendations {
-    fn recommend(&mut self, recommended: Recommended) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(recommended);
-    }
-}
-
 /// A loop and a rig in virtual time. Make it inside a tokio runtime whose clock is paused.
 #[derive(Debug)]
 pub struct Bench {
@@ -68,8 +51,6 @@ pub struct Bench {
     pub period: Duration,
     /// Crashes of stages.
     pub crashes: Crashes,
-    /// What was recommended, in advisory mode.
-    pub recommendations: Recommendations,
     cell: Cell,
     seen: Vec<Event>,
     carry: JoinHandle<()>,
@@ -115,11 +96,9 @@ impl Bench {
         latch: Latch,
     ) -> anyhow::Result<Self> {
         let rig = shared_rig(rig.0, rig.1)?;
-        let (crashes, recommendations) = (Crashes::telling(tape), Recommendations::default());
-        let told = recommendations.clone();
-        let advice = Box::new(move || -> Box<dyn RecommendationSink> { Box::new(told.clone()) });
+        let crashes = Crashes::telling(tape);
         let (observer, tape) = (Box::new(crashes.clone()), Arc::new(crashes.clone()));
-        let fittings = Fittings { observer, tape, advice, latch };
+        let fittings = Fittings { observer, tape, latch };
         let (cell, mut plumbing) = Cell::start(&file, rig.clone(), fittings).await?;
         let carry = tokio::spawn(async move {
             let (start, scan) = (Instant::now(), Duration::from_secs(1));
@@ -129,7 +108,7 @@ impl Bench {
             }
         });
         let (board, telemetry, period) = (cell.board.clone(), cell.telemetry.clone(), file.period());
-        Ok(Self { rig, board, telemetry, period, crashes, recommendations, cell, seen: Vec::new(), carry })
+        Ok(Self { rig, board, telemetry, period, crashes, cell, seen: Vec::new(), carry })
     }
 
     /// Lets so many control periods pass.
@@ -158,6 +137,12 @@ impl Bench {
     #[must_use]
     pub fn state(&self) -> State {
         self.board.status.read().map_or(State::Boot, |s| s.state)
+    }
+
+    /// What is recommended.
+    #[must_use]
+    pub fn advised(&self) -> Advised {
+        self.board.advised.read().unwrap_or_default()
     }
 
     /// Why the loop ended by itself, if it did.

@@ -42,7 +42,7 @@ async fn recorded(latch: Latch, scenario: impl AsyncFnOnce(&mut Bench)) -> (Head
     scenario(&mut bench).await;
     let cycles = bench.telemetry.cycles();
     drop(bench);
-    journal.close(cycles);
+    let _status = journal.close(cycles);
     let mut reader = Reader::open(&file).unwrap();
     let records = reader.by_ref().collect();
     assert_eq!(reader.header(), &header);

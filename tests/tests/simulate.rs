@@ -1,12 +1,13 @@
 //! Simulations: the same seed is the same run, bit for bit; and whatever is thrown at the loop, no output is invalid.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a scenario that cannot go on has failed")]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actors::kernel::Unwitnessed;
 use rig::RigConfig;
-use runtime::config::load;
+use runtime::config::{load, parse};
 use runtime::journal::{Header, Journal, Reader, Settings};
 use runtime::replay::{Verdict, verify};
 use runtime::simulate::{Outcome, SimulateError, Simulation, stand_in, sweep};
@@ -117,4 +118,20 @@ fn a_rig_of_another_plant_is_refused_by_name() {
             "{refused:?}"
         );
     }
+}
+
+#[test]
+fn an_operator_who_takes_what_is_recommended_brings_the_plant_to_its_target_and_the_run_is_reproducible() {
+    let text = std::fs::read_to_string(repo("deploy/plants/cstr.toml")).unwrap();
+    let text = text.replace("mode = \"closed-loop\"", "mode = \"advisory\"");
+    let file = parse(Path::new("advisory.toml"), &text).unwrap();
+    let rig = stand_in(&file).unwrap();
+    let simulation = Simulation::new(file, rig, 120 * MINUTE, false).unwrap();
+    let first = run(&simulation, 7);
+    assert_eq!(run(&simulation, 7), first);
+    assert_ne!(run(&simulation, 8).hash, first.hash, "the negative control");
+    let advice = first.advice.as_ref().unwrap();
+    assert!(advice.accepted > 5 && advice.accepted == u64::from(first.operator.accepted), "{first:?}");
+    assert_eq!((first.moves, first.writes_while_not_on, advice.would_have_violated), (0, 0, 0));
+    assert!(first.is_valid() && first.cost < first.cost_hold, "{first:?}");
 }

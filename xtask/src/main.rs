@@ -8,6 +8,7 @@
 mod bench;
 mod demo;
 mod graph;
+mod prove;
 mod stopwatch;
 mod test;
 
@@ -31,6 +32,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Test(test::TestArgs),
     Graph(graph::GraphArgs),
+    Prove(prove::ProveArgs),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Test(args) => test::run(args),
         Command::Graph(args) => graph::run(args),
+        Command::Prove(args) => prove::run(args),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

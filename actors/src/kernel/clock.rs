@@ -99,6 +99,21 @@ impl Clock {
         (!self.is_virtual()).then(|| self.at_utc(SystemTime::now()))
     }
 
+    /// Seconds of the calendar since 1970: for dates that people set, such as the end of a certificate.
+    #[must_use]
+    pub fn calendar_s() -> u64 {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+
+    /// The moment of the calendar at a plant time: for people. `None` under virtual time, and beyond what a calendar holds.
+    #[must_use]
+    pub fn utc(&self, stamp: Stamp) -> Option<SystemTime> {
+        let Source::Wall { utc_origin } = self.source else { return None };
+        let span = |seconds: f64| Duration::try_from_secs_f64(seconds / self.speed).ok();
+        let seconds = stamp.secs_f64();
+        if seconds < 0.0 { utc_origin.checked_sub(span(-seconds)?) } else { utc_origin.checked_add(span(seconds)?) }
+    }
+
     /// How much wall time a span of plant time takes; the longest span there is, if it takes longer.
     #[must_use]
     pub fn wall_span(&self, plant: Duration) -> Duration {

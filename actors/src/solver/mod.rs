@@ -37,6 +37,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use control::estimation::Estimate;
+use control::guarded::Guarded;
 use control::mpc::{MpcInput, MpcOutcome, Nmpc};
 use control::targets::Targets;
 use signals::{MAX_MVS, Stamp, Values};
@@ -62,6 +63,16 @@ pub(crate) trait Optimiser: Send {
 }
 
 impl Optimiser for Nmpc {
+    fn solve(&mut self, input: &MpcInput<'_>, late: &dyn Fn() -> bool) -> MpcOutcome {
+        Self::solve(self, input, late)
+    }
+
+    fn prepare(&mut self, next: &MpcInput<'_>, wanted: &dyn Fn() -> bool) {
+        Self::prepare(self, next, wanted);
+    }
+}
+
+impl Optimiser for Guarded {
     fn solve(&mut self, input: &MpcInput<'_>, late: &dyn Fn() -> bool) -> MpcOutcome {
         Self::solve(self, input, late)
     }

@@ -78,7 +78,7 @@ impl Sturdy {
 
 /// The outcome of a solve that panicked.
 pub(crate) fn broken_down() -> MpcOutcome {
-    MpcOutcome { status: SolveStatus::Numerical, plan: None, iterations: 0, kkt_residual: f64::NAN }
+    MpcOutcome { kkt_residual: f64::NAN, ..MpcOutcome::without_plan(SolveStatus::Numerical) }
 }
 
 /// Counts the questions of a solve up to the first that is answered with yes.

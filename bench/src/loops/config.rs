@@ -30,7 +30,7 @@ const COOLANT: (f64, f64, f64) = (280.0, 320.0, 0.5);
 
 /// The whole loop, with `model` as the controller's model of the plant.
 pub(super) fn loop_config(model: &'static dyn PlantModel, period: Duration) -> LoopConfig {
-    let mv = MvRange { low: COOLANT.0, high: COOLANT.1, rate_max_per_s: COOLANT.2, rest: None };
+    let mv = MvRange { low: COOLANT.0, high: COOLANT.1, rate_max_per_s: COOLANT.2, rest: None, commissioned: true };
     let cvs = vec![CvTarget { has_setpoint: true, margin: 0.5 }, CvTarget { has_setpoint: false, margin: 0.01 }];
     LoopConfig {
         model,
@@ -45,9 +45,11 @@ pub(super) fn loop_config(model: &'static dyn PlantModel, period: Duration) -> L
         },
         targets: TargetsConfig { period, cvs, mvs: vec![mv] },
         mpc: mpc(period),
+        guard: None,
         deadline_scan: 4,
         selector: SelectorConfig { plan_max_age: 3, hold_max: 2 },
         interlock: interlock(period),
+        advice: None,
         restarts: RestartPolicy { period, intensity: 5, window_periods: 60 },
     }
 }

@@ -131,7 +131,7 @@ impl DmcController {
     /// | `TimeLimit`, `IterationLimit`, `Infeasible` | no | of the targets or the moves; the prediction is up to date |
     /// | `Numerical` | no | of the targets; or of moves or prediction: then the next step starts anew, at rest |
     pub fn step(&mut self, input: &DmcInput<'_>, late: &dyn Fn() -> bool) -> DmcOutcome {
-        let mpc = MpcOutcome { status: SolveStatus::BadInput, plan: None, iterations: 0, kkt_residual: f64::INFINITY };
+        let mpc = MpcOutcome::without_plan(SolveStatus::BadInput);
         let mut outcome = DmcOutcome { mpc, steady_state: SteadyState::default(), cv: Fixed::new() };
         if !self.accepts(input) {
             return outcome;

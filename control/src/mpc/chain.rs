@@ -23,7 +23,7 @@ const IPM: IpmOptions = IpmOptions { tolerance: 1e-7, iterations_max: 50, warm_s
 const ACTIVE_SET: ActiveSetLimits = ActiveSetLimits { rows: 256, changes: 400 };
 
 #[derive(Debug)]
-pub(super) struct Chain {
+pub(crate) struct Chain {
     solvers: Vec<Box<dyn OcpSolver>>,
     /// The one whose solution stands.
     last: usize,
@@ -31,13 +31,13 @@ pub(super) struct Chain {
 
 /// How a programme ended, and the largest residual of its optimality conditions beside its size.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Checked {
-    pub(super) ending: Ending,
-    pub(super) residual: f64,
+pub(crate) struct Checked {
+    pub(crate) ending: Ending,
+    pub(crate) residual: f64,
 }
 
 impl Chain {
-    pub(super) fn new(dims: &OcpDims, first: Solver) -> Self {
+    pub(crate) fn new(dims: &OcpDims, first: Solver) -> Self {
         let mut solvers: Vec<Box<dyn OcpSolver>> = Vec::new();
         if first == Solver::ActiveSet {
             solvers.push(Box::new(OcpActiveSet::new(dims, ACTIVE_SET)));
@@ -50,14 +50,14 @@ impl Chain {
     }
 
     /// What can be done of the next solve before its initial state is known.
-    pub(super) fn prepare(&mut self, qp: &OcpQp) {
+    pub(crate) fn prepare(&mut self, qp: &OcpQp) {
         if let Some(first) = self.solvers.first_mut() {
             first.prepare(qp);
         }
     }
 
     /// Solves the prepared programme by the first solver that can.
-    pub(super) fn solve(&mut self, qp: &OcpQp, late: &dyn Fn() -> bool) -> Checked {
+    pub(crate) fn solve(&mut self, qp: &OcpQp, late: &dyn Fn() -> bool) -> Checked {
         let nothing = Ending { status: SolveStatus::NotRun, iterations: 0 };
         let mut checked = Checked { ending: nothing, residual: f64::INFINITY };
         let (mut iterations, mut best) = (0, None::<(f64, usize)>);
@@ -86,15 +86,15 @@ impl Chain {
     }
 
     /// The last solution.
-    pub(super) fn solution(&self) -> Option<&OcpSolution> {
+    pub(crate) fn solution(&self) -> Option<&OcpSolution> {
         self.solvers.get(self.last).map(|solver| solver.solution())
     }
 
-    pub(super) fn shift(&mut self, periods: usize) {
+    pub(crate) fn shift(&mut self, periods: usize) {
         self.solvers.iter_mut().for_each(|solver| solver.shift(periods));
     }
 
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.solvers.iter_mut().for_each(|solver| solver.reset());
     }
 }

@@ -197,7 +197,7 @@ impl MpcConfig {
     ///
     /// # Errors
     /// The first fault found.
-    pub(super) fn check(&self, model: &dyn PlantModel) -> Result<(), MpcError> {
+    pub(crate) fn check(&self, model: &dyn PlantModel) -> Result<(), MpcError> {
         let card = model.card();
         if !(1..=HORIZON_MAX).contains(&self.horizon) {
             return Err(MpcError::Horizon { horizon: self.horizon });

@@ -44,7 +44,7 @@
 //! Diehl, *Model Predictive Control*, 2nd ed., ch. 1 (offset-free) and 8 (numerics); Kerrigan and Maciejowski, *UKACC
 //! Control* 2000 (soft constraints).
 
-mod chain;
+pub(crate) mod chain;
 mod config;
 mod linear;
 mod phases;
@@ -52,7 +52,7 @@ mod programme;
 pub(crate) mod reach;
 mod steady_target;
 mod terminal;
-mod trajectory;
+pub(crate) mod trajectory;
 
 #[cfg(test)]
 #[allow(clippy::float_cmp, reason = "what must be bit-equal is compared so")]
@@ -63,6 +63,7 @@ use signals::{Fixed, MAX_CVS, MAX_MVS, SolveStatus, Stamp, Values};
 
 pub use config::{CvTuning, HORIZON_MAX, MpcConfig, MpcError, MvTuning, SQP_ITERATIONS_MAX, Solver};
 
+use crate::guarded::GuardReport;
 use chain::Chain;
 use phases::{Done, Merit, Prepared, SHORT_SIGHT, Start};
 use programme::{Point, Programme};
@@ -144,6 +145,16 @@ pub struct MpcOutcome {
     pub iterations: u32,
     /// Largest residual of the last programme's optimality conditions beside its size; infinite when none was solved.
     pub kkt_residual: f64,
+    /// What stood guard over it; `None` where nothing does.
+    pub guarded: Option<GuardReport>,
+}
+
+impl MpcOutcome {
+    /// An ending without a plan, before anything was solved.
+    #[must_use]
+    pub fn without_plan(status: SolveStatus) -> Self {
+        Self { status, plan: None, iterations: 0, kkt_residual: f64::INFINITY, guarded: None }
+    }
 }
 
 /// The controller of one loop: model, programme, solvers and the last trajectory.
@@ -247,8 +258,7 @@ impl Nmpc {
     /// inputs held, what failed from there (a plant that runs away by itself) from the state standing still, and what failed
     /// even so over a few periods only.
     pub fn solve(&mut self, input: &MpcInput<'_>, late: &dyn Fn() -> bool) -> MpcOutcome {
-        let mut outcome =
-            MpcOutcome { status: SolveStatus::BadInput, plan: None, iterations: 0, kkt_residual: f64::INFINITY };
+        let mut outcome = MpcOutcome::without_plan(SolveStatus::BadInput);
         if !self.accepts(input) {
             return outcome;
         }

@@ -25,35 +25,35 @@ const STEP_LONGEST: f64 = 0.5;
 
 /// The linearisation of one period: `ξ_{k+1} = a ξ_k + b υ + defect`, `y_{k+1} = y + span · c ξ_{k+1}`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stage<'a> {
+pub(crate) struct Stage<'a> {
     /// NX × NX, scaled.
-    pub(super) a: &'a [f64],
+    pub(crate) a: &'a [f64],
     /// NX × NU, scaled.
-    pub(super) b: &'a [f64],
+    pub(crate) b: &'a [f64],
     /// NX, scaled: what the integration misses of the next state.
-    pub(super) defect: &'a [f64],
+    pub(crate) defect: &'a [f64],
     /// NCV × NX at the period's end, scaled.
-    pub(super) c: &'a [f64],
+    pub(crate) c: &'a [f64],
     /// NCV: the model's outputs at the period's end, without disturbance, in model units.
-    pub(super) y: &'a [f64],
+    pub(crate) y: &'a [f64],
 }
 
 #[derive(Debug)]
-pub(super) struct Trajectory {
+pub(crate) struct Trajectory {
     model: &'static dyn PlantModel,
     integrator: Integrator,
     period_s: f64,
     substeps: usize,
     /// Block of each period.
-    pub(super) block_of: Vec<usize>,
+    pub(crate) block_of: Vec<usize>,
     outputs: Vec<usize>,
     spans: Spans,
     /// (N + 1) · NX states, period by period.
     x: Vec<f64>,
     /// Inputs, block by block.
-    pub(super) u: Vec<f64>,
+    pub(crate) u: Vec<f64>,
     /// The inputs in force before the first block.
-    pub(super) u_before: Vec<f64>,
+    pub(crate) u_before: Vec<f64>,
     linearisation: Linearisation,
     /// Where the last correction started, and the whole correction.
     base: Correction,
@@ -98,7 +98,7 @@ struct Correction {
 }
 
 impl Trajectory {
-    pub(super) fn new(model: &'static dyn PlantModel, config: &MpcConfig) -> Self {
+    pub(crate) fn new(model: &'static dyn PlantModel, config: &MpcConfig) -> Self {
         let card = model.card();
         let (nx, nu, ny) = (card.states.len(), card.inputs.len(), card.outputs.len());
         let (ncv, horizon, blocks) = (config.cv.len(), config.horizon, config.blocks.len());
@@ -148,33 +148,33 @@ impl Trajectory {
         self.spans.u.len()
     }
 
-    pub(super) fn horizon(&self) -> usize {
+    pub(crate) fn horizon(&self) -> usize {
         self.block_of.len()
     }
 
     /// Whether `period` is the first of its block.
-    pub(super) fn starts_block(&self, period: usize) -> bool {
+    pub(crate) fn starts_block(&self, period: usize) -> bool {
         period == 0 || self.block_of[period - 1] != self.block_of[period]
     }
 
     /// Input of `block`, in model units.
-    pub(super) fn u_at(&self, block: usize) -> &[f64] {
+    pub(crate) fn u_at(&self, block: usize) -> &[f64] {
         &self.u[block * self.nu()..(block + 1) * self.nu()]
     }
 
     /// State at the start of `period`, in model units.
-    pub(super) fn x_at(&self, period: usize) -> &[f64] {
+    pub(crate) fn x_at(&self, period: usize) -> &[f64] {
         &self.x[period * self.nx()..(period + 1) * self.nx()]
     }
 
     /// `u_j - u_{j-1}` of input `i` in `block`, in model units.
-    pub(super) fn move_at(&self, block: usize, i: usize) -> f64 {
+    pub(crate) fn move_at(&self, block: usize, i: usize) -> f64 {
         let before = if block == 0 { self.u_before[i] } else { self.u_at(block - 1)[i] };
         self.u_at(block)[i] - before
     }
 
     /// The linearisation of `period`.
-    pub(super) fn stage(&self, period: usize) -> Stage<'_> {
+    pub(crate) fn stage(&self, period: usize) -> Stage<'_> {
         let (nx, nu, ncv) = (self.nx(), self.nu(), self.outputs.len());
         let Linearisation { a, b, defect, c, y } = &self.linearisation;
         Stage {
@@ -187,7 +187,7 @@ impl Trajectory {
     }
 
     /// The scaled distance of the measured state and inputs from the trajectory's start, to `out` (NX + NU).
-    pub(super) fn deviation(&self, x: &[f64], u_prev: &[f64], out: &mut [f64]) {
+    pub(crate) fn deviation(&self, x: &[f64], u_prev: &[f64], out: &mut [f64]) {
         let (dx, du) = out.split_at_mut(self.nx());
         for (i, out) in dx.iter_mut().enumerate() {
             *out = (x[i] - self.x[i]) / self.spans.x[i];
@@ -198,7 +198,7 @@ impl Trajectory {
     }
 
     /// The scaled distance of a state and inputs from the trajectory's end, to `out` (NX + NU).
-    pub(super) fn deviation_from_end(&self, x: &[f64], u: &[f64], out: &mut [f64]) {
+    pub(crate) fn deviation_from_end(&self, x: &[f64], u: &[f64], out: &mut [f64]) {
         let (nx, last) = (self.nx(), self.x.len() - self.nx());
         let at_end = self.x[last..].iter().chain(&self.u[self.u.len() - self.nu()..]);
         let spans = self.spans.x.iter().chain(&self.spans.u);
@@ -209,7 +209,7 @@ impl Trajectory {
     }
 
     /// Starts anew: the input `u` held, and `x` standing still.
-    pub(super) fn start(&mut self, x: &[f64], u: &[f64]) {
+    pub(crate) fn start(&mut self, x: &[f64], u: &[f64]) {
         let (nx, nu) = (self.nx(), self.nu());
         self.u_before.copy_from_slice(u);
         self.u.chunks_exact_mut(nu).for_each(|block| block.copy_from_slice(u));
@@ -217,12 +217,12 @@ impl Trajectory {
     }
 
     /// Lets the inputs act from the first state on.
-    pub(super) fn simulate(&mut self, p: &[f64]) {
+    pub(crate) fn simulate(&mut self, p: &[f64]) {
         self.simulate_from(0, p);
     }
 
     /// Moves the trajectory `periods` back in time and simulates its new end.
-    pub(super) fn shift(&mut self, periods: usize, p: &[f64]) {
+    pub(crate) fn shift(&mut self, periods: usize, p: &[f64]) {
         let (nx, nu, horizon) = (self.nx(), self.nu(), self.horizon());
         if periods == 0 {
             return;
@@ -259,7 +259,7 @@ impl Trajectory {
     }
 
     /// The scaled derivatives of one period's end at `(x, u)`, to the first NX rows of `a` (NX columns) and `b` (NU).
-    pub(super) fn linearise_at(&self, (x, u): (&[f64], &[f64]), p: &[f64], (a, b): (&mut [f64], &mut [f64])) {
+    pub(crate) fn linearise_at(&self, (x, u): (&[f64], &[f64]), p: &[f64], (a, b): (&mut [f64], &mut [f64])) {
         let (nx, nu) = (self.nx(), self.nu());
         let (mut end, mut by_x, mut by_u) =
             ([0.0; MAX_STATES], [0.0; MAX_STATES * MAX_STATES], [0.0; MAX_STATES * MAX_MVS]);
@@ -276,7 +276,7 @@ impl Trajectory {
     }
 
     /// Writes the linearisation anew. False when a number of it is not finite: the trajectory has left the model.
-    pub(super) fn linearise(&mut self, p: &[f64]) -> bool {
+    pub(crate) fn linearise(&mut self, p: &[f64]) -> bool {
         let (nx, nu, ncv) = (self.nx(), self.nu(), self.outputs.len());
         let Linearisation { a, b, defect, c, y } = &mut self.linearisation;
         let stages = a.chunks_exact_mut(nx * nx).zip(b.chunks_exact_mut(nx * nu)).zip(defect.chunks_exact_mut(nx));
@@ -313,7 +313,7 @@ impl Trajectory {
     /// predicted state moves further than [`STEP_LONGEST`]: what the linearisation says beyond it is cut off, state by
     /// state, and left as a defect to the next programme. The inputs move in full, and the first state to the measured one:
     /// an upset must not slow the answer to it.
-    pub(super) fn correct(&mut self, z: &[f64]) -> f64 {
+    pub(crate) fn correct(&mut self, z: &[f64]) -> f64 {
         self.base.x.copy_from_slice(&self.x);
         self.base.u.copy_from_slice(&self.u);
         let (nx, nu) = (self.nx(), self.nu());
@@ -336,12 +336,12 @@ impl Trajectory {
     }
 
     /// Whether the last correction lost a part of a predicted state.
-    pub(super) fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         self.base.cut
     }
 
     /// Goes back half of the last correction.
-    pub(super) fn halve(&mut self) {
+    pub(crate) fn halve(&mut self) {
         self.base.share *= 0.5;
         self.retrace();
     }
@@ -358,30 +358,30 @@ impl Trajectory {
     }
 
     /// The sum of all defects' sizes, scaled.
-    pub(super) fn defects(&self) -> f64 {
+    pub(crate) fn defects(&self) -> f64 {
         self.linearisation.defect.iter().map(|defect| defect.abs()).sum()
     }
 
     /// How far the first state is from the measured `x`, scaled, in sum.
-    pub(super) fn distance_from_start(&self, x: &[f64]) -> f64 {
+    pub(crate) fn distance_from_start(&self, x: &[f64]) -> f64 {
         x.iter().zip(&self.x).zip(&self.spans.x).map(|((to, from), span)| ((to - from) / span).abs()).sum()
     }
 
     /// Outputs of the CVs at the end of the trajectory's `period`, handed to `each` as `(cv, y)`.
-    pub(super) fn outputs_at(&mut self, period: usize, p: &[f64], each: impl FnMut(usize, f64)) {
+    pub(crate) fn outputs_at(&mut self, period: usize, p: &[f64], each: impl FnMut(usize, f64)) {
         let nx = self.nx();
         self.model.outputs(&self.x[period * nx..(period + 1) * nx], p, &mut self.all_y);
         self.hand_out(each);
     }
 
     /// Outputs of the CVs at the state `x`.
-    pub(super) fn outputs_of(&mut self, x: &[f64], p: &[f64], each: impl FnMut(usize, f64)) {
+    pub(crate) fn outputs_of(&mut self, x: &[f64], p: &[f64], each: impl FnMut(usize, f64)) {
         self.model.outputs(x, p, &mut self.all_y);
         self.hand_out(each);
     }
 
     /// Outputs of the CVs one period after `x` under the first block's input, by integration.
-    pub(super) fn outputs_after(&mut self, x: &[f64], p: &[f64], each: impl FnMut(usize, f64)) {
+    pub(crate) fn outputs_after(&mut self, x: &[f64], p: &[f64], each: impl FnMut(usize, f64)) {
         let mut end = std::mem::take(&mut self.end);
         end.copy_from_slice(x);
         self.integrator.step(&mut end, &self.held(0, p));

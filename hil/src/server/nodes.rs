@@ -17,7 +17,7 @@ use opcua::types::{
     AttributeId, DataTypeId, DataValue, DateTime, NodeId, NumericRange, ObjectId, QualifiedName, StatusCode,
     VariableTypeId, Variant,
 };
-use signals::dcs::{DcsTag, Direction, MvTag, Reading, WireType, WireValue};
+use signals::dcs::{DcsTag, Direction, MvTag, Reading, Text, WireType, WireValue};
 use signals::{Quality, Stamp};
 
 use super::auth::Role;
@@ -257,6 +257,7 @@ fn variant(value: WireValue) -> Variant {
         WireValue::UInt32(v) => Variant::UInt32(v),
         WireValue::Int32(v) => Variant::Int32(v),
         WireValue::Double(v) => Variant::Double(v),
+        WireValue::String(v) => Variant::from(v.as_str()),
     }
 }
 
@@ -268,6 +269,7 @@ fn wire_value(value: &Variant) -> Option<WireValue> {
         Variant::UInt32(v) => WireValue::UInt32(*v),
         Variant::Int32(v) => WireValue::Int32(*v),
         Variant::Double(v) => WireValue::Double(*v),
+        Variant::String(v) => WireValue::String(Text::new(v.as_ref())),
         _ => return None,
     })
 }
@@ -296,6 +298,7 @@ fn status_of(refusal: &WriteRefusal) -> StatusCode {
         WriteRefusal::NoSuchTag { .. } => StatusCode::BadNodeIdUnknown,
         WriteRefusal::NotWritable { .. } => StatusCode::BadNotWritable,
         WriteRefusal::WrongType { .. } => StatusCode::BadTypeMismatch,
+        WriteRefusal::Stale { .. } => StatusCode::BadInvalidState,
         WriteRefusal::NoSuchCode { .. } | WriteRefusal::NotFinite { .. } | WriteRefusal::OutsideClamp { .. } => {
             StatusCode::BadOutOfRange
         }

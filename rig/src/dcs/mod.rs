@@ -9,10 +9,13 @@
 //! - RCAS is reached only through `engage` and the hand-shake, and left for good: nothing returns by itself.
 //! - The heartbeat unchanged for `max(3 Ts, 30 s)` while an MV is in RCAS or the application claims ON: every MV is
 //!   shed by its option, and `WD_OK` stays false until [`Dcs::rearm`].
+//! - A recommendation is answered only while it is open, in time and under a name; its set-points reach the slaves in AUTO
+//!   only when the application has taken the acceptance.
 //! - `LEASE` is 0 while nothing is handed over, and a number never used before while something is.
 //!
 //! Anchors: Foundation Fieldbus FF-891 (RCAS, IR/IA, SHED_OPT); the watchdog in the manner of DeltaV and Profit.
 
+mod advice;
 mod mv;
 mod operator;
 #[cfg(test)]
@@ -27,6 +30,8 @@ use signals::{Quality, Stamp};
 use crate::command::CommandError;
 use crate::config::{CvConfig, RigConfig};
 use crate::report::{Alarm, AlarmCause, Tally};
+pub use advice::Answer;
+use advice::Answers;
 use mv::MvLoop;
 pub use operator::is_operator_tag;
 pub use writes::WriteRefusal;
@@ -75,6 +80,7 @@ pub struct Dcs {
     view: DcsView,
     apc: ApcView,
     texts: Texts,
+    answers: Answers,
     tally: Tally,
 }
 
@@ -108,6 +114,7 @@ impl Dcs {
             view: DcsView::sized(mvs, cvs, dvs),
             apc: ApcView::sized(mvs, cvs),
             texts: Texts::default(),
+            answers: Answers::default(),
             tally: Tally::default(),
         };
         dcs.image(Stamp::ZERO);
@@ -161,6 +168,7 @@ impl Dcs {
         self.watch(now);
         self.follow_the_application(now);
         self.hand_over(now);
+        self.follow_the_answers(now);
         let may_write = self.leased && self.wd_ok;
         for (mv, said) in self.mvs.iter_mut().zip(&self.apc.mvs) {
             let wanted = mv::usable(&said.sp_req).filter(|sp| mv.config.clamp.contains(*sp));
@@ -181,6 +189,7 @@ impl Dcs {
         v.lease = Reading::of(if self.leased { self.epoch } else { 0 }, now);
         v.permit = Reading::of(self.permit, now);
         v.wd_ok = Reading::of(self.wd_ok, now);
+        self.answers.image(now, &mut v.rec);
         for (mv, out) in self.mvs.iter().zip(v.mvs.iter_mut()) {
             mv.image(now, out);
         }

@@ -3,6 +3,7 @@
 use signals::Stamp;
 use signals::dcs::{CvTag, DcsTag, DvTag, ModeRequest, MvMode, MvTag, Wire, WireValue};
 
+use super::advice::Answer;
 use super::writes::wire_type;
 use super::{CvPoint, Dcs, WriteRefusal};
 use crate::command::{CommandError, SlaveAction};
@@ -15,6 +16,9 @@ pub fn is_operator_tag(tag: DcsTag) -> bool {
         tag,
         DcsTag::ModeReq
             | DcsTag::Permit
+            | DcsTag::RecAccept
+            | DcsTag::RecReject
+            | DcsTag::RecUser
             | DcsTag::Mv(_, MvTag::OprOn | MvTag::LoOpr | MvTag::HiOpr)
             | DcsTag::Cv(_, CvTag::OprOn | CvTag::SpOpr | CvTag::LoOpr | CvTag::HiOpr)
             | DcsTag::Dv(_, DvTag::OprOn)
@@ -50,6 +54,12 @@ impl Dcs {
         match tag {
             DcsTag::ModeReq => self.request_mode(now, decoded(tag, value)?),
             DcsTag::Permit => self.set_permit(now, decoded(tag, value)?),
+            DcsTag::RecUser => self.answers.sign(decoded(tag, value)?),
+            DcsTag::RecAccept | DcsTag::RecReject => {
+                let answer = if tag == DcsTag::RecAccept { Answer::Accept } else { Answer::Reject };
+                let (id, user) = (decoded(tag, value)?, self.answers.signed_by());
+                self.answer(now, answer, id, user.as_str()).map_err(|_| WriteRefusal::Stale { tag })?;
+            }
             DcsTag::Mv(n, MvTag::OprOn) => {
                 let on = decoded(tag, value)?;
                 self.switch_mv(usize::from(n), on).map_err(|_| no_such)?;

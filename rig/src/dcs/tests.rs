@@ -1,6 +1,6 @@
 //! The DCS against a scripted application that does its side of the hand-shake, or fails to.
 
-use signals::dcs::{CvTag, DcsTag, MvTag, ShedOption, Wire, WireType, WireValue};
+use signals::dcs::{CvTag, DcsTag, MvTag, RecStatus, ShedOption, Text, Wire, WireType, WireValue};
 
 use super::*;
 use crate::config::RigConfig;
@@ -206,6 +206,15 @@ fn a_silent_heartbeat_sheds_at_the_watchdog_time_and_nothing_returns_by_itself()
 }
 
 #[test]
+fn a_claim_without_a_heartbeat_is_void() {
+    let mut b = Bench::on();
+    b.alive(54);
+    assert_eq!(b.dcs.apc().mode_act.good(), Some(ModeActual::On), "the negative control");
+    b.scan(54);
+    assert_eq!(b.dcs.apc().mode_act.good(), None);
+}
+
+#[test]
 fn control_a_living_heartbeat_does_not_shed() {
     let mut b = Bench::on();
     b.alive(10 * TS);
@@ -345,6 +354,8 @@ fn every_tag_takes_its_own_type_from_its_owner_alone() {
             WireType::String => continue,
         };
         let mut b = Bench::new();
+        // There is no recommendation to answer.
+        b.dcs.check_answers(false);
         let ours = tag.direction() == signals::dcs::Direction::ApcToDcs;
         assert_eq!(b.write(tag, value).is_ok(), ours, "{tag}");
         let limits_only = matches!(tag, DcsTag::Cv(1 | 2, CvTag::SpOpr));
@@ -402,4 +413,118 @@ fn an_operator_enters_what_he_may_and_nothing_else() {
     assert_eq!(b.dcs.operate(b.now, DcsTag::ModeReq, WireValue::Int32(4)).unwrap_err().reason(), "no_such_code");
     let nan = WireValue::Double(f64::NAN);
     assert_eq!(b.dcs.operate(b.now, DcsTag::Cv(0, CvTag::HiOpr), nan).unwrap_err().reason(), "not_finite");
+}
+
+/// In ADVISORY, with the recommendation 7 open for a minute: MV1 to 20, MV2 to -3900.
+fn recommending() -> Bench {
+    let mut b = Bench::new();
+    b.alive(1);
+    b.dcs.request_mode(b.now, ModeRequest::Advisory);
+    b.say(ModeActual::Advisory);
+    for (mv, sp) in [(0, 20.0), (1, -3900.0)] {
+        b.write(DcsTag::RecSp(mv), WireValue::Double(sp)).unwrap();
+    }
+    b.write(DcsTag::RecExpiryS, WireValue::Double(60.0)).unwrap();
+    b.status(RecStatus::Open);
+    b.write(DcsTag::RecId, WireValue::UInt32(7)).unwrap();
+    b.scan(1);
+    b
+}
+
+impl Bench {
+    fn status(&mut self, status: RecStatus) {
+        self.write(DcsTag::RecStatus, status.encode()).unwrap();
+    }
+
+    fn accept(&mut self, id: u32) -> Result<(), CommandError> {
+        self.dcs.answer(self.now, Answer::Accept, id, "Meyer")
+    }
+
+    /// What stands on the answer tags.
+    fn answered(&self) -> (u32, u32, String) {
+        let rec = self.dcs.view().rec;
+        (rec.accept.value, rec.reject.value, rec.user.value.as_str().to_owned())
+    }
+}
+
+#[test]
+fn what_is_accepted_is_applied_at_the_dcss_rate_once_the_application_has_taken_it() {
+    let mut b = recommending();
+    let (sp, rate) = (b.sp(0), test_plant().mvs[0].max_rate_per_s);
+    assert_eq!(b.accept(7), Ok(()));
+    b.scan(5);
+    assert_eq!((b.answered(), b.sp(0).to_bits()), ((7, 0, "Meyer".to_owned()), sp.to_bits()), "not yet taken");
+    b.status(RecStatus::Accepted);
+    b.scan(1);
+    assert!((b.sp(0) - sp - rate).abs() < 1e-9, "{} from {sp}", b.sp(0));
+    b.scan(60);
+    assert!((b.sp(0) - 20.0).abs() < 1e-9 && (b.sp(1) + 3900.0).abs() < 1e-9);
+    assert_eq!((b.modes(), b.dcs.tally().writes_while_not_on), ([MvMode::Auto; 2], 0));
+}
+
+#[test]
+fn only_slaves_in_auto_that_are_switched_on_follow_a_recommendation_and_none_beyond_its_clamp() {
+    let mut b = recommending();
+    b.dcs.at_slave(1, crate::command::SlaveAction::Mode(MvMode::Man)).unwrap();
+    b.write(DcsTag::RecSp(0), WireValue::Double(1e6)).unwrap();
+    b.accept(7).unwrap();
+    b.status(RecStatus::Accepted);
+    b.scan(200);
+    let clamp = test_plant().mvs[0].clamp;
+    assert!((b.sp(0) - clamp.high).abs() < 1e-9 && (b.sp(1) + 3900.0).abs() > 1.0, "{} {}", b.sp(0), b.sp(1));
+}
+
+#[test]
+fn an_acceptance_that_the_application_does_not_take_moves_nothing() {
+    for status in [RecStatus::Open, RecStatus::Rejected, RecStatus::Expired, RecStatus::Withdrawn] {
+        let mut b = recommending();
+        let sp = b.sp(0);
+        b.accept(7).unwrap();
+        b.status(status);
+        b.scan(2 * TS + 2);
+        // Too late is too late.
+        b.status(RecStatus::Accepted);
+        b.scan(5);
+        assert_eq!(b.sp(0).to_bits(), sp.to_bits(), "{status:?}");
+    }
+}
+
+#[test]
+fn the_dcs_refuses_a_stale_answer_by_itself_and_only_while_its_check_is_on() {
+    type Spoil = fn(&mut Bench);
+    let spoilers: [(Spoil, u32, &str); 5] = [
+        (|_| {}, 6, "another one"),
+        (|b| b.scan(61), 7, "time is over"),
+        (|b| b.status(RecStatus::Expired), 7, "does not wait"),
+        (|b| b.status(RecStatus::Accepted), 7, "does not wait"),
+        (|b| b.say(ModeActual::Warm), 7, "not in ADVISORY"),
+    ];
+    for (spoil, id, word) in spoilers {
+        let mut b = recommending();
+        spoil(&mut b);
+        let refusal = b.accept(id).unwrap_err().to_string();
+        assert!(refusal.contains(word), "{refusal}");
+        let over_the_wire = b.dcs.operate(b.now, DcsTag::RecReject, WireValue::UInt32(id)).unwrap_err();
+        assert_eq!(over_the_wire.reason(), "stale");
+        b.scan(1);
+        assert_eq!(b.answered(), (0, 0, String::new()), "{word}: the application hears nothing of it");
+        b.dcs.check_answers(false);
+        b.accept(id).unwrap();
+        b.scan(1);
+        assert_eq!(b.answered().0, id, "{word}: the negative control");
+    }
+    assert_eq!(recommending().accept(7), Ok(()), "control: unspoiled it is taken");
+}
+
+#[test]
+fn an_answer_over_the_wire_is_signed_by_the_name_that_was_written_before_it() {
+    let mut b = recommending();
+    let accept = WireValue::UInt32(7);
+    assert_eq!(b.dcs.operate(b.now, DcsTag::RecAccept, accept).unwrap_err().reason(), "stale", "nobody has signed");
+    b.dcs.operate(b.now, DcsTag::RecUser, WireValue::String(Text::new("Schmidt"))).unwrap();
+    b.dcs.operate(b.now, DcsTag::RecAccept, accept).unwrap();
+    b.scan(1);
+    assert_eq!(b.answered(), (7, 0, "Schmidt".to_owned()));
+    assert_eq!(b.dcs.operate(b.now, DcsTag::RecUser, accept).unwrap_err().reason(), "wrong_type");
+    assert!(b.dcs.operate(b.now, DcsTag::RecAccept, WireValue::UInt32(0)).is_ok(), "0 clears the tag");
 }

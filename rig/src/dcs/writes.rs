@@ -40,6 +40,12 @@ pub enum WriteRefusal {
         /// The tag.
         tag: DcsTag,
     },
+    /// An answer to a recommendation that does not wait for one, or without a name.
+    #[error("{tag}: no such recommendation waits for an answer, or nobody has signed")]
+    Stale {
+        /// The tag.
+        tag: DcsTag,
+    },
     /// A set-point outside the clamp.
     #[error("{tag}: {value} is outside the clamp {low} to {high}")]
     OutsideClamp {
@@ -64,6 +70,7 @@ impl WriteRefusal {
             Self::WrongType { .. } => "wrong_type",
             Self::NoSuchCode { .. } => "no_such_code",
             Self::NotFinite { .. } => "not_finite",
+            Self::Stale { .. } => "stale",
             Self::OutsideClamp { .. } => "outside_clamp",
         }
     }
@@ -77,6 +84,7 @@ pub(super) fn wire_type(value: WireValue) -> WireType {
         WireValue::UInt32(_) => WireType::UInt32,
         WireValue::Int32(_) => WireType::Int32,
         WireValue::Double(_) => WireType::Double,
+        WireValue::String(_) => WireType::String,
     }
 }
 

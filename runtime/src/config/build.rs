@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use actors::LoopConfig;
 use actors::board::SCANS_PER_CYCLE;
 use actors::kernel::supervision::RestartPolicy;
+use actors::{AdviceConfig, LoopConfig};
 use control::accuracy::OpenLoopConfig;
+use control::advice::{AdviserConfig, ForecastConfig, Worth};
 use control::estimation::{CvNoise, EkfConfig};
 use control::mpc::{CvTuning, MpcConfig, MvTuning};
 use control::screening::ScreenConfig;
 use control::selector::SelectorConfig;
 use control::targets::{CvTarget, MvRange, TargetsConfig};
 use safety::{Effect, Frozen, InterlockConfig, MvChecks, Reach, Role, Row, Spike, TagChecks, TagReactions};
+use signals::Fixed;
 
 use super::plant::{Cv, Limits, Mode, Mv, OnRange, PlantFile};
 use super::units::Affine;
@@ -46,10 +48,12 @@ impl PlantFile {
             },
             targets: self.targets(),
             mpc: self.mpc_config(),
+            guard: self.guard(),
             // At least one scan, at most the last: `time_limit_pct` is between 10 and 90.
             deadline_scan: (scans.round() as u64).clamp(1, SCANS_PER_CYCLE - 1),
             selector: SelectorConfig { plan_max_age: self.mpc.plan_max_age, hold_max: self.mpc.hold_max },
             interlock: self.interlock(),
+            advice: self.advice(),
             restarts: RestartPolicy {
                 period: self.period(),
                 intensity: RESTART_INTENSITY,
@@ -104,6 +108,7 @@ impl PlantFile {
             high: mv.high,
             rate_max_per_s: mv.rate_max_per_s,
             rest: mv.rest,
+            commissioned: mv.commissioned,
         });
         TargetsConfig { period: self.period(), cvs: self.cvs.iter().map(cv).collect(), mvs: mvs.collect() }
     }
@@ -140,6 +145,26 @@ impl PlantFile {
             mv: mvs.collect(),
             dv_of: self.dvs.iter().map(|dv| dv.disturbance).collect(),
         }
+    }
+
+    fn advice(&self) -> Option<AdviceConfig> {
+        let advisory = self.advisory.as_ref()?;
+        let worth = |span: f64| Worth {
+            offer: advisory.offer_pct / 100.0 * span,
+            supersede: advisory.supersede_pct / 100.0 * span,
+        };
+        let adviser = AdviserConfig {
+            expiry: Duration::from_secs_f64(advisory.expiry_s),
+            horizon: self.period().mul_f64(self.mpc.horizon as f64),
+            mvs: Fixed::collect(self.mvs.iter().map(|mv| worth(mv.high - mv.low))),
+        };
+        let forecast = ForecastConfig {
+            period_s: self.period_s,
+            substeps: self.estimator.substeps,
+            periods: self.mpc.horizon,
+            outputs: self.cvs.iter().map(|cv| cv.output).collect(),
+        };
+        Some(AdviceConfig { adviser, forecast })
     }
 
     /// The interlock of this file. That the changes of cells can be made was found when it was read.
@@ -181,6 +206,7 @@ fn mv_checks(mv: &Mv, period: Duration) -> MvChecks {
         ramp_safe_value: mv.ramp_to,
         readback_tolerance: mv.checks.readback_tolerance.unwrap_or(customary.readback_tolerance),
         travel: mv.checks.travel,
+        commissioned: mv.commissioned,
         ..customary
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct ModelChecks {
 
 impl ModelChecks {
     pub(super) fn read(s: &Section<'_, '_>) -> Option<Self> {
-        let residual_max = s.optional("residual_max", "the tag's unit, above 0", positive);
+        let residual_max = s.optional("deviation_max", "the tag's unit, above 0", positive);
         let cusum = optional_table(s, "cusum", |s| {
             let slack = s.non_negative("slack", "the tag's unit");
             let limit = s.positive("limit", "the tag's unit");

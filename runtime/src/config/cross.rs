@@ -9,6 +9,7 @@ use plant_models::PlantModel;
 use signals::dcs::{DcsTag, Direction};
 use signals::{MAX_CVS, MAX_DVS, MAX_MVS};
 
+use super::guard::{self, SafeFacts};
 use super::plant::{Mode, PlantFile};
 use super::reader::Section;
 
@@ -21,6 +22,7 @@ pub(super) struct Facts {
     pub(super) prefix: Option<String>,
     pub(super) sis_tags: Vec<String>,
     pub(super) heartbeat_timeout_s: Option<f64>,
+    pub(super) expiry_s: Option<f64>,
     pub(super) solver_failures_hold: Option<u32>,
     pub(super) solver_failures_shed: Option<u32>,
     pub(super) mvs: Vec<TableFacts>,
@@ -44,6 +46,7 @@ pub(super) struct TableFacts {
     pub(super) terminal_weight: Option<f64>,
     pub(super) price: Option<f64>,
     pub(super) rest_weight: Option<f64>,
+    pub(super) safe: SafeFacts,
 }
 
 impl TableFacts {
@@ -62,6 +65,8 @@ impl Facts {
         self.check_prices(root);
         self.check_safety(root);
         self.check_sis(root);
+        let safe: Vec<SafeFacts> = self.cvs.iter().map(|cv| cv.safe).collect();
+        guard::check(root, &safe);
     }
 
     /// Every table with its place: the array it stands in and its number there.
@@ -179,6 +184,12 @@ impl Facts {
         {
             let what = format!("at least the control period, {period_s} s");
             root.fault_in_section("safety", "heartbeat_timeout_s", what);
+        }
+        if let (Some(expiry_s), Some(period_s)) = (self.expiry_s, self.period_s)
+            && expiry_s < 2.0 * period_s
+        {
+            let what = format!("at least two control periods, {} s: a person has to read it", 2.0 * period_s);
+            root.fault_in_section("advisory", "expiry_s", what);
         }
     }
 

@@ -8,6 +8,7 @@
 mod build;
 mod checks;
 mod cross;
+mod guard;
 mod plant;
 mod reader;
 mod sections;
@@ -16,13 +17,14 @@ mod units;
 use std::path::{Path, PathBuf};
 
 use control::estimation::Ekf;
+use control::guarded::Guarded;
 use control::mpc::Nmpc;
 use control::screening::Screen;
 use safety::{ConfigHash, Interlock};
 use sha2::{Digest, Sha256};
 use signals::TagId;
 
-pub use plant::{Cv, Dcs, Dv, Login, Mode, Mv, PlantFile, Security, Tag};
+pub use plant::{Accuracy, Commission, Cv, Dcs, Dv, Login, Mode, Mv, PlantFile, Security, Tag};
 pub use reader::{Fault, Faults};
 pub use units::Affine;
 
@@ -119,7 +121,9 @@ pub fn parse(file: &Path, text: &str) -> Result<PlantFile, ConfigError> {
         Screen::new(TagId(tag), screen).map_err(|e| refused(format!("measured tag {}", tag + 1), e.to_string()))?;
     }
     Ekf::new(config.model, config.ekf).map_err(|e| refused("estimator".into(), e.to_string()))?;
-    Nmpc::new(config.model, config.mpc).map_err(|e| refused("mpc".into(), e.to_string()))?;
+    Nmpc::new(config.model, config.mpc.clone()).map_err(|e| refused("mpc".into(), e.to_string()))?;
+    let guarded = config.guard.map(|guard| Guarded::new(config.model, config.mpc, guard)).transpose();
+    guarded.map_err(|e| refused("guard".into(), e.to_string()))?;
     Interlock::new(config.interlock).map_err(|e| refused("safety".into(), e.to_string()))?;
     Ok(plant)
 }

@@ -1,11 +1,16 @@
 //! What a plant file says, once it is sound. Numbers of tags are in the model's units, converted as they were read.
 
+use std::fmt;
+use std::path::PathBuf;
+
 use control::mpc::Solver;
 use plant_models::{Method, PlantModel, Variable};
 use safety::Overlay;
+use serde::{Deserialize, Serialize};
 use signals::Unit;
 
 use super::checks::{BalanceTable, ModelChecks, ValveChecks};
+use super::guard::{Contract, Filter, Safe};
 use super::units::Affine;
 
 /// A plant file that was read without a fault.
@@ -24,6 +29,11 @@ pub struct PlantFile {
     pub(crate) estimator: Estimator,
     pub(crate) mpc: Mpc,
     pub(crate) safety: Safety,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) contract: Option<Contract>,
+    /// What must be shown before the mode may be raised.
+    pub commission: Commission,
+    pub(crate) advisory: Option<Advisory>,
     /// Manipulated variables, in the model's order.
     pub mvs: Vec<Mv>,
     /// Controlled variables.
@@ -34,8 +44,9 @@ pub struct PlantFile {
     pub(crate) cells: Overlay,
 }
 
-/// The three ways in which the loop is used. Each is a wiring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The three ways in which the loop is used, from the lowest. Each is a wiring, and a step of the commissioning ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Watch.
     Shadow,
@@ -43,6 +54,16 @@ pub enum Mode {
     Advisory,
     /// Control.
     ClosedLoop,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Shadow => "shadow",
+            Self::Advisory => "advisory",
+            Self::ClosedLoop => "closed-loop",
+        })
+    }
 }
 
 /// The section `[dcs]`.
@@ -125,6 +146,40 @@ pub(crate) struct Safety {
     pub(crate) write_failures_max: u32,
 }
 
+/// The section `[commission]`.
+#[derive(Clone, Debug)]
+pub struct Commission {
+    /// The folder of the evidence.
+    pub evidence: PathBuf,
+    /// The file with the public keys of the rigs whose certificates count.
+    pub rig_keys: PathBuf,
+    /// Servers at which an override is possible; none where left out.
+    pub rig_endpoints: Vec<String>,
+    /// Hours in shadow before advisory.
+    pub shadow_hours: f64,
+    /// Hours in advisory before closed loop.
+    pub advisory_hours: f64,
+}
+
+/// How well the open-loop model must foretell a CV.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Accuracy {
+    /// Largest root mean square of its errors.
+    pub rmse_max: f64,
+    /// Largest mean error, either way.
+    pub bias_max: f64,
+    /// Smallest share of the measurement's variance that it explains.
+    pub r2_min: f64,
+}
+
+/// The section `[advisory]`. Set-points in percent of an MV's range from low to high.
+#[derive(Clone, Debug)]
+pub(crate) struct Advisory {
+    pub(crate) expiry_s: f64,
+    pub(crate) offer_pct: f64,
+    pub(crate) supersede_pct: f64,
+}
+
 /// What every tag has: a name, a node, a unit.
 #[derive(Clone, Debug)]
 pub struct Tag {
@@ -155,6 +210,8 @@ pub struct Mv {
     /// Per model unit and period.
     pub(crate) price: f64,
     pub(crate) checks: ValveChecks,
+    /// Whether a run may manipulate it; a file says nothing of that, its evidence does.
+    pub commissioned: bool,
 }
 
 /// What a confirmed range violation does.
@@ -201,9 +258,13 @@ pub struct Cv {
     /// Per model unit and period.
     pub(crate) price: f64,
     pub(crate) limit_margin: f64,
+    pub(crate) safe: Option<Safe>,
+    pub(crate) residual_max: f64,
     pub(crate) measurement_sd: f64,
     pub(crate) disturbance_sd: f64,
     pub(crate) checks: ModelChecks,
+    /// How well it must be foretold.
+    pub accuracy: Accuracy,
 }
 
 /// The section `[[dv]]`.

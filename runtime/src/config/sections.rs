@@ -9,7 +9,11 @@ use signals::{MAX_CVS, MAX_DVS, MAX_MVS, Unit};
 
 use super::checks::{ModelChecks, Names, ValveChecks, check_cells, read_balances, read_cells};
 use super::cross::{Facts, TableFacts};
-use super::plant::{Cv, Dcs, Dv, Estimator, Limits, Login, Mode, Mpc, Mv, OnRange, PlantFile, Safety, Security, Tag};
+use super::guard::{read_contract, read_filter, read_residual_max, read_safe};
+use super::plant::{
+    Accuracy, Advisory, Commission, Cv, Dcs, Dv, Estimator, Limits, Login, Mode, Mpc, Mv, OnRange, PlantFile, Safety,
+    Security, Tag,
+};
 use super::reader::{Section, count, number};
 use super::units::Affine;
 
@@ -17,6 +21,8 @@ use super::units::Affine;
 const PERIOD_MIN_S: f64 = 0.1;
 /// The longest time that a plant file may name. A day is longer than any loop of this kind waits for anything.
 const TIME_MAX_S: f64 = 86_400.0;
+/// The longest time that a loop may be asked to prove itself: a year.
+const PROOF_MAX_HOURS: f64 = 8760.0;
 
 /// Reads the whole file. Every section is read, and what spans them is checked, before the first missing value ends the
 /// reading, so that all faults are found.
@@ -26,12 +32,20 @@ pub(crate) fn read(root: &Section<'_, '_>) -> Option<PlantFile> {
     let dcs = root.section("dcs", |s| read_dcs(s, &mut facts));
     let safety = root.section("safety", |s| read_safety(s, &mut facts));
     let mpc = root.section("mpc", read_mpc);
+    let filter = read_filter(root);
+    let commission = root.section("commission", read_commission);
+    // Where nothing is ever recommended the section may be left out.
+    let advisory = match facts.mode {
+        Some(Mode::Shadow) if !root.has("advisory") => Some(None),
+        _ => root.section("advisory", |s| read_advisory(s, &mut facts)).map(Some),
+    };
     // Without a model, what names its variables cannot be judged and is passed over; the rest of a table can.
     let model = facts.model;
     let card = model.map(PlantModel::card);
     let (cvs_max, dvs_max) =
         card.map_or((MAX_CVS, MAX_DVS), |c| (MAX_CVS.min(c.outputs.len()), MAX_DVS.min(c.disturbances.len())));
     let estimator = root.section("estimator", |s| read_estimator(s, card.map(|c| c.states)));
+    let contract = read_contract(root, card.map(|c| c.states));
     let inputs = card.map(|c| c.inputs);
     let (mv_facts, mvs) = tables(root, "mv", (1, MAX_MVS), |s, facts| read_mv(s, inputs, facts));
     let outputs = card.map(|c| c.outputs);
@@ -51,6 +65,10 @@ pub(crate) fn read(root: &Section<'_, '_>) -> Option<PlantFile> {
         estimator: estimator?,
         mpc: mpc?,
         safety: safety?,
+        filter: filter?,
+        contract: contract?,
+        commission: commission?,
+        advisory: advisory?,
         mvs: mvs?,
         cvs: cvs?,
         dvs: dvs?,
@@ -199,6 +217,45 @@ fn read_safety(s: &Section<'_, '_>, facts: &mut Facts) -> Option<Safety> {
     })
 }
 
+fn read_commission(s: &Section<'_, '_>) -> Option<Commission> {
+    let evidence = s.text("evidence", "the folder of the evidence, one for each loop");
+    let rig_keys = s.text("rig_keys", "a file with the public keys of rigs");
+    let rig_endpoints = s.texts("rig_endpoints", RIG_ENDPOINTS);
+    if rig_endpoints.iter().flatten().any(|url| !url.starts_with("opc.tcp://")) {
+        s.fault("rig_endpoints", RIG_ENDPOINTS);
+    }
+    let hours = |key| s.between(key, "hours", 0.01, PROOF_MAX_HOURS);
+    let (shadow_hours, advisory_hours) = (hours("shadow_hours"), hours("advisory_hours"));
+    Some(Commission {
+        evidence: evidence?.into(),
+        rig_keys: rig_keys?.into(),
+        rig_endpoints: rig_endpoints?,
+        shadow_hours: shadow_hours?,
+        advisory_hours: advisory_hours?,
+    })
+}
+
+const RIG_ENDPOINTS: &str = "a list of OPC UA addresses, such as \"opc.tcp://127.0.0.1:*/\"";
+
+fn read_accuracy(s: &Section<'_, '_>) -> Option<Accuracy> {
+    let rmse_max = s.positive("rmse_max", "the tag's unit");
+    let bias_max = s.positive("bias_max", "the tag's unit");
+    let r2_min = s.between("r2_min", "a share of the variance", -100.0, 1.0);
+    let (rmse_max, bias_max) = (rmse_max?, bias_max?);
+    if bias_max > rmse_max {
+        s.fault("bias_max", format!("at most rmse_max, {rmse_max}: a bias is never larger"));
+    }
+    Some(Accuracy { rmse_max, bias_max, r2_min: r2_min? })
+}
+
+fn read_advisory(s: &Section<'_, '_>, facts: &mut Facts) -> Option<Advisory> {
+    let expiry_s = s.between("expiry_s", "seconds", PERIOD_MIN_S, TIME_MAX_S);
+    let offer_pct = s.between("offer_pct", "percent of an MV's range", 0.0, 100.0);
+    let supersede_pct = s.between("supersede_pct", "percent of an MV's range", 0.0, 100.0);
+    facts.expiry_s = expiry_s;
+    Some(Advisory { expiry_s: expiry_s?, offer_pct: offer_pct?, supersede_pct: supersede_pct? })
+}
+
 /// Name, node and unit of a tag that stands for one of the model's `variables`, found under `key`.
 fn read_tag(
     s: &Section<'_, '_>,
@@ -267,6 +324,7 @@ fn read_mv(s: &Section<'_, '_>, inputs: Option<&'static [Variable]>, facts: &mut
         rest_weight: rest_weight?,
         price: price?.unwrap_or(0.0) / by.span(1.0),
         checks: checks?.in_model_units(by),
+        commissioned: true,
         tag,
     })
 }
@@ -325,14 +383,18 @@ fn read_cv(s: &Section<'_, '_>, outputs: Option<&'static [Variable]>, facts: &mu
     });
     let funnel_s = s.optional("funnel_s", "seconds, above 0", |v| number(v).filter(|s| *s > 0.0));
     let price = s.optional("price", "a price per unit of the tag and period, negative for a profit", number);
+    let safe = read_safe(s, &mut facts.safe);
+    let residual_max = read_residual_max(s, &mut facts.safe);
     let measurement_sd = s.positive("measurement_sd", "the tag's unit");
     let disturbance_sd = s.non_negative("disturbance_sd", "the tag's unit");
     let checks = ModelChecks::read(s);
+    let accuracy = read_accuracy(s);
     facts.price = price.flatten();
     facts.weight = weight;
     facts.terminal_weight = terminal_weight;
     let (tag, output, variable) = tag?;
     let by = tag.to_model;
+    let Accuracy { rmse_max, bias_max, r2_min } = accuracy?;
     Some(Cv {
         variable,
         output,
@@ -345,12 +407,15 @@ fn read_cv(s: &Section<'_, '_>, outputs: Option<&'static [Variable]>, facts: &mu
         limit_linear: limit_linear?,
         limit_quadratic: limit_quadratic?,
         limit_margin: by.span(limit_margin?),
+        safe: safe?.map(|safe| safe.in_model_units(by)),
+        residual_max: by.span(residual_max?),
         rank: rank?.unwrap_or(0),
         funnel_s: funnel_s?.unwrap_or(0.0),
         price: price?.unwrap_or(0.0) / by.span(1.0),
         measurement_sd: by.span(measurement_sd?),
         disturbance_sd: by.span(disturbance_sd?),
         checks: checks?.in_model_units(by),
+        accuracy: Accuracy { rmse_max: by.span(rmse_max), bias_max: by.span(bias_max), r2_min },
         tag,
     })
 }

@@ -14,7 +14,7 @@ use crate::config::{Loaded, Mode};
 pub(super) const MAGIC: [u8; 8] = *b"OUTRJRNL";
 
 /// The format that is written here.
-pub const FORMAT: u64 = 4;
+pub const FORMAT: u64 = 6;
 
 /// What a run is, beside its records.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,8 @@ pub struct Header {
     pub plant: String,
     /// How far the run could go: the mode that was wired.
     pub reach: Reach,
+    /// Which MVs the run might manipulate, in order.
+    pub commissioned: Vec<bool>,
     /// The seed of a simulated run; 0 beside a plant.
     pub seed: u64,
     /// How many variables the loop has.
@@ -51,6 +53,7 @@ impl Header {
             revision: loaded.revision.clone(),
             plant: loaded.text.clone(),
             reach,
+            commissioned: plant.mvs.iter().map(|mv| mv.commissioned).collect(),
             seed,
             shape: Shape { mvs: plant.mvs.len(), cvs: plant.cvs.len(), dvs: plant.dvs.len() },
             stages: stages.names().map(str::to_owned).collect(),
@@ -80,6 +83,7 @@ impl Header {
         self.stages.iter().for_each(|stage| put_text(&mut out, stage));
         // A latch holds finite numbers and names: it is always JSON.
         put_text(&mut out, &serde_json::to_string(&self.latch).unwrap_or_default());
+        self.commissioned.iter().for_each(|may| put(&mut out, u64::from(*may)));
         out
     }
 
@@ -103,7 +107,8 @@ impl Header {
         let stages =
             (0..size(usize::from(u16::MAX))?).map(|_| bytes.text().map(str::to_owned)).collect::<Option<_>>()?;
         let latch = serde_json::from_str(bytes.text()?).ok()?;
-        Some(Ok(Self { program, revision, plant, reach, seed, shape, stages, latch }))
+        let commissioned = (0..shape.mvs).map(|_| bytes.get().map(|may| may != 0)).collect::<Option<_>>()?;
+        Some(Ok(Self { program, revision, plant, reach, commissioned, seed, shape, stages, latch }))
     }
 }
 

@@ -1,13 +1,14 @@
 //! The rows: what of the loop's inputs and outputs is told, cell by cell, and how it is put back.
 //!
-//! A reading is three cells: value, quality, time. What is not there is told by a flag or by the quality [`ABSENT`], never
+//! A reading is three cells: value, quality, time; the value of a text is five, its length and its bytes. What is not there is told by a flag or by the quality [`ABSENT`], never
 //! left out, so that a row of a kind has the same cells throughout a run.
 
 use actors::board::{Effort, Prepared, Solved};
 use actors::{Answer, Inlet};
+use control::advice::Advice;
 use safety::bypass::MAX_BYPASSES;
-use safety::{ApprovedMove, BypassSet, ConfigHash, MoveKind, Recommended, WriteReport};
-use signals::dcs::{ApcView, DcsTag, DcsView, Direction, WireField, WireType, WireValue};
+use safety::{ApprovedMove, BypassSet, ConfigHash, MoveKind, WriteReport};
+use signals::dcs::{ApcView, DcsTag, DcsView, Direction, TEXT_MAX, Text, WireField, WireType, WireValue};
 use signals::{Fixed, MAX_CVS, MAX_DVS, MAX_MVS, Quality, Sample, Stamp, TagId};
 
 use super::bypasses::{BYPASS, bypass, to_bypass};
@@ -68,17 +69,13 @@ pub struct Layout {
     theirs: Vec<DcsTag>,
 }
 
-fn is_text(tag: DcsTag) -> bool {
-    tag.wire_type() == WireType::String
-}
-
 impl Layout {
     /// The cells of a loop of this shape.
     #[must_use]
     pub fn new(shape: Shape) -> Self {
         let owned = |direction| {
             let tags = DcsTag::all(shape.mvs, shape.cvs, shape.dvs).into_iter();
-            tags.filter(move |tag| tag.direction() == direction && !is_text(*tag)).collect()
+            tags.filter(move |tag| tag.direction() == direction && !tag.is_beside()).collect()
         };
         Self { shape, ours: owned(Direction::ApcToDcs), theirs: owned(Direction::DcsToApc) }
     }
@@ -166,7 +163,7 @@ impl Layout {
         let mut dcs = dcs.unwrap_or_default();
         row.extend([dcs.mvs.len() as u64, dcs.cvs.len() as u64, dcs.dvs.len() as u64]);
         for tag in &self.theirs {
-            row.extend(reading(dcs.field_mut(*tag)));
+            reading(dcs.field_mut(*tag), row);
         }
         let writes = inlet.writes.read();
         row.push(writes.is_some().into());
@@ -201,7 +198,9 @@ impl Layout {
         let [present, mvs, cvs, dvs] = [(); 4].map(|()| next());
         let mut dcs = DcsView::sized(size(mvs, MAX_MVS), size(cvs, MAX_CVS), size(dvs, MAX_DVS));
         for tag in &self.theirs {
-            let [value, quality, time] = [(); 3].map(|()| next());
+            let text = tag.wire_type() == WireType::String;
+            let value = if text { [(); TEXT].map(|()| next()) } else { [next(), 0, 0, 0, 0] };
+            let [quality, time] = [(); 2].map(|()| next());
             if let Some(field) = dcs.field_mut(*tag).filter(|_| quality != ABSENT) {
                 field.set(to_wire(value, field.wire_type()), to_quality(quality), to_stamp(time));
             }
@@ -264,7 +263,7 @@ impl Layout {
         let mut view = *view;
         row.clear();
         for tag in &self.ours {
-            row.extend(reading(view.field_mut(*tag)));
+            reading(view.field_mut(*tag), row);
         }
     }
 
@@ -280,10 +279,10 @@ impl Layout {
     }
 
     /// The row of a recommendation.
-    pub fn recommended(&self, recommended: &Recommended, row: &mut Vec<u64>) {
-        let Recommended { id, u, concerns, proposer, cycle, valid_until } = recommended;
+    pub fn recommended(&self, advice: &Advice, row: &mut Vec<u64>) {
+        let Advice { id, u, concerns, proposer, cycle, expires_at, .. } = advice;
         row.clear();
-        row.extend([u64::from(*id), *proposer as u64, *cycle, stamp(*valid_until)]);
+        row.extend([u64::from(*id), *proposer as u64, *cycle, stamp(*expires_at)]);
         for mv in 0..self.shape.mvs {
             row.extend([u.get(mv).map_or(0, |u| u.to_bits()), concerns.get(mv).copied().unwrap_or(false).into()]);
         }
@@ -334,35 +333,61 @@ const MOVE: [(Cell, &str); 5] = [
 const RECOMMENDED: [(Cell, &str); 4] =
     [(Cell::Count, "id"), (Cell::Count, "proposer"), (Cell::Count, "cycle"), (Cell::Time, "valid until")];
 
+/// The cells of a text's value.
+const TEXT: usize = 1 + TEXT_MAX / size_of::<u64>();
+
 fn readings(tags: &[DcsTag], field: &mut impl FnMut(Cell, String)) {
     for tag in tags {
-        let value = if tag.wire_type() == WireType::Double { Cell::Bits } else { Cell::Count };
-        for (cell, part) in [(value, "value"), (Cell::Count, "quality"), (Cell::Time, "time")] {
-            field(cell, format!("{tag} {part}"));
+        match tag.wire_type() {
+            WireType::Double => field(Cell::Bits, format!("{tag} value")),
+            WireType::String => {
+                field(Cell::Count, format!("{tag} length"));
+                (1..TEXT).for_each(|word| field(Cell::Bits, format!("{tag} word {word}")));
+            }
+            _ => field(Cell::Count, format!("{tag} value")),
         }
+        field(Cell::Count, format!("{tag} quality"));
+        field(Cell::Time, format!("{tag} time"));
     }
 }
 
-fn reading(field: Option<&mut dyn WireField>) -> [u64; 3] {
-    let Some(reading) = field.map(|field| field.get()) else { return [0, ABSENT, 0] };
-    let value = match reading.value {
-        WireValue::Boolean(v) => v.into(),
-        WireValue::UInt16(v) => v.into(),
-        WireValue::UInt32(v) => v.into(),
-        WireValue::Int32(v) => i64::from(v).cast_unsigned(),
-        WireValue::Double(v) => v.to_bits(),
-    };
-    [value, quality(reading.quality), stamp(reading.source_time)]
+fn reading(field: Option<&mut dyn WireField>, row: &mut Vec<u64>) {
+    let Some(reading) = field.map(|field| field.get()) else { return row.extend([0, ABSENT, 0]) };
+    match reading.value {
+        WireValue::Boolean(v) => row.push(v.into()),
+        WireValue::UInt16(v) => row.push(v.into()),
+        WireValue::UInt32(v) => row.push(v.into()),
+        WireValue::Int32(v) => row.push(i64::from(v).cast_unsigned()),
+        WireValue::Double(v) => row.push(v.to_bits()),
+        WireValue::String(v) => row.extend(text_cells(&v)),
+    }
+    row.extend([quality(reading.quality), stamp(reading.source_time)]);
 }
 
-fn to_wire(cell: u64, kind: WireType) -> Option<WireValue> {
+fn text_cells(text: &Text) -> [u64; TEXT] {
+    let (bytes, mut cells) = (text.as_str().as_bytes(), [0; TEXT]);
+    let (length, words) = cells.split_at_mut(1);
+    length.fill(bytes.len() as u64);
+    for (word, chunk) in words.iter_mut().zip(bytes.chunks(size_of::<u64>())) {
+        *word = chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    }
+    cells
+}
+
+fn to_text([length, words @ ..]: [u64; TEXT]) -> Text {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).take(size(length, TEXT_MAX)).collect();
+    Text::from_bytes(&bytes)
+}
+
+fn to_wire(cells: [u64; TEXT], kind: WireType) -> Option<WireValue> {
+    let [cell, ..] = cells;
     Some(match kind {
         WireType::Boolean => WireValue::Boolean(cell != 0),
         WireType::UInt16 => WireValue::UInt16(u16::try_from(cell).ok()?),
         WireType::UInt32 => WireValue::UInt32(u32::try_from(cell).ok()?),
         WireType::Int32 => WireValue::Int32(i32::try_from(cell.cast_signed()).ok()?),
         WireType::Double => WireValue::Double(f64::from_bits(cell)),
-        WireType::String => return None,
+        WireType::String => WireValue::String(to_text(cells)),
     })
 }
 

@@ -24,6 +24,7 @@ fn header() -> Header {
         revision: "abc".into(),
         plant: "name = \"p\"".into(),
         reach: Reach::ClosedLoop,
+        commissioned: vec![true, false],
         seed: 7,
         shape: SHAPE,
         stages: vec!["sensor".into(), "interlock".into()],

@@ -144,6 +144,9 @@ pub(super) async fn connect(
     let period = settings.clock.wall_span(plant.period());
     let attempt = async {
         let open = open_session(pki, &plant.dcs, period.max(Duration::from_secs(1))).await?;
+        if let Some(uri) = settings.proof {
+            prove(&open.session, &plant.dcs, uri).await?;
+        }
         let namespace = namespace(&open.session, &plant.dcs).await?;
         let nodes: Vec<_> = plant.addresses().map(|(tag, id)| (tag, NodeId::new(namespace, id))).collect();
         let heard = inbound::subscribe(&open.session, &nodes, settings, (inlet, counts)).await?;
@@ -202,6 +205,16 @@ fn identity(login: &Login) -> Result<IdentityToken, LinkError> {
             let key = CertificateStore::read_pkey(Path::new(private_key)).map_err(|e| failed(private_key, e))?;
             Ok(IdentityToken::X509(Box::new(cert), Box::new(key)))
         }
+    }
+}
+
+async fn prove(session: &Session, dcs: &Dcs, uri: &'static str) -> Result<(), LinkError> {
+    match session.get_namespace_index(uri).await {
+        Ok(_) => Ok(()),
+        Err(e) if e.status() == StatusCode::BadNoMatch => {
+            Err(LinkError::NotTheRig { endpoint: dcs.endpoint.clone(), uri })
+        }
+        Err(e) => Err(unreachable(dcs, "ask whether it is the rig", &e.to_string())),
     }
 }
 

@@ -25,6 +25,14 @@ pub enum LinkError {
         /// Its answer.
         status: StatusCode,
     },
+    /// A run under an override is at a server that is not the rig.
+    #[error("the server at {endpoint} is not the rig: it has no namespace \"{uri}\". The override is void")]
+    NotTheRig {
+        /// The server.
+        endpoint: String,
+        /// What the rig would have.
+        uri: &'static str,
+    },
     /// The server cannot be reached or broke the conversation off.
     #[error("{endpoint}: {what}: {why}")]
     Unreachable {
@@ -48,6 +56,13 @@ pub enum LinkError {
     /// The server said nothing for too long.
     #[error("no notification for {0:?}")]
     Silent(Duration),
+}
+
+impl LinkError {
+    /// Whether trying again would not mend it, or do harm.
+    pub(super) fn is_fatal(&self) -> bool {
+        matches!(self, Self::Setup { .. } | Self::Login { .. } | Self::NotTheRig { .. })
+    }
 }
 
 pub(super) fn unreachable(dcs: &Dcs, what: &'static str, why: &str) -> LinkError {

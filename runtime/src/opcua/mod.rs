@@ -31,8 +31,9 @@ use std::time::Duration;
 
 use actors::kernel::watchdog::Permit;
 use actors::kernel::{Clock, Latest};
-use actors::{Board, Inlet, MoveSink, Outlet, RecommendationSink};
-use safety::{ApprovedMove, Recommended};
+use actors::{Board, Inlet, MoveSink, Outlet};
+use control::advice::Advised;
+use safety::ApprovedMove;
 use tokio::sync::Notify;
 
 use crate::config::Loaded;
@@ -51,6 +52,8 @@ pub struct LinkSettings {
     pub pki_dir: PathBuf,
     /// The loop's clock.
     pub clock: Clock,
+    /// A namespace that the server must have, or the run ends: what a run under an override asks of the rig.
+    pub proof: Option<&'static str>,
 }
 
 /// Counts of a link. Clones share them.
@@ -95,16 +98,17 @@ impl LinkCounts {
 #[derive(Clone, Debug, Default)]
 struct Orders {
     approved: Latest<ApprovedMove>,
-    recommended: Latest<Recommended>,
     wake: Arc<Notify>,
 }
 
-/// A link that is not yet running. The sinks may be given away before it runs.
+/// A link that is not yet running. The sink may be given away before it runs.
 #[derive(Debug)]
 pub struct Link {
     settings: LinkSettings,
     inlet: Inlet,
     outlet: Outlet,
+    /// What is recommended, for the words that go with it.
+    advised: Latest<Advised>,
     permit: Permit,
     orders: Orders,
     counts: LinkCounts,
@@ -118,6 +122,7 @@ impl Link {
             settings,
             inlet: board.inlet.clone(),
             outlet: board.outlet.clone(),
+            advised: board.advised.clone(),
             permit: board.heartbeat.permit(),
             orders: Orders::default(),
             counts: LinkCounts::default(),
@@ -127,12 +132,6 @@ impl Link {
     /// The way of approved moves into this link.
     #[must_use]
     pub fn move_sink(&self) -> impl MoveSink + Clone + use<> {
-        Sink(self.orders.clone())
-    }
-
-    /// The way of recommendations into this link.
-    #[must_use]
-    pub fn recommendation_sink(&self) -> impl RecommendationSink + Clone + use<> {
         Sink(self.orders.clone())
     }
 
@@ -151,8 +150,8 @@ impl Link {
     /// Connects, serves, and connects again, for ever. Run it on the service runtime.
     ///
     /// # Errors
-    /// Only what trying again cannot mend: [`LinkError::Login`], lest the account be locked out, and
-    /// [`LinkError::Setup`]. Everything else is logged and tried again.
+    /// Only what trying again cannot mend: [`LinkError::Login`], lest the account be locked out,
+    /// [`LinkError::Setup`], and [`LinkError::NotTheRig`]. Everything else is logged and tried again.
     pub async fn run(&mut self) -> Result<std::convert::Infallible, LinkError> {
         let pki = Pki::open(&self.settings)?;
         let mut backoff = Backoff::default();
@@ -162,8 +161,7 @@ impl Link {
                     backoff = Backoff::default();
                     self.counts.0.connects.fetch_add(1, Ordering::Relaxed);
                     // What the loop ordered over the last connection is void.
-                    let (_void_move, _void_recommendation) =
-                        (self.orders.approved.take(), self.orders.recommended.take());
+                    let _void = self.orders.approved.take();
                     let why = outbound::serve(&connection, self).await;
                     self.inlet.set_link(false);
                     connection.close().await;
@@ -171,7 +169,7 @@ impl Link {
                     self.inlet.set_link(false);
                     tracing::warn!(%why, "the connection to the DCS is lost");
                 }
-                Err(fatal @ (LinkError::Login { .. } | LinkError::Setup { .. })) => return Err(fatal),
+                Err(fatal) if fatal.is_fatal() => return Err(fatal),
                 Err(error) => tracing::warn!(%error, retry_in = ?backoff.delay, "no connection to the DCS"),
             }
             tokio::time::sleep(backoff.next()).await;
@@ -199,20 +197,13 @@ impl Backoff {
     }
 }
 
-/// Both sinks: the newest order, and a nudge.
+/// The newest order, and a nudge.
 #[derive(Clone, Debug)]
 struct Sink(Orders);
 
 impl MoveSink for Sink {
     fn write(&mut self, approved: ApprovedMove) {
         self.0.approved.put(approved);
-        self.0.wake.notify_one();
-    }
-}
-
-impl RecommendationSink for Sink {
-    fn recommend(&mut self, recommended: Recommended) {
-        self.0.recommended.put(recommended);
         self.0.wake.notify_one();
     }
 }

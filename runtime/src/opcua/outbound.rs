@@ -1,4 +1,4 @@
-//! To the DCS: approved moves first, then whatever else of ours has changed.
+//! To the DCS: approved moves, and whatever else of ours has changed, recommendations included.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actors::kernel::watchdog::Permit;
 use opcua::types::{AttributeId, NodeId, NumericRange, StatusCode, Variant, WriteValue};
-use safety::{ApprovedMove, CheckId, MoveKind, Recommended, WriteReport};
+use safety::{ApprovedMove, CheckId, MoveKind, WriteReport};
 use signals::dcs::{ApcView, DcsTag, DcsView, Direction, ModeActual, MvTag, Reading, WireValue};
 use signals::{Fixed, MAX_MVS, Quality, Stamp};
 use tokio::time::Instant;
@@ -134,9 +134,6 @@ impl<'a> Writer<'a> {
         if let Some(approved) = self.link.orders.approved.take() {
             self.write_move(approved).await?;
         }
-        if let Some(recommended) = self.link.orders.recommended.take() {
-            self.write_recommendation(recommended).await?;
-        }
         Ok(())
     }
 
@@ -209,19 +206,17 @@ impl<'a> Writer<'a> {
         if self.link.permit.lapse().is_some() { self.status().await } else { Ok(()) }
     }
 
-    async fn write_recommendation(&mut self, recommended: Recommended) -> Result<(), LinkError> {
-        let plant = &self.link.settings.loaded.plant;
-        let expiry_s = recommended.valid_until.since(self.link.settings.clock.now()).as_secs_f64();
-        let mut writes = vec![(DcsTag::RecReason, Variant::from(format!("{:?}", recommended.proposer)))];
-        for (mv, (n, u)) in plant.mvs.iter().zip((0_u8..).zip(&recommended.u)) {
-            writes.push((DcsTag::RecSp(n), Variant::from(mv.tag.to_model.to_tag(*u))));
-        }
-        writes.push((DcsTag::RecExpiryS, Variant::from(expiry_s)));
-        // The number last: a person who sees it sees what belongs to it.
-        writes.push((DcsTag::RecId, Variant::from(recommended.id)));
-        let statuses = self.write(&writes).await?;
-        for ((tag, _), status) in writes.iter().zip(statuses) {
-            self.count(*tag, status);
+    /// The words of the recommendation that `changed` brings: they are there before its number is.
+    async fn write_reason(&mut self, changed: &[(DcsTag, WireValue)]) -> Result<(), LinkError> {
+        let number = changed.iter().find_map(|(tag, value)| match (tag, value) {
+            (DcsTag::RecId, WireValue::UInt32(id)) => Some(*id),
+            _ => None,
+        });
+        let advice = self.link.advised.read().and_then(|advised| advised.advice);
+        let Some(advice) = advice.filter(|advice| Some(advice.id) == number) else { return Ok(()) };
+        let reason = Variant::from(crate::advice::reason(&advice, &self.link.settings.loaded.plant));
+        for status in self.write(&[(DcsTag::RecReason, reason)]).await? {
+            self.count(DcsTag::RecReason, status);
         }
         Ok(())
     }
@@ -240,6 +235,7 @@ impl<'a> Writer<'a> {
                 changed.push((tag, value));
             }
         }
+        self.write_reason(&changed).await?;
         let mut writes: Vec<_> = changed.iter().map(|(tag, value)| (*tag, value::to_variant(*value))).collect();
         if !self.said_revision {
             writes.push((DcsTag::CfgRev, Variant::from(self.link.settings.loaded.revision.clone())));
@@ -266,9 +262,13 @@ impl<'a> Writer<'a> {
     fn in_tag_unit(&self, tag: DcsTag, value: WireValue) -> WireValue {
         let n = usize::from(tag.number());
         match (tag, value) {
-            (DcsTag::Cv(..), WireValue::Double(v)) => {
+            (DcsTag::Cv(..) | DcsTag::RecPred(_) | DcsTag::RecHold(_), WireValue::Double(v)) => {
                 let cv = self.link.settings.loaded.plant.cvs.get(n);
                 WireValue::Double(cv.map_or(v, |cv| cv.tag.to_model.to_tag(v)))
+            }
+            (DcsTag::RecSp(_), WireValue::Double(v)) => {
+                let mv = self.link.settings.loaded.plant.mvs.get(n);
+                WireValue::Double(mv.map_or(v, |mv| mv.tag.to_model.to_tag(v)))
             }
             _ => value,
         }

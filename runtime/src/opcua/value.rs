@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use opcua::types::{DataValue, DateTime, StatusCode, Variant};
 use signals::Quality;
-use signals::dcs::WireValue;
+use signals::dcs::{Text, WireValue};
 
 /// A variant as a value of the wire; `None` for arrays and for types that no tag has.
 pub(super) fn from_variant(variant: &Variant) -> Option<WireValue> {
@@ -14,6 +14,7 @@ pub(super) fn from_variant(variant: &Variant) -> Option<WireValue> {
         Variant::UInt32(v) => Some(WireValue::UInt32(*v)),
         Variant::Int32(v) => Some(WireValue::Int32(*v)),
         Variant::Double(v) => Some(WireValue::Double(*v)),
+        Variant::String(v) => Some(WireValue::String(Text::new(v.as_ref()))),
         _ => None,
     }
 }
@@ -26,6 +27,7 @@ pub(super) fn to_variant(value: WireValue) -> Variant {
         WireValue::UInt32(v) => v.into(),
         WireValue::Int32(v) => v.into(),
         WireValue::Double(v) => v.into(),
+        WireValue::String(v) => v.as_str().into(),
     }
 }
 
@@ -66,10 +68,11 @@ mod tests {
             WireValue::UInt32(8),
             WireValue::Int32(-9),
             WireValue::Double(0.1),
+            WireValue::String(Text::new("Meyer")),
         ] {
             assert_eq!(from_variant(&to_variant(value)), Some(value));
         }
-        assert_eq!(from_variant(&Variant::from("0.6")), None, "a string is no number");
+        assert_eq!(from_variant(&Variant::from(vec![0.6])), None, "an array is no number");
     }
 
     #[test]

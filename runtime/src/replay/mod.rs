@@ -71,5 +71,8 @@ pub fn recorded_plant(header: &Header) -> Result<PlantFile, ReplayError> {
         Reach::Advisory => Mode::Advisory,
         Reach::ClosedLoop => Mode::ClosedLoop,
     };
+    for (mv, may) in plant.mvs.iter_mut().zip(&header.commissioned) {
+        mv.commissioned = *may;
+    }
     Ok(plant)
 }

@@ -88,6 +88,9 @@ pub fn what_if(
     fits(&player.plant, &other)?;
     // It proposes and does not write.
     other.mode = Mode::Advisory;
+    for (mv, may) in other.mvs.iter_mut().zip(&header.commissioned) {
+        mv.commissioned = *may;
+    }
     let mut beside = Playback::new(other.loop_config(), Reach::Advisory, header.latch, Arc::new(Unwitnessed))?;
     let proposes = header.reach != Reach::Shadow;
     let by_name = |name: &str| beside.names().position(|n| n == name).and_then(|i| u16::try_from(i).ok());

@@ -7,40 +7,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::kernel::{Clock, Observer, Telemetry};
 use actors::tape::Tape;
-use actors::{Board, Ending, EventQueue, Loop, LoopContext, RecommendationSink, WiringError};
-use safety::{Latch, Recommended};
+use actors::{Board, Ending, EventQueue, Loop, LoopContext, WiringError};
+use safety::Latch;
 use tokio::task::JoinHandle;
 
 use super::plumbing::{Plumbing, RigSink, SharedRig};
 use crate::config::{Mode, PlantFile};
 
-/// Makes the sink of recommendations for each incarnation of the recommender.
-pub type Advice = Box<dyn FnMut() -> Box<dyn RecommendationSink> + Send>;
-
 /// What a loop is fitted with, beside its plant file and its rig.
+#[derive(Debug)]
 pub struct Fittings {
     /// Told of the stages' latencies.
     pub observer: Box<dyn Observer>,
     /// Told of all that goes in and comes out.
     pub tape: Arc<dyn Tape>,
-    /// Where recommendations go, in advisory mode.
-    pub advice: Advice,
     /// What the interlock takes up from an earlier run.
     pub latch: Latch,
-}
-
-impl std::fmt::Debug for Fittings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fittings").field("observer", &self.observer).field("tape", &self.tape).finish_non_exhaustive()
-    }
-}
-
-/// A sink for recommendations that nobody reads.
-#[derive(Clone, Copy, Debug)]
-pub struct Unread;
-
-impl RecommendationSink for Unread {
-    fn recommend(&mut self, _recommended: Recommended) {}
 }
 
 /// A running loop and its rig. Dropping it ends the loop.
@@ -67,7 +49,7 @@ impl Cell {
     /// # Errors
     /// [`WiringError`], naming the part that cannot be made.
     pub async fn start(plant: &PlantFile, rig: SharedRig, fittings: Fittings) -> Result<(Self, Plumbing), WiringError> {
-        let Fittings { observer, tape, mut advice, latch } = fittings;
+        let Fittings { observer, tape, latch } = fittings;
         let (clock, telemetry) = (Clock::of_tokio(), Telemetry::new(observer));
         let config = plant.loop_config();
         let board = Board::new(config.screens.len());
@@ -77,7 +59,7 @@ impl Cell {
         let end = sink.clone();
         let ending = match plant.mode {
             Mode::ClosedLoop => Ending::ClosedLoop(Box::new(move || Box::new(end.clone()))),
-            Mode::Advisory => Ending::Advisory(Box::new(move || advice())),
+            Mode::Advisory => Ending::Advisory,
             Mode::Shadow => Ending::Shadow,
         };
         let context = LoopContext { board: board.clone(), clock, telemetry: telemetry.clone(), tape };

@@ -177,6 +177,12 @@ fn in_words(o: &Outcome, wall_s: f64) -> String {
             s.engagements, s.sheds, s.setpoints, s.disturbances, s.refused
         ),
     ];
+    lines.extend(o.advice.as_ref().filter(|a| a.offered > 0).map(|a| {
+        format!(
+            "recommendations: {} offered, {} accepted, {} expired, {} superseded, {} withdrawn; {} of {} proposals would have violated a bound",
+            a.offered, a.accepted, a.expired, a.superseded, a.withdrawn, a.would_have_violated, a.proposals
+        )
+    }));
     lines.extend(o.upsets.map(|u| {
         format!(
             "upsets: {} crashes; link frozen {} times, late {}, a tag lost {}, writes failing {}",

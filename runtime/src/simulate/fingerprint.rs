@@ -20,7 +20,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use actors::Inlet;
 use actors::kernel::{Act, Witness};
 use actors::tape::{Entry, Tape};
-use safety::{ApprovedMove, MoveKind, Recommended};
+use control::advice::Advice;
+use safety::{ApprovedMove, MoveKind};
 use sha2::{Digest, Sha256};
 use signals::dcs::{ApcView, DcsTag, DcsView, Direction, Reading, WireField, WireValue};
 use signals::{Sample, Stamp};
@@ -172,7 +173,7 @@ impl Hash {
         }
     }
 
-    /// A field of an image; texts have none.
+    /// A field of an image; what passes beside the images has none.
     fn field(&mut self, field: Option<&mut dyn WireField>) {
         let Some(Reading { value, quality, source_time }) = field.map(|f| f.get()) else { return };
         match value {
@@ -181,6 +182,10 @@ impl Hash {
             WireValue::UInt32(v) => self.put(&v.to_le_bytes()),
             WireValue::Int32(v) => self.put(&v.to_le_bytes()),
             WireValue::Double(v) => self.f64(v),
+            WireValue::String(v) => {
+                self.u64(v.as_str().len() as u64);
+                self.put(v.as_str().as_bytes());
+            }
         }
         self.put(&[quality as u8]);
         self.stamp(source_time);
@@ -198,11 +203,11 @@ impl Hash {
         }
     }
 
-    fn recommended(&mut self, recommended: &Recommended) {
-        self.put(&recommended.id.to_le_bytes());
-        self.u64(recommended.cycle);
-        self.stamp(recommended.valid_until);
-        for (u, concerned) in recommended.u.iter().zip(recommended.concerns.iter()) {
+    fn recommended(&mut self, advice: &Advice) {
+        self.put(&advice.id.to_le_bytes());
+        self.u64(advice.cycle);
+        self.stamp(advice.expires_at);
+        for (u, concerned) in advice.u.iter().zip(advice.concerns.iter()) {
             self.set_point(Some(*u).filter(|_| *concerned));
         }
     }
@@ -260,8 +265,7 @@ mod tests {
                 let (value, now) = (field.get().value, Stamp::ZERO);
                 field.set(Some(value), Quality::Good, now);
             });
-            let text = matches!(tag, DcsTag::CfgRev | DcsTag::RecReason);
-            assert_eq!(changed == known, text, "{tag}");
+            assert_eq!(changed == known, tag.is_beside(), "{tag}");
         }
     }
 

@@ -37,7 +37,7 @@ use rig::{Random, Rig, RigConfig, RigError};
 use safety::{Latch, State};
 use tokio::time::Instant;
 
-pub use cell::{Advice, Cell, Fittings, Unread};
+pub use cell::{Cell, Fittings};
 pub use command::{SimulateArgs, perform};
 pub use crashes::{Crashes, Moment, Victim};
 pub use fingerprint::Fingerprint;
@@ -49,6 +49,7 @@ pub use stand_in::stand_in;
 pub use sweep::sweep;
 pub use upsets::{UpsetCounts, Upsets};
 
+use crate::advice::mv_tags;
 use crate::config::{Mode, PlantFile};
 
 /// A simulation that cannot be run.
@@ -159,8 +160,7 @@ impl Simulation {
             false => (fingerprint.clone(), Box::new(Unobserved)),
         };
         let rig = SharedRig::new(Rig::new(self.rig.clone(), seed)?);
-        let (advice, latch) = (Box::new(|| Box::new(Unread) as _), Latch::default());
-        let fittings = Fittings { observer, tape, advice, latch };
+        let fittings = Fittings { observer, tape, latch: Latch::default() };
         let (cell, mut plumbing) = Cell::start(plant, rig.clone(), fittings).await?;
         let faults = plumbing.faults();
         let mut in_state = [0_u64; State::ALL.len()];
@@ -183,6 +183,7 @@ impl Simulation {
                 fingerprint: &fingerprint,
                 in_state,
                 shift: operator.shift(),
+                mv_tags: mv_tags(plant),
                 upsets: upsets.map(|u| u.counts()),
             },
         ))
@@ -197,9 +198,13 @@ fn count_state(in_state: &mut [u64; State::ALL.len()], status: Option<LoopStatus
     }
 }
 
-/// How many stages the loop of a plant file has: a sensor per tag, estimator, model and interlock, and beyond shadow the
-/// optimiser, the selector and an end.
+/// How many stages the loop of a plant file has: a sensor per tag, estimator, model and interlock; beyond shadow the
+/// optimiser, the selector and the recommender; in closed loop the actuator.
 fn stages(plant: &PlantFile) -> usize {
-    let beyond_shadow = if plant.mode == Mode::Shadow { 0 } else { 3 };
+    let beyond_shadow = match plant.mode {
+        Mode::Shadow => 0,
+        Mode::Advisory => 3,
+        Mode::ClosedLoop => 4,
+    };
     plant.cvs.len() + plant.dvs.len() + 3 + beyond_shadow
 }

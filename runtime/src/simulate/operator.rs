@@ -4,7 +4,9 @@
 //! there, and does what the hand-shake asks of one: OFF, WARM, ON, engage, with time between; after a shed he takes a while
 //! to notice, re-arms the watchdog if it has tripped, and begins again. Nothing is engaged but by him.
 //!
-//! While the loop is closed he moves set-points, and the feed moves by itself: Poisson processes, each with its own
+//! In ADVISORY he takes each recommendation once he has read it, if it still stands then.
+//!
+//! While the loop is closed, or recommends, he moves set-points, and the feed moves by itself: Poisson processes, each with its own
 //! stream of the run's seed.
 
 use std::time::Duration;
@@ -12,7 +14,7 @@ use std::time::Duration;
 use rig::{Random, Rig, RigConfig};
 use serde::Serialize;
 use signals::Stamp;
-use signals::dcs::MvMode;
+use signals::dcs::{MvMode, RecStatus};
 
 use crate::config::{Mode, PlantFile};
 
@@ -22,6 +24,8 @@ const SETPOINT_EVERY: Duration = Duration::from_secs(10 * 60);
 const FEED_EVERY: Duration = Duration::from_secs(15 * 60);
 /// Mean plant time until a shed is noticed.
 const NOTICES_AFTER: Duration = Duration::from_secs(60);
+/// Mean plant time for which a recommendation is read.
+const READS_FOR: Duration = Duration::from_secs(60);
 /// How far a set-point goes from its start, in the CV's span (the change that its cost calls 1).
 const SETPOINT_REACH: f64 = 0.1;
 /// How far a disturbance goes from its nominal value, as a part of the model's envelope.
@@ -38,6 +42,8 @@ pub struct Shift {
     pub setpoints: u32,
     /// Disturbances stepped.
     pub disturbances: u32,
+    /// Recommendations taken.
+    pub accepted: u32,
     /// Commands that the DCS refused, such as an engagement too early.
     pub refused: u32,
 }
@@ -83,6 +89,8 @@ pub struct Operator {
     feed: Random,
     next_feed: Stamp,
     notices: Random,
+    /// The recommendation that he reads, and when he will have read it; `None` once he has answered.
+    reading: Option<(u32, Option<Stamp>)>,
     shift: Shift,
 }
 
@@ -107,6 +115,7 @@ impl Operator {
             next_feed: Stamp::ZERO + feed.wait(FEED_EVERY),
             feed,
             notices,
+            reading: None,
             shift: Shift::default(),
         }
     }
@@ -122,7 +131,10 @@ impl Operator {
         match self.doing {
             Doing::Way { line, at } if rig.now() >= at => self.go_on(line, rig),
             Doing::Way { .. } => {}
-            Doing::Watching => self.watch(rig),
+            Doing::Watching => {
+                self.answer(rig);
+                self.watch(rig);
+            }
         }
         self.step_the_feed(rig);
     }
@@ -158,6 +170,19 @@ impl Operator {
                 let value = self.setpoints.between(low, high);
                 self.shift.setpoints += u32::from(self.say(&format!("sp CV{} {value}", number + 1), rig));
             }
+        }
+    }
+
+    fn answer(&mut self, rig: &mut Rig) {
+        let (now, rec) = (rig.now(), &rig.apc().rec);
+        let Some(id) = rec.id.good().filter(|_| rec.status.good() == Some(RecStatus::Open)) else { return };
+        match self.reading.filter(|(read, _)| *read == id) {
+            None => self.reading = Some((id, Some(now + self.notices.wait(READS_FOR)))),
+            Some((_, Some(read_at))) if now >= read_at => {
+                self.reading = Some((id, None));
+                self.shift.accepted += u32::from(self.say(&format!("accept {id} operator"), rig));
+            }
+            Some(_) => {}
         }
     }
 

@@ -10,6 +10,7 @@ use super::fingerprint::Fingerprint;
 use super::judge::InvalidMoves;
 use super::operator::Shift;
 use super::upsets::UpsetCounts;
+use crate::advice::AdviceReport;
 
 /// A run, summed up.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,6 +35,8 @@ pub struct Outcome {
     pub states_pct: BTreeMap<String, f64>,
     /// The operator's part.
     pub operator: Shift,
+    /// What became of recommendations, where there could be any.
+    pub advice: Option<AdviceReport>,
     /// Upsets, where there were any.
     pub upsets: Option<UpsetCounts>,
     /// Stages made anew.
@@ -53,6 +56,7 @@ pub(super) struct Seen<'a> {
     pub(super) fingerprint: &'a Fingerprint,
     pub(super) in_state: [u64; State::ALL.len()],
     pub(super) shift: Shift,
+    pub(super) mv_tags: Vec<String>,
     pub(super) upsets: Option<UpsetCounts>,
 }
 
@@ -72,6 +76,7 @@ impl Outcome {
             max_limit_violation_pct: summary.totals.max_limit_violation,
             states_pct: states.map(|(state, n)| (format!("{state:?}"), 100.0 * n as f64 / scans)).collect(),
             operator: seen.shift,
+            advice: AdviceReport::read(&cell.board, &seen.mv_tags),
             upsets: seen.upsets,
             restarts: cell.telemetry.restarts(),
             ended: cell.ended(),

@@ -49,6 +49,17 @@ pub struct LinkFaults {
     pub failing_writes: bool,
 }
 
+/// The rig's time at which the loop's begins: a loop that is started beside a rig which has run for a while counts its own.
+#[derive(Clone, Copy, Debug)]
+struct Epoch(Stamp);
+
+impl Epoch {
+    /// A time of the rig, on the loop's clock.
+    fn on_the_loops_clock(self, rigs: Stamp) -> Stamp {
+        Stamp::from_nanos(rigs.nanos().saturating_sub(self.0.nanos()))
+    }
+}
+
 /// The status tags on their way to the DCS: those that changed since they were carried last, moves excepted.
 #[derive(Debug)]
 struct Status {
@@ -85,6 +96,7 @@ pub struct RigSink {
     faults: Latest<LinkFaults>,
     status: Arc<Mutex<Status>>,
     judge: Arc<Mutex<Judge>>,
+    epoch: Epoch,
     permit: Permit,
     failures: Fixed<u32, MAX_MVS>,
     confirmed: u64,
@@ -114,7 +126,7 @@ impl MoveSink for RigSink {
     fn write(&mut self, approved: ApprovedMove) {
         let faults = self.faults.read().unwrap_or_default();
         let mut rig = self.rig.lock();
-        let now = rig.now();
+        let now = self.epoch.on_the_loops_clock(rig.now());
         let mut judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
         judge.judge(&approved, rig.view(), &self.board, now);
         drop(judge);
@@ -144,7 +156,7 @@ impl MoveSink for RigSink {
         if sent > 0 && failed == 0 {
             self.confirmed = approved.id();
         }
-        self.board.inlet.writes.put(WriteReport { confirmed: self.confirmed, failures: self.failures, at: rig.now() });
+        self.board.inlet.writes.put(WriteReport { confirmed: self.confirmed, failures: self.failures, at: now });
     }
 }
 
@@ -155,6 +167,7 @@ pub struct Plumbing {
     board: Board,
     faults: Latest<LinkFaults>,
     status: Arc<Mutex<Status>>,
+    epoch: Epoch,
     /// What the DCS said at the last scans, newest last.
     said: VecDeque<DcsView>,
     carried: Stamp,
@@ -162,12 +175,15 @@ pub struct Plumbing {
 }
 
 impl Plumbing {
-    /// Nothing carried yet, nothing wrong.
+    /// Nothing carried yet, nothing wrong. The loop's time begins now.
     #[must_use]
     pub fn new(rig: SharedRig, board: Board) -> Self {
-        let status = Arc::new(Mutex::new(Status::of(rig.lock().view())));
+        let (status, epoch) = {
+            let rig = rig.lock();
+            (Arc::new(Mutex::new(Status::of(rig.view()))), Epoch(rig.now()))
+        };
         let said = VecDeque::with_capacity(LATE_MAX + 1);
-        Self { rig, board, faults: Latest::new(), status, said, carried: Stamp::NEVER, sequence: 0 }
+        Self { rig, board, faults: Latest::new(), status, epoch, said, carried: Stamp::NEVER, sequence: 0 }
     }
 
     /// The sink of moves beside this plumbing.
@@ -185,6 +201,7 @@ impl Plumbing {
             faults: self.faults.clone(),
             status: Arc::clone(&self.status),
             judge: Arc::new(Mutex::new(Judge::new(period))),
+            epoch: self.epoch,
             permit: self.board.heartbeat.permit(),
         }
     }
@@ -228,7 +245,8 @@ impl Plumbing {
             }
             self.sequence += 1;
             let sequence = self.sequence;
-            slot.put(Sample { tag, value: pv.value, quality: pv.quality, source_time: pv.source_time, sequence });
+            let source_time = self.epoch.on_the_loops_clock(pv.source_time);
+            slot.put(Sample { tag, value: pv.value, quality: pv.quality, source_time, sequence });
         }
         self.board.inlet.dcs.put(*view);
     }

@@ -43,7 +43,7 @@ struct Together {
 }
 
 /// What a tag has beside its own transmitter.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Spares {
     transmitters: [Transmitter; 2],
     /// Who had a vote.
@@ -53,7 +53,7 @@ struct Spares {
 }
 
 /// The memory of one measured tag.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TagMonitor {
     own: Transmitter,
     spares: Option<Box<Spares>>,

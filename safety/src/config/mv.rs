@@ -48,6 +48,9 @@ pub struct MvChecks {
     pub ramp_safe_value: Option<f64>,
     /// The natural scale of the variable; differences below 10⁻⁶ of it are rounding, not a violation.
     pub span: f64,
+    /// Whether the loop may manipulate it. One that it may not is as one that the operator has switched off, and is
+    /// not even tracked.
+    pub commissioned: bool,
     /// Check 13: how far `SP_ACT` may be from where a confirmed `SP_REQ` should have taken it; by custom 1 % of the span.
     pub readback_tolerance: f64,
     /// Check 14; `None`: not judged.
@@ -66,6 +69,7 @@ impl MvChecks {
             rate_max_per_s,
             ramp_safe_value: None,
             span: hi - lo,
+            commissioned: true,
             readback_tolerance: 0.01 * (hi - lo),
             travel: None,
             reactions: MvReactions::customary(period),

@@ -165,24 +165,30 @@ impl Interlock {
         if proposal.valid_until < scan.now || proposal.cycle.saturating_add(1) < scan.inputs.cycle {
             return Verdict::Withhold(Withheld::Expired);
         }
-        self.recommendations = self.recommendations.wrapping_add(1);
-        let mut u = Values::new();
-        let mut concerns = Fixed::new();
-        for (mv, asked) in proposal.u.iter().enumerate() {
-            let seen = scan.mv(mv);
-            let present = seen.sp_act.filter(|_| seen.service.takes_part()).zip(seen.bounds);
-            let limited = present.map(|(sp, bounds)| bounds.limit(*asked, sp, self.config.switched_off).u);
-            let _ = u.push(limited.or(seen.sp_act).unwrap_or(self.last(mv)));
-            let _ = concerns.push(limited.is_some());
-        }
-        Verdict::Recommend(Recommended {
-            id: self.recommendations,
-            u,
-            concerns,
+        let mut shown = Recommended {
+            u: Values::new(),
+            concerns: Fixed::new(),
+            cut: Fixed::new(),
+            low: Values::new(),
+            high: Values::new(),
             proposer: proposal.proposer,
             cycle: proposal.cycle,
             valid_until: proposal.valid_until,
-        })
+        };
+        for (mv, asked) in proposal.u.iter().enumerate() {
+            let seen = scan.mv(mv);
+            let present = seen.sp_act.filter(|_| seen.service.takes_part()).zip(seen.bounds);
+            let limited = present.map(|(sp, bounds)| bounds.limit(*asked, sp, self.config.switched_off));
+            let range = present.map(|(sp, bounds)| bounds.in_time(sp));
+            let still = seen.sp_act.unwrap_or(self.last(mv));
+            // One per MV: there is room for as many as configuration admits.
+            let _ = shown.u.push(limited.map_or(still, |limited| limited.u));
+            let _ = shown.concerns.push(limited.is_some());
+            let _ = shown.cut.push(limited.and_then(|limited| limited.by));
+            let _ = shown.low.push(range.map_or(still, |range| range.lo));
+            let _ = shown.high.push(range.map_or(still, |range| range.hi));
+        }
+        Verdict::Recommend(shown)
     }
 
     fn last(&self, mv: usize) -> f64 {

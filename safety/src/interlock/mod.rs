@@ -24,8 +24,9 @@ use crate::verdict::{Decision, Events, FirstOut, MvDecision, State};
 use notice::Notice;
 use observe::{ControllerWatch, InputMoves, MvMemory, Scan, WriteBook};
 
-/// The interlock of one loop.
-#[derive(Debug)]
+/// The interlock of one loop. A copy of it is for a model checker, which goes on from one state in many ways; a loop has
+/// one interlock.
+#[derive(Clone, Debug)]
 pub struct Interlock {
     config: InterlockConfig,
     state: State,
@@ -50,7 +51,6 @@ pub struct Interlock {
     beat_cycle: Option<u64>,
     /// The cycle of the last approval.
     spent_cycle: Option<u64>,
-    recommendations: u32,
     /// The next approval is the zero move of an engagement.
     zero_due: bool,
     first_out: Option<FirstOut>,
@@ -104,7 +104,6 @@ impl Interlock {
             heartbeat: 0,
             beat_cycle: None,
             spent_cycle: None,
-            recommendations: 0,
             zero_due: false,
             first_out: latch.first_out(),
             tripped_by: latch.first_out().map_or(Cause::Boot, |f| f.cause),

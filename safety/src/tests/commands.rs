@@ -1,8 +1,15 @@
 //! Checks 11 and 12, the DCS's own limits, windup, writes that fail, and proposals that come late.
 
+use signals::dcs::{ModeRequest, MvMode, MvStatus};
+
 use super::script::play;
 use super::states::engaged;
+use super::world::{SCANS_PER_PERIOD, World, config};
 use crate::check::{CheckId, CheckSet};
+use crate::config::Reach;
+use crate::latch::Latch;
+use crate::limits::Bound;
+use crate::verdict::{Recommended, State, Verdict};
 
 fn on() -> CheckSet {
     CheckSet::EMPTY
@@ -45,6 +52,13 @@ fn windup_stops_its_direction() {
     play(&mut engaged(on()), "mv1.windup=HI mv2.windup=HI prop=53,47 | 10 | Active | u1=50 u2=47");
     play(&mut engaged(on()), "mv1.windup=LO mv2.windup=LO prop=53,47 | 10 | Active | u1=53 u2=50");
     play(&mut engaged(on()), "mv1.windup=bad mv2.windup=BOTH prop=53,47 | 10 | Active | clamped u1=50 u2=50");
+}
+
+#[test]
+fn an_mv_whose_switch_is_off_or_bad_is_not_manipulated() {
+    for (switch, sts) in [("opr=0", "INAC"), ("opr=bad", "INAC"), ("opr=1", "ON")] {
+        play(&mut engaged(on()), &format!("mv1.{switch} prop=53,53 | 10 | Active | sts1={sts} sts2=ON u2=53"));
+    }
 }
 
 #[test]
@@ -142,4 +156,62 @@ fn an_engagement_starts_with_a_zero_move_and_one_move_per_cycle() {
                                 | 10 | Active  | moves=1 u1=57 u2=43
         ",
     );
+}
+
+/// One MV at a time: MV2 is left to the DCS, even where that puts it in RCAS of its own accord. The control: once it is
+/// commissioned, it is tracked and moved.
+#[test]
+fn an_mv_that_is_not_commissioned_is_neither_tracked_nor_moved() {
+    for commissioned in [false, true] {
+        let mut config = config(Reach::ClosedLoop);
+        config.mvs[1].commissioned = commissioned;
+        let mut world = World::with_config(config, Latch::default());
+        let (mut written, mut decision) = ([0, 0], world.scan());
+        let mut scan = |world: &mut World, scans: usize| {
+            for _ in 0..scans {
+                decision = world.scan();
+                if let Verdict::Pass(approved) = &decision.verdict {
+                    for (mv, count) in written.iter_mut().enumerate() {
+                        *count += usize::from(approved.set_point(mv).is_some());
+                    }
+                }
+            }
+        };
+        scan(&mut world, 4);
+        world.dcs.mode_req.value = ModeRequest::Warm;
+        scan(&mut world, 10);
+        world.dcs.mode_req.value = ModeRequest::On;
+        scan(&mut world, 12);
+        world.grant();
+        scan(&mut world, 13);
+        world.dcs.mvs[1].mode.value = MvMode::Rcas;
+        world.propose = Some([55.0, 55.0]);
+        scan(&mut world, 30);
+        assert_eq!(decision.state, State::Active);
+        assert!(written[0] > 0);
+        assert_eq!(written[1] > 0, commissioned, "{written:?}");
+        assert_eq!(decision.mv[1].sts != MvStatus::Inac, commissioned);
+    }
+}
+
+/// What is shown of proposals in ADVISORY: moves of a period, which bound each would have violated, and how far the MVs
+/// may go in time.
+fn shown(asked: [f64; 2]) -> Recommended {
+    let mut world = World::new(Reach::Advisory, on());
+    play(&mut world, "| 5 | Tripped |\n mode=WARM | 10 | Ready |\n mode=ADVISORY | 1 | Advisory |");
+    world.propose = Some(asked);
+    let found = (0..SCANS_PER_PERIOD).find_map(|_| match world.scan().verdict {
+        Verdict::Recommend(shown) => Some(shown),
+        _ => None,
+    });
+    found.unwrap()
+}
+
+#[test]
+fn a_recommendation_says_which_bound_its_proposal_would_have_violated_and_how_far_the_mv_may_go() {
+    let free = shown([54.0, 46.0]);
+    assert_eq!((free.u[..].to_vec(), free.cut[..].to_vec()), (vec![54.0, 46.0], vec![None, None]));
+    assert_eq!((free.low[..].to_vec(), free.high[..].to_vec()), (vec![10.0; 2], vec![90.0; 2]));
+    let beyond = shown([60.0, 7.0]);
+    assert_eq!((beyond.u[..].to_vec(), beyond.cut[..].to_vec()), (vec![55.0, 45.0], vec![Some(Bound::Rate); 2]));
 }

@@ -167,7 +167,9 @@ impl Judge {
             Verdict::Recommend(r) => {
                 count(&tally.recommendations);
                 assert_eq!(d.state, State::Advisory);
-                assert!(r.u.iter().zip(&r.concerns).all(|(u, ours)| !ours || (0.0..=100.0).contains(u)), "{r:?}");
+                let ours = |mv: &usize| r.concerns[*mv];
+                let inside = |mv: usize| [r.u[mv], r.low[mv], r.high[mv]].iter().all(|u| (0.0..=100.0).contains(u));
+                assert!((0..MVS).filter(ours).all(|mv| inside(mv) && r.low[mv] <= r.high[mv]), "{r:?}");
             }
             Verdict::Trip(_) => assert_eq!(d.state, State::Tripped),
             Verdict::Withhold(_) => {}

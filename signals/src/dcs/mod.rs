@@ -12,7 +12,7 @@ mod tags;
 mod views;
 mod wire;
 
-pub use modes::{CvStatus, ModeActual, ModeRequest, MvMode, MvStatus, ShedOption, Windup};
+pub use modes::{CvStatus, ModeActual, ModeRequest, MvMode, MvStatus, RecStatus, ShedOption, Windup};
 pub use tags::{CvTag, DcsTag, Direction, DvTag, MvTag};
-pub use views::{ApcView, CvRead, CvWrite, DcsView, DvRead, MvRead, MvWrite, Recommendation, WireField};
-pub use wire::{Reading, Wire, WireType, WireValue};
+pub use views::{ApcView, CvRead, CvWrite, DcsView, DvRead, MvRead, MvWrite, RecRead, Recommendation, WireField};
+pub use wire::{Reading, TEXT_MAX, Text, Wire, WireType, WireValue};

@@ -152,6 +152,25 @@ wire_enum! {
     }
 }
 
+wire_enum! {
+    /// What became of the recommendation `REC.ID` (`REC.STATUS`).
+    RecStatus {
+        /// There was none yet.
+        #[default]
+        None = 0,
+        /// It waits for an answer.
+        Open = 1,
+        /// A person took it.
+        Accepted = 2,
+        /// A person declined it.
+        Rejected = 3,
+        /// Nobody answered in time.
+        Expired = 4,
+        /// It does not hold any more: the loop left ADVISORY, or the controller stands by it no longer.
+        Withdrawn = 5,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

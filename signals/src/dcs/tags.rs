@@ -12,6 +12,8 @@ pub enum Direction {
 }
 
 /// A tag of the hand-shake. MVs, CVs and DVs are counted from 0 here and from 1 in the tag's name.
+///
+/// The order is that in which the link writes: a recommendation's number comes after all that belongs to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "each variant is the tag of that name in docs/dcs-interface.md")]
 pub enum DcsTag {
@@ -28,10 +30,17 @@ pub enum DcsTag {
     CycleMs,
     Overruns,
     CfgRev,
-    RecId,
-    RecExpiryS,
+    RecAccept,
+    RecReject,
+    RecUser,
     RecReason,
+    RecExpiryS,
     RecSp(u8),
+    RecPred(u8),
+    RecHold(u8),
+    RecStaleId,
+    RecStatus,
+    RecId,
     Mv(u8, MvTag),
     Cv(u8, CvTag),
     Dv(u8, DvTag),
@@ -122,7 +131,7 @@ impl DvTag {
         [(Self::Pv, "PV", Direction::DcsToApc), (Self::OprOn, "OPR_ON", Direction::DcsToApc)];
 }
 
-const LOOP_TAGS: [(DcsTag, &str, Direction); 16] = {
+const LOOP_TAGS: [(DcsTag, &str, Direction); 21] = {
     use Direction::{ApcToDcs, DcsToApc};
     [
         (DcsTag::HbApc, "HB_APC", ApcToDcs),
@@ -138,9 +147,14 @@ const LOOP_TAGS: [(DcsTag, &str, Direction); 16] = {
         (DcsTag::CycleMs, "CYCLE_MS", ApcToDcs),
         (DcsTag::Overruns, "OVERRUNS", ApcToDcs),
         (DcsTag::CfgRev, "CFG_REV", ApcToDcs),
-        (DcsTag::RecId, "REC.ID", ApcToDcs),
-        (DcsTag::RecExpiryS, "REC.EXPIRY_S", ApcToDcs),
+        (DcsTag::RecAccept, "REC.ACCEPT", DcsToApc),
+        (DcsTag::RecReject, "REC.REJECT", DcsToApc),
+        (DcsTag::RecUser, "REC.USER", DcsToApc),
         (DcsTag::RecReason, "REC.REASON", ApcToDcs),
+        (DcsTag::RecExpiryS, "REC.EXPIRY_S", ApcToDcs),
+        (DcsTag::RecStaleId, "REC.STALE_ID", ApcToDcs),
+        (DcsTag::RecStatus, "REC.STATUS", ApcToDcs),
+        (DcsTag::RecId, "REC.ID", ApcToDcs),
     ]
 };
 
@@ -155,6 +169,7 @@ impl DcsTag {
     pub fn all(mvs: usize, cvs: usize, dvs: usize) -> Vec<Self> {
         let mut tags: Vec<_> = LOOP_TAGS.iter().map(|(tag, ..)| *tag).collect();
         tags.extend(numbers(mvs).map(Self::RecSp));
+        tags.extend(numbers(cvs).flat_map(|n| [Self::RecPred(n), Self::RecHold(n)]));
         tags.extend(numbers(mvs).flat_map(|n| MvTag::ALL.map(|(t, ..)| Self::Mv(n, t))));
         tags.extend(numbers(cvs).flat_map(|n| CvTag::ALL.map(|(t, ..)| Self::Cv(n, t))));
         tags.extend(numbers(dvs).flat_map(|n| DvTag::ALL.map(|(t, ..)| Self::Dv(n, t))));
@@ -171,9 +186,16 @@ impl DcsTag {
     #[must_use]
     pub fn number(self) -> u8 {
         match self {
-            Self::RecSp(n) | Self::Mv(n, _) | Self::Cv(n, _) | Self::Dv(n, _) => n,
+            Self::RecSp(n) | Self::RecPred(n) | Self::RecHold(n) => n,
+            Self::Mv(n, _) | Self::Cv(n, _) | Self::Dv(n, _) => n,
             _ => 0,
         }
+    }
+
+    /// Whether its value passes beside the images: a text of ours, on which no decision hangs.
+    #[must_use]
+    pub fn is_beside(self) -> bool {
+        matches!(self, Self::CfgRev | Self::RecReason)
     }
 
     fn row(self) -> (&'static str, Direction) {
@@ -182,6 +204,8 @@ impl DcsTag {
         }
         match self {
             Self::RecSp(_) => ("REC.SP", Direction::ApcToDcs),
+            Self::RecPred(_) => ("REC.PRED", Direction::ApcToDcs),
+            Self::RecHold(_) => ("REC.HOLD", Direction::ApcToDcs),
             Self::Mv(_, t) => find(&MvTag::ALL, t),
             Self::Cv(_, t) => find(&CvTag::ALL, t),
             Self::Dv(_, t) => find(&DvTag::ALL, t),
@@ -195,7 +219,7 @@ impl fmt::Display for DcsTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, number) = (self.row().0, self.number() + 1);
         match self {
-            Self::RecSp(_) => write!(f, "{name}{number}"),
+            Self::RecSp(_) | Self::RecPred(_) | Self::RecHold(_) => write!(f, "{name}{number}"),
             Self::Mv(..) => write!(f, "MV{number}.{name}"),
             Self::Cv(..) => write!(f, "CV{number}.{name}"),
             Self::Dv(..) => write!(f, "DV{number}.{name}"),
@@ -212,7 +236,8 @@ mod tests {
     fn names_are_those_of_the_interface_and_unique() {
         let tags = DcsTag::all(2, 3, 1);
         let mut names: Vec<_> = tags.iter().map(ToString::to_string).collect();
-        for name in ["HB_APC", "MV1.SP_REQ", "MV2.INIT_ACK", "CV3.PV", "DV1.OPR_ON", "REC.SP2", "REC.EXPIRY_S"] {
+        for name in ["HB_APC", "MV1.SP_REQ", "MV2.INIT_ACK", "CV3.PV", "DV1.OPR_ON", "REC.SP2", "REC.PRED3", "REC.USER"]
+        {
             assert!(names.iter().any(|n| n == name), "{name}");
         }
         names.sort();

@@ -1,8 +1,8 @@
 //! The two images of the interface: what the DCS says, and what we say.
 
-use super::modes::{CvStatus, ModeActual, ModeRequest, MvMode, MvStatus, ShedOption, Windup};
+use super::modes::{CvStatus, ModeActual, ModeRequest, MvMode, MvStatus, RecStatus, ShedOption, Windup};
 use super::tags::{CvTag, DcsTag, DvTag, MvTag};
-use super::wire::{Reading, Wire, WireType, WireValue};
+use super::wire::{Reading, Text, Wire, WireType, WireValue};
 use crate::{Fixed, MAX_CVS, MAX_DVS, MAX_MVS, Quality, Stamp};
 
 /// One field of an image, seen by an adapter that knows only tags.
@@ -89,6 +89,15 @@ pub struct DvRead {
     pub opr_on: Reading<bool>,
 }
 
+/// The answer of a person to a recommendation. What stands in `accept` and `reject` is the number that it quotes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[allow(missing_docs, reason = "each field is the tag of that name in docs/dcs-interface.md")]
+pub struct RecRead {
+    pub accept: Reading<u32>,
+    pub reject: Reading<u32>,
+    pub user: Reading<Text>,
+}
+
 /// Everything that the DCS owns and we read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[allow(missing_docs, reason = "each field is the tag of that name in docs/dcs-interface.md")]
@@ -99,6 +108,7 @@ pub struct DcsView {
     pub lease: Reading<u32>,
     pub permit: Reading<bool>,
     pub wd_ok: Reading<bool>,
+    pub rec: RecRead,
     pub mvs: Fixed<MvRead, MAX_MVS>,
     pub cvs: Fixed<CvRead, MAX_CVS>,
     pub dvs: Fixed<DvRead, MAX_DVS>,
@@ -125,6 +135,9 @@ impl DcsView {
             DcsTag::Lease => &mut self.lease,
             DcsTag::Permit => &mut self.permit,
             DcsTag::WdOk => &mut self.wd_ok,
+            DcsTag::RecAccept => &mut self.rec.accept,
+            DcsTag::RecReject => &mut self.rec.reject,
+            DcsTag::RecUser => &mut self.rec.user,
             DcsTag::Mv(n, tag) => return self.mvs.get_mut(usize::from(n))?.field_mut(tag),
             DcsTag::Cv(n, tag) => return self.cvs.get_mut(usize::from(n))?.field_mut(tag),
             DcsTag::Dv(n, DvTag::Pv) => &mut self.dvs.get_mut(usize::from(n))?.pv,
@@ -189,8 +202,15 @@ pub struct CvWrite {
 #[allow(missing_docs, reason = "each field is the tag of that name in docs/dcs-interface.md")]
 pub struct Recommendation {
     pub id: Reading<u32>,
+    pub status: Reading<RecStatus>,
+    /// The number that the last answer quoted that was refused as stale; 0 for none.
+    pub stale_id: Reading<u32>,
     pub expiry_s: Reading<f64>,
     pub sp: Fixed<Reading<f64>, MAX_MVS>,
+    /// Each CV at the end of the horizon, if the set-points are taken.
+    pub pred: Fixed<Reading<f64>, MAX_CVS>,
+    /// Each CV at the end of the horizon, if the set-points stay where they are.
+    pub hold: Fixed<Reading<f64>, MAX_CVS>,
 }
 
 /// Everything that we write and the DCS reads.
@@ -213,7 +233,12 @@ impl ApcView {
     #[must_use]
     pub fn sized(mvs: usize, cvs: usize) -> Self {
         Self {
-            rec: Recommendation { sp: Fixed::filled(Reading::default(), mvs), ..Recommendation::default() },
+            rec: Recommendation {
+                sp: Fixed::filled(Reading::default(), mvs),
+                pred: Fixed::filled(Reading::default(), cvs),
+                hold: Fixed::filled(Reading::default(), cvs),
+                ..Recommendation::default()
+            },
             mvs: Fixed::filled(MvWrite::default(), mvs),
             cvs: Fixed::filled(CvWrite::default(), cvs),
             ..Self::default()
@@ -230,7 +255,11 @@ impl ApcView {
             DcsTag::CycleMs => &mut self.cycle_ms,
             DcsTag::Overruns => &mut self.overruns,
             DcsTag::RecId => &mut self.rec.id,
+            DcsTag::RecStatus => &mut self.rec.status,
+            DcsTag::RecStaleId => &mut self.rec.stale_id,
             DcsTag::RecExpiryS => &mut self.rec.expiry_s,
+            DcsTag::RecPred(n) => self.rec.pred.get_mut(usize::from(n))?,
+            DcsTag::RecHold(n) => self.rec.hold.get_mut(usize::from(n))?,
             DcsTag::RecSp(n) => self.rec.sp.get_mut(usize::from(n))?,
             DcsTag::Mv(n, MvTag::SpReq) => &mut self.mvs.get_mut(usize::from(n))?.sp_req,
             DcsTag::Mv(n, MvTag::InitAck) => &mut self.mvs.get_mut(usize::from(n))?.init_ack,
@@ -272,7 +301,8 @@ mod tests {
     fn every_tag_lives_in_the_image_of_its_owner_and_in_no_other() {
         let (mut dcs, mut apc) = (DcsView::sized(2, 3, 1), ApcView::sized(2, 3));
         for tag in DcsTag::all(2, 3, 1) {
-            let text = tag.wire_type() == WireType::String;
+            let text = tag.is_beside();
+            assert!(!text || tag.wire_type() == WireType::String, "{tag}");
             assert_eq!(dcs.field_mut(tag).is_some(), !text && tag.direction() == Direction::DcsToApc, "{tag}");
             assert_eq!(apc.field_mut(tag).is_some(), !text && tag.direction() == Direction::ApcToDcs, "{tag}");
         }

@@ -1,6 +1,6 @@
 //! How a value travels: its type on the wire, and what was read with what quality.
 
-use crate::{Quality, Stamp};
+use crate::{Fixed, Quality, Stamp};
 
 /// The OPC UA type of a tag (enumerations travel as `Int32`, as OPC UA enumerations do).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum WireType {
     String,
 }
 
-/// A value on the wire, texts excepted: those are constants of a run and pass beside the images.
+/// A value on the wire. Texts that are no more than shown pass beside the images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the names are those of the OPC UA built-in types")]
 pub enum WireValue {
@@ -23,6 +23,35 @@ pub enum WireValue {
     UInt32(u32),
     Int32(i32),
     Double(f64),
+    String(Text),
+}
+
+/// The longest [`Text`], in bytes.
+pub const TEXT_MAX: usize = 32;
+
+/// A short text that crosses a slot without allocation: the name of a user.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Text(Fixed<u8, TEXT_MAX>);
+
+impl Text {
+    /// As much of `text` as there is room for, cut between two characters.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let end = text.floor_char_boundary(TEXT_MAX);
+        Self(Fixed::collect(text.bytes().take(end)))
+    }
+
+    /// The text in these bytes; an empty one where they are none.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self::new(std::str::from_utf8(bytes).unwrap_or_default())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 /// A type that has exactly one form on the wire. Decoding is strict: a value of another type is no value.
@@ -51,7 +80,7 @@ macro_rules! plain_wire {
         }
     )*};
 }
-plain_wire!(bool => Boolean, u16 => UInt16, u32 => UInt32, f64 => Double);
+plain_wire!(bool => Boolean, u16 => UInt16, u32 => UInt32, f64 => Double, Text => String);
 
 /// A value that was read, and how far it may be believed. The default is bad and infinitely old.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,5 +118,19 @@ impl Reading<f64> {
 impl<T: Default> Default for Reading<T> {
     fn default() -> Self {
         Self { value: T::default(), quality: Quality::Bad, source_time: Stamp::NEVER }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_two_characters() {
+        assert_eq!(Text::new("Özlem").as_str(), "Özlem");
+        let long = "a".repeat(TEXT_MAX - 1) + "ö";
+        assert_eq!(Text::new(&long).as_str(), "a".repeat(TEXT_MAX - 1));
+        assert_eq!(Text::from_bytes(Text::new(&long).as_str().as_bytes()), Text::new(&long));
+        assert_eq!(Text::from_bytes(&[0xff]).as_str(), "");
     }
 }

@@ -174,6 +174,10 @@ impl Site {
         let mut command = self.program("outrigger");
         command.arg("run").arg(plant).args(["--endpoint", endpoint, "--speed", &SPEED.to_string()]);
         command.args(["--http", "127.0.0.1:0", "--report", "report.json"]).args(more).env(DCS_PASSWORD, password);
+        // A loop that was never commissioned, at the rig.
+        if !more.contains(&"--override-hours") {
+            command.args(["--override", "a test at the rig", "--override-hours", "1"]);
+        }
         // A report of an earlier run must not pass for this one's.
         let report = self.path("report.json");
         let _ = std::fs::remove_file(&report);

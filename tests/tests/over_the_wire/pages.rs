@@ -27,7 +27,7 @@ fn wall_browse_lists_every_tag() -> Result<()> {
 }
 
 /// The families of `runtime/src/metrics.rs`.
-const FAMILIES: [&str; 20] = [
+const FAMILIES: [&str; 23] = [
     "outrigger_stage_latency_seconds",
     "outrigger_release_lateness_seconds",
     "outrigger_cycles_total",
@@ -48,6 +48,9 @@ const FAMILIES: [&str; 20] = [
     "outrigger_interlock_state",
     "outrigger_heartbeat",
     "outrigger_watchdog_permit",
+    "outrigger_recommendations_total",
+    "outrigger_would_have_violated_total",
+    "outrigger_untaken_violated_total",
 ];
 /// The stages of a closed loop.
 const STAGES: [&str; 8] = ["sensor", "estimator", "model", "mpc", "selector", "interlock", "actuator", "cycle"];

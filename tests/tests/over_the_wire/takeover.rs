@@ -1,6 +1,9 @@
 //! The runtime dies with the loop closed: the DCS must take over by itself, and a foreign client must see it.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail, ensure};
+use rig::Random;
 use serde_json::Value;
 use tests::wire::{Change, Child, Foreign, Heard, LIMIT, PERIOD_S, RigProcess, RuntimeProcess, SPEED, Site};
 
@@ -80,16 +83,21 @@ fn assert_nothing_engaged(cycles: &[Value]) {
     }
 }
 
+/// Kills the runtime of a closed loop: the DCS takes over and nothing is engaged. Gives the plant seconds from the last beat.
+fn killed(rig: &RigProcess, runtime: RuntimeProcess, changes: &Heard<Change>) -> Result<f64> {
+    runtime.kill()?;
+    let tripped = |changes: &[Change]| of(changes, "WD_OK").iter().any(|c| c.value == false).then_some(());
+    changes.wait("WD_OK false", 0, LIMIT, tripped)?;
+    assert_nothing_engaged(&rig.cycles(10)?);
+    bumpless_takeover(&changes.all())
+}
+
 #[test]
 fn wall_sigkill_sheds_and_the_dcs_takes_over_bumplessly() -> Result<()> {
     let site = Site::new()?;
     let Some(foreign) = Foreign::at(&site)? else { return Ok(()) };
     let Watched { rig, runtime, changes, _client } = closed_loop(&site, &foreign)?;
-    runtime.kill()?;
-    let tripped = |changes: &[Change]| of(changes, "WD_OK").iter().any(|c| c.value == false).then_some(());
-    changes.wait("WD_OK false", 0, LIMIT, tripped)?;
-    assert_nothing_engaged(&rig.cycles(10)?);
-    let took_s = bumpless_takeover(&changes.all())?;
+    let took_s = killed(&rig, runtime, &changes)?;
     println!("every MV out of RCAS {took_s:.1} s of plant time after the last beat");
 
     // The request still says ON. A new runtime boots tripped and engages nothing.
@@ -105,6 +113,41 @@ fn wall_sigkill_sheds_and_the_dcs_takes_over_bumplessly() -> Result<()> {
     again.stop()?;
     let summary = rig.quit()?;
     assert_eq!((&summary["writes_while_not_on"], &summary["refused_writes"]), (&0.into(), &serde_json::json!({})));
+    assert!(summary["bump_pct"].as_f64().is_some_and(|bump| bump <= 0.1), "{summary}");
+    Ok(())
+}
+
+/// Kills of the long form.
+const KILLS: u32 = 20;
+
+#[test]
+#[ignore = "long: some minutes"]
+fn wall_twenty_kills_at_random_moments_leave_the_dcs_with_its_mvs_and_nothing_returns_by_itself() -> Result<()> {
+    let site = Site::new()?;
+    let Some(foreign) = Foreign::at(&site)? else { return Ok(()) };
+    let rig = site.rig(&[])?;
+    let mut chance = Random::seeded(20);
+    let mut runtime = site.run(&site.shipped_plant(), &rig.endpoint)?;
+    let mut slowest_s = 0.0_f64;
+    for kill in 1..=KILLS {
+        rig.engage()?;
+        let (_client, changes) = foreign.watch(&rig, &WATCHED)?;
+        changes.wait("two beats", 0, LIMIT, |changes| (of(changes, "HB_APC").len() >= 2).then_some(()))?;
+        // Some control periods, and any fraction of one.
+        let periods = chance.between(0.0, 4.0);
+        std::thread::sleep(Duration::from_secs_f64(periods * PERIOD_S / SPEED));
+        let took_s = killed(&rig, runtime, &changes).with_context(|| format!("kill {kill}"))?;
+        slowest_s = slowest_s.max(took_s);
+        runtime = site.run(&site.shipped_plant(), &rig.endpoint)?;
+        runtime.says("tripped, link up", |status| status["state"] == "Tripped" && status["link_up"] == true)?;
+        assert_nothing_engaged(&rig.cycles(4)?);
+        rig.command("rearm")?;
+        assert!(!rig.cycles(2)?.iter().any(any_mv_remote), "kill {kill}: arming the watchdog is no hand-over");
+    }
+    println!("{KILLS} kills; every MV out of RCAS {slowest_s:.1} s of plant time after the last beat at the latest");
+    runtime.stop()?;
+    let summary = rig.quit()?;
+    assert_eq!(summary["writes_while_not_on"], 0, "{summary}");
     assert!(summary["bump_pct"].as_f64().is_some_and(|bump| bump <= 0.1), "{summary}");
     Ok(())
 }

@@ -227,9 +227,11 @@ impl Runtime {
         let http = free_port()?;
         let log = places.log("runtime.log")?;
         let mut command = Command::new(&places.outrigger);
-        command.args(["run", plant, "--speed", &speed.to_string(), "--endpoint", endpoint, "--http", &http, "--pki"]);
+        command.arg("run").arg(places.root.join(plant)).args(["--speed", &speed.to_string(), "--endpoint", endpoint]);
+        command.args(["--http", &http, "--override", "the demo, at its rig", "--override-hours", "1", "--pki"]);
         command.arg(places.runtime_pki()).arg("--state").arg(places.state());
-        command.arg("--report").arg(places.report()).current_dir(&places.root);
+        // What is written relative to where it runs, its evidence, lies with the artifacts.
+        command.arg("--report").arg(places.report()).current_dir(&places.artifacts);
         command.env("OUTRIGGER_DCS_PASSWORD", &passwords.dcs);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = Guarded::spawn("outrigger", &mut command)?;

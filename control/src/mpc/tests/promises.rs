@@ -63,7 +63,7 @@ fn without_the_projection_a_bound_is_missed() {
     let input = scene.input();
     controller.reach.update(&input.limits());
     controller.start(&input, Start::Simulated);
-    let mut outcome = MpcOutcome { status: SolveStatus::NotRun, plan: None, iterations: 0, kkt_residual: 0.0 };
+    let mut outcome = MpcOutcome::without_plan(SolveStatus::NotRun);
     assert!(controller.iterate(&input, &in_time, (1, Done::Nothing, &mut outcome)).is_usable());
     let mut raw = controller.trajectory.u.clone();
     let outside = |u: &[f64]| {

@@ -1,0 +1,46 @@
+//! `cargo mutants` over `safety`: every change that it can think of must make a test fail. What it looks at, and which
+//! mutants are equivalent, stands in `.cargo/mutants.toml`.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// The short form tries this fixed part of the mutants.
+const SAMPLE: &str = "0/50";
+
+/// What became of the mutants that compile.
+#[derive(Debug, Deserialize)]
+pub(super) struct Mutants {
+    pub(super) caught: u64,
+    pub(super) missed: u64,
+    pub(super) timeout: u64,
+}
+
+/// Runs it; `None` where it is not installed.
+pub(super) fn run(root: &Path, long: bool) -> Result<Option<Mutants>> {
+    let cargo = crate::cargo();
+    let mut version = Command::new(&cargo);
+    version.args(["mutants", "--version"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if !version.status().is_ok_and(|status| status.success()) {
+        eprintln!("    cargo-mutants is missing: no mutant is tried (cargo install cargo-mutants --locked)");
+        return Ok(None);
+    }
+    let out = root.join("target/mutants");
+    std::fs::create_dir_all(&out).with_context(|| format!("{} cannot be made", out.display()))?;
+    let mut command = Command::new(&cargo);
+    command.args(["mutants", "--package", "safety", "--no-shuffle", "--output"]).arg(&out);
+    if !long {
+        command.args(["--shard", SAMPLE]);
+    }
+    let status = command.current_dir(root).stdin(Stdio::null()).stdout(std::io::stderr()).status();
+    let status = status.context("cargo cannot be started")?;
+    // 0: all caught; 2: some missed; 3: some timed out. Anything else is no run.
+    if !matches!(status.code(), Some(0 | 2 | 3)) {
+        bail!("cargo mutants: {status}");
+    }
+    let outcomes = out.join("mutants.out/outcomes.json");
+    let text = std::fs::read_to_string(&outcomes).with_context(|| format!("{}", outcomes.display()))?;
+    Ok(Some(serde_json::from_str(&text).with_context(|| format!("{}", outcomes.display()))?))
+}
