@@ -164,6 +164,8 @@ mod tests {
             telemetry: Telemetry::new(Box::new(crate::metrics::StageLatencies::register(&registry).unwrap())),
             link: LinkCounts::default(),
             journal: None,
+            audit: AuditStatus::default(),
+            mv_tags: Vec::new(),
             tags: vec!["AI101".to_owned()],
             clock: Clock::wall(1.0),
             period: Duration::from_secs(3600),
