@@ -86,10 +86,7 @@ async fn what_a_person_accepts_the_dcs_applies_and_the_loop_writes_no_set_point(
 async fn the_page_shows_the_number_the_set_points_and_the_expected_effect() {
     let (bench, id) = recommending(2, Mode::Advisory).await;
     let (advice, shown) = (bench.advised().advice.unwrap(), bench.rig.lock().apc().rec);
-    assert_eq!(
-        (shown.id.good(), shown.status.good(), shown.stale_id.good()),
-        (Some(id), Some(RecStatus::Open), Some(0))
-    );
+    assert_eq!((shown.id.good(), shown.status.good(), shown.stale_id.value), (Some(id), Some(RecStatus::Open), 0));
     assert_eq!(shown.expiry_s.good(), Some(360.0));
     for (sp, u) in shown.sp.iter().zip(&advice.u) {
         assert_eq!(sp.good(), Some(*u));
