@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use safety::{Cause, Decision, FirstOut, Inputs, Interlock, MoveKind, SolveReport, Verdict};
-use signals::{Fixed, MAX_CVS, MAX_MVS, MAX_TAGS, ProposedMove, Sample, SolveStatus, Stamp, Values};
+use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, SolveStatus, Stamp, Values};
 
 use control::selector::Selection;
 
@@ -52,11 +52,14 @@ impl Guard {
         }
     }
 
-    /// What the model that runs beside the plant expects of each CV in this cycle or in the one before: in the first scans of
-    /// a cycle it has not looked at it yet.
-    fn expected(&self, cycle: u64) -> Fixed<Option<f64>, MAX_CVS> {
-        let known = self.board.model_error.read().filter(|known| known.cycle + 1 >= cycle);
-        known.map_or_else(Fixed::new, |known| known.expected)
+    /// What the model that runs beside the plant expects of each tag in this cycle or in the one before: in the first scans of
+    /// a cycle it has not looked at it yet. Of a DV it expects nothing.
+    fn expected(&self, cycle: u64) -> Fixed<Option<f64>, MAX_TAGS> {
+        let Some(known) = self.board.model_error.read().filter(|known| known.cycle + 1 >= cycle) else {
+            return Fixed::new();
+        };
+        let tags = self.interlock.config().tags.len();
+        Fixed::collect(known.expected.iter().copied().chain(std::iter::repeat(None)).take(tags))
     }
 
     fn carry_out(&mut self, decision: Decision, proposed: Option<u64>, now: Stamp) {
