@@ -77,7 +77,8 @@ async fn what_a_person_accepts_the_dcs_applies_and_the_loop_writes_no_set_point(
     }
     let pv = bench.rig.lock().truth()[0];
     assert!((pv - 0.9).abs() < 0.02, "CB is {pv}, and was foretold as {}", effect.pred);
-    let (apc, summary) = (*bench.rig.lock().apc(), bench.rig.lock().summary());
+    let apc = *bench.rig.lock().apc();
+    let summary = bench.rig.lock().summary();
     assert!(apc.mvs.iter().all(|mv| mv.sp_req.good().is_none()), "no SP_REQ was ever written");
     assert_eq!((summary.writes_while_not_on, summary.sheds), (0, 0));
 }

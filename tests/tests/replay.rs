@@ -10,7 +10,7 @@
 use std::path::Path;
 
 use runtime::config::{Loaded, Mode, load, parse};
-use runtime::journal::{Ending, Header, Journal, Kind, Reader, Record, Settings};
+use runtime::journal::{Ending, Header, Journal, Kind, Layout, Reader, Record, Settings};
 use runtime::replay::command::{Outcome, verify_file};
 use runtime::replay::{Missing, ReplayError, Verdict, What, verify, what_if};
 use safety::State;
@@ -190,14 +190,16 @@ async fn whatever_crashes_the_run_comes_out_again() {
 }
 
 /// The first image of a run in its steady state, told with another first measurement.
-fn with_one_measurement_changed(records: &[Record]) -> Vec<Record> {
+fn with_one_measurement_changed(header: &Header, records: &[Record]) -> Vec<Record> {
+    let layout = Layout::new(header.shape);
+    let value = (0..).find(|cell| layout.field(Kind::Image, *cell).0 == "sample 0 value").unwrap();
     let mut records = records.to_vec();
     let image = records.iter_mut().filter_map(|r| match r {
         Record::Beat { beat, image, .. } if beat.cycle == 30 && beat.scan == 0 => Some(image),
         _ => None,
     });
-    // link, then present, tag, value of the first sample: the lowest bit but twenty of a number of fifty-two.
-    image.into_iter().next().unwrap()[3] ^= 1 << 20;
+    // The lowest bit but twenty of a number of fifty-two.
+    image.into_iter().next().unwrap()[value] ^= 1 << 20;
     records
 }
 
@@ -205,7 +207,7 @@ fn with_one_measurement_changed(records: &[Record]) -> Vec<Record> {
 async fn a_changed_input_and_a_changed_key_are_found() {
     quietly_panicking();
     let (header, records) = recorded(&loaded("cstr"), 11, eventful).await;
-    let Verdict::Differs(found) = verdict(&header, &with_one_measurement_changed(&records)) else {
+    let Verdict::Differs(found) = verdict(&header, &with_one_measurement_changed(&header, &records)) else {
         panic!("a measurement was changed")
     };
     assert_eq!(found.cycle, 30, "{found}");
