@@ -281,7 +281,8 @@ impl Adviser {
 impl Proposed {
     /// Where the plan leads, inside the bounds; an MV that it does not speak of stays.
     fn bounded(&self) -> Option<Values<MAX_MVS>> {
-        let target = self.target?;
+        // `max` and `min` would take a NaN for a bound.
+        let target = self.target.filter(|target| target.iter().all(|u| u.is_finite()))?;
         let bounds = self.low.iter().zip(&self.high).map(|(low, high)| (*low, *high));
         let inside = target.iter().zip(bounds).map(|(target, (low, high))| target.max(low).min(high));
         let moved = inside.zip(&self.u_now).zip(&self.concerns);

@@ -47,6 +47,7 @@ bugs! {
     RatePerMinute: "a rate per minute is taken for one per second, in the plant file and for ROC_MAX",
     ClampMisread: "limits and clamp are read too wide",
     WatchdogInMinutes: "the watchdog of the DCS is set in minutes in the place of seconds",
+    OwnWatchdogOff: "our own watchdog is off: a process that stood still goes on",
     LateForEver: "a write may reach the DCS however late",
     AdvisoryWrites: "a recommendation is written as a set-point",
 }

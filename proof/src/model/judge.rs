@@ -79,6 +79,7 @@ named! {
     HandedOver = "SR-04: the DCS hands over only when its operator engages",
     Work = "I9: the heartbeat advances only after a usable solve",
     BootTripped = "I16: every start is tripped",
+    StoodStill = "check 24: a process that stood still writes no set-point any more",
 }
 
 named! {
@@ -127,8 +128,9 @@ pub(super) struct Truth {
     used_on: u32,
     used_grant: u32,
     handed_over: u32,
-    /// Whether the process has stepped.
+    /// Whether the process has stepped, and whether it ever stood still.
     stepped: bool,
+    pub(super) stood: bool,
     /// The lease of the engagement.
     lease: u32,
     /// `SHED_REASON` while latched, else 0.
@@ -173,7 +175,7 @@ impl Truth {
 
     /// Another process starts: it has done nothing yet.
     pub(super) fn restart(&mut self) {
-        (self.stepped, self.last_id, self.heartbeat) = (false, 0, None);
+        (self.stepped, self.stood, self.last_id, self.heartbeat) = (false, false, 0, None);
     }
 
     /// Whether an invariant is broken.
@@ -273,6 +275,7 @@ impl World {
         truth.expect((LOW - ROUNDING..=HIGH + ROUNDING).contains(&u), Invariant::Range);
         let silent = matches!(said.mode_act, ModeActual::Off | ModeActual::Shed | ModeActual::Fault);
         truth.expect(!silent, Invariant::LatchedWrites);
+        truth.expect(!truth.stood, Invariant::StoodStill);
         if approval.moves {
             truth.move_sent(process, &approval, u, at.now);
         }

@@ -249,6 +249,12 @@ impl Process {
         Some(Message { said: *said, points: None, sent: at.number })
     }
 
+    /// What our watchdog has the DCS told in the loop's stead.
+    pub(super) fn write_last_word(&mut self, at: Scan<'_>) -> Option<Message> {
+        let said = Said { mode_act: ModeActual::Fault, ..self.said? };
+        Some(Message { said, points: None, sent: at.number })
+    }
+
     /// Takes note of what became of set-points.
     pub(super) fn answered(&mut self, approval: &Approval, landed: bool, at: Scan<'_>) {
         let confirmed = landed || at.has(Bug::ConfirmedUnread);

@@ -115,7 +115,7 @@ impl World {
                 self.standing.down_since = at.number;
             }
             Oddity::WriterStallsOrGoesOn => self.standing.stalls = !self.standing.stalls,
-            Oddity::HangOrGoOn => self.standing.hangs = !self.standing.hangs,
+            Oddity::HangOrGoOn => self.hang_or_go_on(at),
             Oddity::SolverFailsOrSolves => self.standing.solver_fails = !self.standing.solver_fails,
             Oddity::CvBadOrGood => self.standing.cv_bad = !self.standing.cv_bad,
             Oddity::EchoSticksOrFollows => {
@@ -137,6 +137,19 @@ impl World {
             _ => {}
         }
         self.truth.cv = if at.oddity == Oddity::CvOutOfRange { CV_TRIPS } else { CV_GOOD };
+    }
+
+    /// A process that wakes has stood still for longer than its own watchdog waits: it says FAULT, and ends.
+    fn hang_or_go_on(&mut self, at: Scan<'_>) {
+        self.standing.hangs = !self.standing.hangs;
+        if self.standing.hangs || at.has(Bug::OwnWatchdogOff) {
+            self.truth.stood |= self.standing.hangs;
+            return;
+        }
+        let Some(mut process) = self.process.take() else { return };
+        if let Some(message) = process.write_last_word(at) {
+            self.send(&mut process, message, at);
+        }
     }
 
     fn request(&mut self, mode: ModeRequest, now: Stamp) {

@@ -1,8 +1,8 @@
 //! How long a loop has run in each mode, and how well its model foretold the plant meanwhile.
 //!
 //! The model runs open loop in rounds, from one anchor to the next (`control::accuracy`). A round counts whole or not at
-//! all: one with a gap, without a measurement, or in which the mode changed leaves nothing. The errors of every other
-//! round are kept; its time counts only if no CV's error in it was beyond its limit.
+//! all: one with a gap, in which a CV was measured too seldom, or in which the mode changed leaves nothing. The errors of
+//! every other round are kept; its time counts only if no CV's error in it was beyond its limit.
 //!
 //! The record is a file of its own for each [`Binding`], replaced as a whole and synced. Its first line has a checksum of
 //! the rest: it tells a damaged or edited file, and does not stop somebody who makes a new one.
@@ -20,6 +20,9 @@ use crate::config::{Mode, PlantFile};
 
 /// The beginning of the first line; then comes the checksum.
 const HEAD: &str = "outrigger evidence 1 sha256 ";
+
+/// The share of a round in which a CV must have been measured. Screening takes a sample for a spike now and then.
+const MEASURED_MIN: f64 = 0.75;
 
 /// What a mode has shown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -164,17 +167,21 @@ impl Tally {
         let Some(mut round) = (if error.ahead == 1 { Some(first()) } else { going_on }) else { return false };
         round.cycle = error.cycle;
         for (i, fit) in round.fits.iter_mut().enumerate() {
-            let pair = |of: &[Option<f64>]| of.get(i).copied().flatten();
-            // A CV that is not measured spoils the round.
-            let (Some(measured), Some(miss)) = (pair(&error.measured), pair(&error.error)) else { return false };
-            fit.add(measured, miss);
+            let value = |of: &[Option<f64>]| of.get(i).copied().flatten();
+            if let Some((measured, miss)) = value(&error.measured).zip(value(&error.error)) {
+                fit.add(measured, miss);
+            }
         }
         if error.ahead < self.anchor_every {
             self.round = Some(round);
             return false;
         }
-        self.commit(&round);
-        true
+        let least = MEASURED_MIN * f64::from(self.anchor_every);
+        let measured = round.fits.iter().all(|fit| f64::from(fit.n()) >= least);
+        if measured {
+            self.commit(&round);
+        }
+        measured
     }
 
     fn commit(&mut self, round: &Round) {

@@ -152,8 +152,8 @@ fn properties(root: &Path, report: &mut Report) -> Result<()> {
 }
 
 fn check(root: &Path, report: &mut Report) -> Result<()> {
-    let short = ["check", "--scans", "8", "--oddities", "2"];
-    let long = ["check", "--scans", "10", "--oddities", "3"];
+    let short = ["check", "--scans", "7", "--oddities", "2", "--bug-oddities", "2"];
+    let long = ["check", "--scans", "7", "--oddities", "3", "--bug-oddities", "3"];
     let checked: Checked = program::run(root, if report.long { &long } else { &short })?;
     let found = checked.seeded.iter().filter(|seeded| seeded.is_found()).count();
     (report.states, report.seeded_bugs) = (Some(checked.states), Some(checked.seeded.len()));

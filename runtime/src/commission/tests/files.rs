@@ -60,15 +60,20 @@ fn hours_and_accuracy_survive_a_restart() {
 }
 
 #[test]
-fn a_gap_a_missing_measurement_and_a_change_of_mode_leave_nothing_of_their_round() {
+fn a_gap_missing_measurements_and_a_change_of_mode_leave_nothing_of_their_round() {
     let papers = Papers::none();
     let whole = errors(&papers, 0, ROUND, 0.5);
     let mut gap = whole.clone();
     gap.remove(10);
-    let mut unmeasured = whole.clone();
-    (unmeasured[3].error[1], unmeasured[3].measured[1]) = (None, None);
+    let seldom = |times: usize| {
+        let mut seldom = whole.clone();
+        for error in seldom.iter_mut().skip(3).take(times) {
+            (error.error[1], error.measured[1]) = (None, None);
+        }
+        seldom
+    };
     let late = whole[1..].to_vec();
-    for (spoiled, n) in [(gap, 0), (unmeasured, 0), (late, 0), (whole.clone(), 20)] {
+    for (spoiled, n) in [(gap, 0), (seldom(6), 0), (late, 0), (seldom(5), 20), (whole.clone(), 20)] {
         let mut tally = tally(&papers);
         observe(&mut tally, &spoiled, Mode::Shadow);
         let shadow = &tally.evidence().shadow;
