@@ -219,7 +219,9 @@ async fn a_changed_input_and_a_changed_key_are_found() {
     let other = Header { plant, ..header.clone() };
     let Verdict::Differs(found) = verdict(&other, &records) else { panic!("a weight was changed") };
     assert!(matches!(&found.what, What::Field { kind: Kind::Solved, .. }), "{found}");
-    let steps = |r: &Record| matches!(r, Record::Act(actors::kernel::Act::Step { .. }));
+    // The recommender's last step would not be missed: it puts nothing out.
+    let interlock = header.stages.iter().position(|stage| stage == "interlock").unwrap();
+    let steps = |r: &Record| matches!(r, Record::Act(actors::kernel::Act::Step { child, .. }) if usize::from(*child) == interlock);
     let place = records.iter().rposition(steps).unwrap();
     let mut shorter = records.clone();
     shorter.remove(place);
@@ -234,7 +236,7 @@ async fn a_stage_that_is_given_up_and_every_mode_come_out_again() {
         let mut loaded = loaded("cstr");
         loaded.plant.mode = mode;
         let (header, records) = recorded(&loaded, 12, async |bench: &Bench| {
-            for (line, periods) in [("mode off", 2), ("mode warm", 4), ("mode advisory", 10)] {
+            for (line, periods) in [("mode off", 2), ("mode warm", 4), ("mode advisory", 0), ("sp CV1 0.9", 10)] {
                 bench.command(line);
                 bench.periods(periods).await;
             }
@@ -249,7 +251,7 @@ async fn a_stage_that_is_given_up_and_every_mode_come_out_again() {
         let verified = verify(&header, records.iter().cloned()).unwrap();
         assert_eq!(verified.verdict, Verdict::Same, "{mode:?}");
         let counts = verified.counts;
-        assert_eq!(counts.recommendations > 0, mode == Mode::Advisory, "{mode:?}: {counts:?}");
+        assert_eq!(counts.recommendations > 0, mode != Mode::Shadow, "{mode:?}: {counts:?}");
         assert_eq!(counts.moves > 0, mode == Mode::ClosedLoop, "{mode:?}: {counts:?}");
         assert_eq!((counts.crashes, counts.restarts), (6, 5), "{mode:?}");
     }

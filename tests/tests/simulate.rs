@@ -46,8 +46,8 @@ fn the_run_that_was_recorded_comes_out_again() {
 
 /// `outrigger simulate deploy/plants/cstr.toml --hours 1 --seed 7`, without and with `--upsets`.
 const RECORDED: [&str; 2] = [
-    "76d942180b2ab59d83dbafaeafbd62ed68e8525070ef8e72f82541266b894afd",
-    "db1e6def46bcd242d082bfe8d040908e86aa5468fb670240c94dad25d6da0042",
+    "67acdea0dfb33247ff0fcf8dbda1d3db56fa83ce48037bd6688b3b0a68c8b904",
+    "f9309c3af409a8a05cb497dcad31fc15b279f2f4c295baf8a46cbe3b3b4f8250",
 ];
 
 #[test]
