@@ -29,9 +29,10 @@ fn wall_a_person_accepts_at_the_dcs_which_moves_its_own_set_points_and_all_of_it
     rig.cycles(2)?;
     rig.command("mode warm")?;
     rig.shows("WARM")?;
+    rig.command("sp CV1 0.9")?;
+    rig.cycles(2)?;
     rig.command("mode advisory")?;
     rig.shows("ADVISORY")?;
-    rig.command("sp CV1 0.9")?;
     let rec = open(&rig)?;
     let reason = rec["reason"].as_str().unwrap_or_default();
     assert!(reason.contains("AI101") && reason.contains("its set-point 0.9") && reason.contains("FC101"), "{reason}");
