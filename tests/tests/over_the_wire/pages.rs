@@ -27,7 +27,9 @@ fn wall_browse_lists_every_tag() -> Result<()> {
 }
 
 /// The families of `runtime/src/metrics.rs`.
-const FAMILIES: [&str; 23] = [
+const FAMILIES: [&str; 25] = [
+    "outrigger_bypass_active",
+    "outrigger_filter_certified",
     "outrigger_stage_latency_seconds",
     "outrigger_release_lateness_seconds",
     "outrigger_cycles_total",
