@@ -21,11 +21,12 @@
 //! - With [`Guards::Untrusted`] the controller's plans are untouched, bit for bit.
 
 use plant_models::PlantModel;
-use signals::{Fixed, MAX_CVS, SolveStatus, Values};
+use signals::{Fixed, SolveStatus, Values};
 
 use crate::contract::{Contract, ContractConfig, ContractError, ContractInput, ContractStatus};
+use crate::guard_report::{GuardReport, Outcome};
 use crate::mpc::{MpcConfig, MpcError, MpcInput, MpcOutcome, Nmpc};
-use crate::safety_filter::{FilterConfig, FilterError, FilterInput, Filtered, Outcome, SafetyFilter};
+use crate::safety_filter::{FilterConfig, FilterError, FilterInput, Filtered, SafetyFilter};
 
 /// Whose proposals the filter judges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,30 +60,6 @@ pub enum GuardError {
     /// The contract.
     #[error("contract: {0}")]
     Contract(#[from] ContractError),
-}
-
-/// What the guard says of a cycle, for displays.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GuardReport {
-    /// What became of the proposal; `None` when the filter was not asked.
-    pub outcome: Option<Outcome>,
-    /// Whether the plan is known to keep the limits. A filter that is asked and cannot say so is an alarm.
-    pub certified: bool,
-    /// Per CV, how far it lies outside its limits now or will under the plan.
-    pub slack: Values<MAX_CVS>,
-    /// Whether somebody should look: a slack above its tolerance, a plan that cannot be shown to be safe, a backup in use, a
-    /// contract that is void.
-    pub alarm: bool,
-    /// The contract.
-    pub contract: ContractStatus,
-}
-
-impl GuardReport {
-    /// Whether another move than the proposed one was put in its place.
-    #[must_use]
-    pub fn is_filtered(&self) -> bool {
-        matches!(self.outcome, Some(Outcome::Changed { .. } | Outcome::Backup { .. }))
-    }
 }
 
 /// The guarded controller of one loop.

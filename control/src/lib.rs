@@ -33,6 +33,7 @@ pub mod contract;
 pub mod dmc;
 pub mod estimation;
 pub mod frame;
+pub mod guard_report;
 pub mod guarded;
 pub mod identification;
 pub mod mpc;

@@ -7,8 +7,6 @@ use std::str::FromStr;
 use signals::Quality;
 use signals::dcs::{ModeRequest, MvMode};
 
-use crate::dcs::Answer;
-
 /// A measured variable, numbered from 0; written `CV1`, `DV1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measured {
@@ -16,6 +14,15 @@ pub enum Measured {
     Cv(usize),
     /// A measured disturbance.
     Dv(usize),
+}
+
+/// What a person answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// He takes it.
+    Accept,
+    /// He declines it.
+    Reject,
 }
 
 /// What an operator does at a slave loop.

@@ -16,6 +16,7 @@ mod control_thread;
 mod events;
 pub mod http;
 pub mod journal;
+pub mod legs;
 pub mod logging;
 pub mod matrix;
 pub mod metrics;

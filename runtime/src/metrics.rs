@@ -8,8 +8,7 @@ use std::sync::Arc;
 use actors::Board;
 use actors::kernel::{Observer, RELEASE, Telemetry};
 use control::contract::ContractStatus;
-use control::guarded::GuardReport;
-use control::safety_filter::Outcome;
+use control::guard_report::{GuardReport, Outcome};
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,

@@ -21,7 +21,7 @@ use signals::{Fixed, Stamp};
 use crate::cause::Cause;
 use crate::check::{CheckId, CheckSet};
 use crate::reaction::Effect;
-use crate::row;
+use crate::subject;
 
 pub use book::{
     Account, Act, BookError, BypassBook, CLOCK_SLACK, Calendar, Entry, Names, Outcome, Refused, Shown, Standing, Target,
@@ -57,10 +57,10 @@ impl Subject {
     /// The subject of a cause; `None` for a balance, which has no name by which a bypass could be asked for.
     fn of(cause: &Cause) -> Option<Self> {
         match cause.subject() {
-            row::Subject::Loop => Some(Self::Loop),
-            row::Subject::Tag(measured) => Some(Self::Tag(measured.tag)),
-            row::Subject::Mv(mv) => Some(Self::Mv(mv)),
-            row::Subject::Balance(_) => None,
+            subject::Subject::Loop => Some(Self::Loop),
+            subject::Subject::Tag(measured) => Some(Self::Tag(measured.tag)),
+            subject::Subject::Mv(mv) => Some(Self::Mv(mv)),
+            subject::Subject::Balance(_) => None,
         }
     }
 }

@@ -31,10 +31,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::check::CheckId;
-use crate::inputs::ConfigHash;
-use crate::row::{Row, Subject};
+use crate::config_hash::ConfigHash;
+use crate::row::Row;
+use crate::subject::{Measured, Subject};
 
-pub use fault::{Fault, Measured, Variable};
+pub use fault::Fault;
 
 /// How a step's inputs fail to fit its configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -309,6 +310,7 @@ impl Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::subject::Variable;
 
     const NONE: Duration = Duration::ZERO;
 

@@ -1,12 +1,10 @@
 //! What one step is given. All of it is borrowed or `Copy`; the interlock asks nobody for anything.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
 use signals::dcs::DcsView;
 use signals::{Fixed, MAX_MVS, ProposedMove, Sample, SolveStatus, Stamp, Values};
 
 use crate::bypass::BypassSet;
+use crate::config_hash::ConfigHash;
 
 /// The newest report of the solver.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -40,16 +38,6 @@ pub struct PolicyReport {
     pub distance: f64,
     /// The MPC's set-points for the same cycle, in the model's order and unit; empty when it has none.
     pub reference: Values<MAX_MVS>,
-}
-
-/// The hash over program, model and plant file: the first 64 bits of `CFG_REV`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct ConfigHash(pub u64);
-
-impl fmt::Display for ConfigHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
 }
 
 /// Everything that a step looks at.

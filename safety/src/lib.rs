@@ -42,6 +42,7 @@ mod cause;
 mod check;
 mod checks;
 mod config;
+mod config_hash;
 mod handshake;
 mod inputs;
 mod interlock;
@@ -51,27 +52,30 @@ mod matrix;
 pub mod pre_trip;
 mod reaction;
 mod row;
+mod subject;
 mod verdict;
 
 #[cfg(test)]
 mod tests;
 
 pub use bypass::{Bypass, BypassSet};
-pub use cause::{Cause, Fault, Measured, Mismatch, Silence, Variable};
+pub use cause::{Cause, Fault, Mismatch, Silence};
 pub use check::{CheckId, CheckSet};
-pub use checks::MAX_SPIKE_WINDOW;
 pub use config::{
-    Balance, ConfigFault, Cusum, Frozen, InterlockConfig, LoopReactions, MAX_BALANCES, MvChecks, MvReactions,
-    PolicyChecks, Reach, Role, SafetyError, Spike, TagChecks, TagReactions, Travel,
+    Balance, ConfigFault, Cusum, Frozen, InterlockConfig, LoopReactions, MAX_BALANCES, MAX_SPIKE_WINDOW, MvChecks,
+    MvReactions, OverlayFault, PolicyChecks, Reach, Reactions, Role, SafetyError, Spike, TagChecks, TagReactions,
+    Travel,
 };
-pub use inputs::{ConfigHash, Inputs, PolicyReport, SolveReport, WriteReport};
+pub use config_hash::ConfigHash;
+pub use inputs::{Inputs, PolicyReport, SolveReport, WriteReport};
 pub use interlock::Interlock;
 pub use latch::Latch;
 pub use limits::Bound;
-pub use matrix::{Cell, CellChange, Overlay, OverlayFault, Vote};
+pub use matrix::{Cell, CellChange, Overlay, Vote};
 pub use pre_trip::PreTrip;
-pub use reaction::{Effect, Priority, Reaction, Reactions};
-pub use row::{Row, Subject};
+pub use reaction::{Effect, Priority, Reaction};
+pub use row::Row;
+pub use subject::{Measured, Subject, Variable};
 pub use verdict::{
     ApprovedMove, Decision, Event, FirstOut, MAX_EVENTS, MoveKind, MvDecision, Recommended, Refusal, State, Verdict,
     Why, Withheld,

@@ -63,7 +63,7 @@ use signals::{Fixed, MAX_CVS, MAX_MVS, SolveStatus, Stamp, Values};
 
 pub use config::{CvTuning, HORIZON_MAX, MpcConfig, MpcError, MvTuning, SQP_ITERATIONS_MAX, Solver};
 
-use crate::guarded::GuardReport;
+use crate::guard_report::GuardReport;
 use chain::Chain;
 use phases::{Done, Merit, Prepared, SHORT_SIGHT, Start};
 use programme::{Point, Programme};

@@ -64,6 +64,7 @@ use signals::{Fixed, MAX_CVS, MAX_MVS, SolveStatus, Values};
 
 pub use config::{CvLimits, FilterConfig, FilterError};
 
+use crate::guard_report::Outcome;
 use crate::mpc::chain::Chain;
 use crate::mpc::reach::{InputLimits, Reach};
 use crate::mpc::trajectory::Trajectory;
@@ -92,25 +93,6 @@ pub struct FilterInput<'a> {
     pub u_hi: &'a [f64],
     /// Greatest move per period, NU, hard; +∞ is none.
     pub du_max: &'a [f64],
-}
-
-/// What became of a proposal.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Outcome {
-    /// It is safe, and unchanged.
-    Passed,
-    /// The nearest safe move took its place; where no plan keeps the limits, the move of the least violation.
-    Changed {
-        /// By how many spans, the MV that was changed most; infinite when the proposal was not a number.
-        by_spans: f64,
-    },
-    /// The search failed, was late, or found nothing as good: the next move of the stored plan.
-    Backup {
-        /// Moves of the stored plan that are left behind this one.
-        left: usize,
-    },
-    /// Nothing is left to play.
-    Exhausted,
 }
 
 /// The answer of one step.

@@ -13,16 +13,7 @@ use signals::dcs::{ModeActual, MvMode, Reading, RecRead, RecStatus, Text};
 use signals::{MAX_MVS, Stamp, Values};
 
 use super::{Dcs, mv};
-use crate::command::CommandError;
-
-/// What a person answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// He takes it.
-    Accept,
-    /// He declines it.
-    Reject,
-}
+use crate::command::{Answer, CommandError};
 
 /// The answers so far, and the recommendation that is shown.
 #[derive(Clone, Debug)]

@@ -30,7 +30,6 @@ use signals::{Quality, Stamp};
 use crate::command::CommandError;
 use crate::config::{CvConfig, RigConfig};
 use crate::report::{Alarm, AlarmCause, Tally};
-pub use advice::Answer;
 use advice::Answers;
 use mv::MvLoop;
 pub use operator::is_operator_tag;

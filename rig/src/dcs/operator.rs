@@ -3,10 +3,9 @@
 use signals::Stamp;
 use signals::dcs::{CvTag, DcsTag, DvTag, ModeRequest, MvMode, MvTag, Wire, WireValue};
 
-use super::advice::Answer;
 use super::writes::wire_type;
 use super::{CvPoint, Dcs, WriteRefusal};
-use crate::command::{CommandError, SlaveAction};
+use crate::command::{Answer, CommandError, SlaveAction};
 use crate::report::AlarmCause;
 
 /// Whether the operator's account may write a tag.

@@ -3,6 +3,7 @@
 use signals::dcs::{CvTag, DcsTag, MvTag, RecStatus, ShedOption, Text, Wire, WireType, WireValue};
 
 use super::*;
+use crate::command::Answer;
 use crate::config::RigConfig;
 use crate::test_plant;
 

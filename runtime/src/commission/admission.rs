@@ -154,7 +154,7 @@ fn is_rig(endpoint: &str, rigs: &[String]) -> bool {
 }
 
 /// Whether plant time may run faster than the wall and still leave evidence: only a rig is that fast.
-pub(super) fn leaves_evidence(plant: &PlantFile, speed: f64) -> bool {
+pub(crate) fn leaves_evidence(plant: &PlantFile, speed: f64) -> bool {
     speed <= 1.0 || is_rig(&plant.dcs.endpoint, &plant.commission.rig_endpoints)
 }
 
@@ -176,7 +176,7 @@ impl Admission {
     }
 
     /// Resolves, with the reason, when the run may not go on as it does.
-    pub(super) async fn lapsed(&self, dossier: &Dossier) -> String {
+    pub(crate) async fn lapsed(&self, dossier: &Dossier) -> String {
         if let Grant::Override { lasts, .. } = &self.grant {
             tokio::time::sleep(*lasts).await;
             return "the override has expired".to_owned();
@@ -200,7 +200,7 @@ impl Admission {
     }
 
     /// Says to the log how far the run may go, loudly where that is not what the file asks for.
-    pub(super) fn tell(&self) {
+    pub(crate) fn tell(&self) {
         let (mode, missing) = (self.mode, List(&self.missing).to_string());
         match &self.grant {
             Grant::Evidence if self.mvs.contains(&false) && mode == Mode::ClosedLoop => {

@@ -17,14 +17,12 @@ pub mod command;
 pub mod evidence;
 pub mod hashes;
 pub mod ladder;
-mod legs;
 mod recorder;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub use legs::run_admitted;
 pub(crate) use recorder::Recorder;
 
 use crate::config::{Loaded, Mode};

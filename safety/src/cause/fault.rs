@@ -6,25 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::row::Row;
 
-/// A measured variable of the loop, counted from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Variable {
-    /// A controlled variable.
-    Cv(u16),
-    /// A disturbance variable.
-    Dv(u16),
-}
-
-/// A measured tag by its place in the loop and by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Measured {
-    /// The index of [`signals::TagId`].
-    pub tag: u16,
-    /// The variable that it measures.
-    pub variable: Variable,
-}
-
 /// What is wrong with a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

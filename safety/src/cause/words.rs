@@ -2,16 +2,7 @@
 
 use std::fmt;
 
-use super::{Cause, Fault, Measured, Mismatch, Silence, Variable};
-
-impl fmt::Display for Measured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.variable {
-            Variable::Cv(n) => write!(f, "CV{} (tag {})", n + 1, self.tag),
-            Variable::Dv(n) => write!(f, "DV{} (tag {})", n + 1, self.tag),
-        }
-    }
-}
+use super::{Cause, Fault, Mismatch, Silence};
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,8 @@ use signals::Stamp;
 
 use crate::cause::Cause;
 use crate::check::CheckSet;
-use crate::reaction::{Effect, Reaction, Reactions};
+use crate::config::Reactions;
+use crate::reaction::{Effect, Reaction};
 use crate::row::Row;
 use crate::verdict::{Event, Events};
 

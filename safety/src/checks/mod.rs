@@ -35,7 +35,6 @@ pub(crate) use command::{MvMonitor, MvSeen};
 pub(crate) use finding::{Findings, Hazard, harder};
 pub(crate) use host::HostWatch;
 pub(crate) use model::BalanceMonitor;
-pub use pattern::MAX_SPIKE_WINDOW;
 pub(crate) use tag::{TagMonitor, Tagged};
 
 use signals::Stamp;

@@ -9,9 +9,8 @@ use super::Look;
 use super::finding::{Findings, Hazard};
 use crate::cause::{Cause, Fault, finite};
 use crate::check::CheckId;
-use crate::config::{self, Balance};
+use crate::config::{self, Balance, Reactions};
 use crate::handshake::MvScan;
-use crate::reaction::Reactions;
 use crate::row::Row;
 use crate::verdict::Events;
 

@@ -9,10 +9,7 @@
 use signals::{Stamp, Values};
 
 use crate::cause::{Fault, finite};
-use crate::config::{self, TagChecks};
-
-/// The longest window of check 7.
-pub const MAX_SPIKE_WINDOW: usize = 15;
+use crate::config::{self, MAX_SPIKE_WINDOW, TagChecks};
 
 /// Check 4. Out of `[lo, hi]` at once; back in only when `hysteresis` inside.
 #[derive(Clone, Copy, Debug, Default)]

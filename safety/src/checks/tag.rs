@@ -12,10 +12,11 @@ use super::finding::{Findings, Hazard};
 use super::model::{Cusum, residual};
 use super::pattern::{Frozen, Range, Rate, Spike};
 use super::sample::{Reading, Transmitter};
-use crate::cause::{Cause, Fault, Measured};
+use crate::cause::{Cause, Fault};
 use crate::check::{CheckId, CheckSet};
 use crate::config::TagChecks;
 use crate::row::Row;
+use crate::subject::Measured;
 use crate::verdict::Events;
 
 /// A tag's configuration and its name.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use signals::{Fixed, Quality, Sample, Stamp, TagId};
 
 use super::*;
-use crate::cause::{Cause, Fault, Measured, Variable};
+use crate::cause::{Cause, Fault};
 use crate::config::{Cusum, Frozen, Role, Spike, TagChecks, TagReactions};
 use crate::reaction::Effect;
 use crate::row::Row;
+use crate::subject::{Measured, Variable};
 use crate::verdict::{Event, Events};
 
 const NAME: Measured = Measured { tag: 0, variable: Variable::Cv(0) };

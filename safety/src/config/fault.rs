@@ -4,9 +4,9 @@ use std::fmt;
 
 use signals::MAX_DVS;
 
-use crate::cause::Measured;
 use crate::check::CheckId;
-use crate::matrix::OverlayFault;
+use crate::row::Row;
+use crate::subject::Measured;
 
 /// What is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,5 +94,27 @@ impl fmt::Display for ConfigFault {
                 write!(f, "check {} ({check:?}) cannot be switched off", check.number())
             }
         }
+    }
+}
+
+/// Why a change of the matrix cannot be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OverlayFault {
+    /// Which change, counted from 1.
+    pub number: usize,
+    /// The row that it names.
+    pub row: Row,
+    /// The subject that it names.
+    pub on: String,
+    /// The key that is at fault.
+    pub key: &'static str,
+    /// What it must be.
+    pub must: String,
+}
+
+impl fmt::Display for OverlayFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, row, on, key, must } = self;
+        write!(f, "cell {number} ({row} on {on}): `{key}` must be {must}")
     }
 }

@@ -4,6 +4,7 @@
 
 mod fault;
 mod mv;
+mod reactions;
 mod tag;
 
 use std::collections::BTreeMap;
@@ -12,15 +13,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use signals::{MAX_CVS, MAX_DVS, MAX_MVS};
 
-use crate::cause::{Measured, Variable};
 use crate::check::{CheckId, CheckSet};
-use crate::inputs::ConfigHash;
-use crate::reaction::{Effect, Priority, Reaction, Reactions};
+use crate::config_hash::ConfigHash;
+use crate::reaction::{Effect, Priority, Reaction};
 use crate::row::Row;
+use crate::subject::{Measured, Variable};
 
-pub use fault::{ConfigFault, SafetyError};
+pub use fault::{ConfigFault, OverlayFault, SafetyError};
 pub use mv::{MvChecks, MvReactions, Travel};
-pub use tag::{Cusum, Frozen, Role, Spike, TagChecks, TagReactions};
+pub use reactions::Reactions;
+pub use tag::{Cusum, Frozen, MAX_SPIKE_WINDOW, Role, Spike, TagChecks, TagReactions};
 
 /// The most balances of one loop.
 pub const MAX_BALANCES: usize = 16;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Rule;
+use super::{Reactions, Rule};
 use crate::check::CheckId;
-use crate::reaction::{Effect, Reaction, Reactions};
+use crate::reaction::{Effect, Reaction};
 use crate::row::Row;
 
 /// What each check of an MV does, where that may be chosen.

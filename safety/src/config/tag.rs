@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Rule;
+use super::{Reactions, Rule};
 use crate::check::CheckId;
-use crate::reaction::{Effect, Reaction, Reactions};
+use crate::reaction::{Effect, Reaction};
 use crate::row::Row;
+
+/// The longest window of check 7.
+pub const MAX_SPIKE_WINDOW: usize = 15;
 
 /// Whether a loop can do without a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +60,7 @@ pub struct Frozen {
 /// Check 7: Hampel's identifier.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spike {
-    /// Samples in the window: odd, 3 to [`crate::MAX_SPIKE_WINDOW`].
+    /// Samples in the window: odd, 3 to [`MAX_SPIKE_WINDOW`].
     pub window: usize,
     /// Robust standard deviations from the window's median that make a spike; usually 3 to 5.
     pub sigmas: f64,
@@ -149,7 +152,7 @@ impl TagChecks {
         let half = 0.5 * (self.hi - self.lo);
         let effects = || self.reactions.iter().map(|(_, reaction)| reaction.effect);
         let not_finite = self.reactions.get(Row::NotFinite).unwrap_or_default().effect;
-        let window = |s: Spike| s.window % 2 == 1 && (3..=crate::MAX_SPIKE_WINDOW).contains(&s.window);
+        let window = |s: Spike| s.window % 2 == 1 && (3..=MAX_SPIKE_WINDOW).contains(&s.window);
         [
             (ordered, "lo and hi", "finite, and lo below hi"),
             (

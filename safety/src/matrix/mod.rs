@@ -11,9 +11,10 @@ use std::time::Duration;
 use crate::cause::Cause;
 use crate::config::InterlockConfig;
 use crate::reaction::{Effect, Priority, Reaction};
-use crate::row::{Row, Subject};
+use crate::row::Row;
+use crate::subject::Subject;
 
-pub use overlay::{CellChange, Overlay, OverlayFault};
+pub use overlay::{CellChange, Overlay};
 
 /// How many of how many must say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

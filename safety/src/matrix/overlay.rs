@@ -1,11 +1,10 @@
 //! Changes to named cells, as they come from a file.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::config::{InterlockConfig, SafetyError};
+use crate::config::{InterlockConfig, OverlayFault, SafetyError};
 use crate::reaction::{Effect, Priority};
 use crate::row::Row;
 
@@ -32,28 +31,6 @@ pub struct CellChange {
     pub delay_s: Option<f64>,
     /// Another priority.
     pub priority: Option<Priority>,
-}
-
-/// Why a change cannot be made.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OverlayFault {
-    /// Which change, counted from 1.
-    pub number: usize,
-    /// The row that it names.
-    pub row: Row,
-    /// The subject that it names.
-    pub on: String,
-    /// The key that is at fault.
-    pub key: &'static str,
-    /// What it must be.
-    pub must: String,
-}
-
-impl fmt::Display for OverlayFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, row, on, key, must } = self;
-        write!(f, "cell {number} ({row} on {on}): `{key}` must be {must}")
-    }
 }
 
 /// The longest delay that can be asked for.

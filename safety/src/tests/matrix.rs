@@ -9,7 +9,8 @@ use crate::config::{InterlockConfig, Reach, SafetyError};
 use crate::latch::Latch;
 use crate::matrix::Overlay;
 use crate::reaction::{Effect, Priority};
-use crate::row::{Row, Subject};
+use crate::row::Row;
+use crate::subject::Subject;
 use crate::verdict::State;
 
 fn overlay(text: &str) -> Overlay {

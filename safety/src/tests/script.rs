@@ -17,7 +17,8 @@ use signals::dcs::{ModeRequest, MvMode, MvRead, Reading, Windup};
 use signals::{Proposer, Quality, SolveStatus, Values};
 
 use super::world::{MVS, T, World};
-use crate::inputs::{ConfigHash, PolicyReport};
+use crate::config_hash::ConfigHash;
+use crate::inputs::PolicyReport;
 use crate::verdict::{Decision, Event, MoveKind, Verdict};
 
 /// What was seen over some scans.

@@ -4,9 +4,11 @@ use signals::dcs::{ModeRequest, MvMode};
 use signals::{Proposer, Quality, SolveStatus, Stamp, Values};
 
 use super::world::{T, World};
-use crate::inputs::{ConfigHash, PolicyReport};
+use crate::config_hash::ConfigHash;
+use crate::inputs::PolicyReport;
 use crate::matrix::Cell;
-use crate::row::{Row, Subject};
+use crate::row::Row;
+use crate::subject::Subject;
 
 /// What is done to a world, before a scan that is counted from 0.
 type Change = Box<dyn Fn(&mut World, u32)>;

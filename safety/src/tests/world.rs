@@ -12,7 +12,8 @@ use crate::config::{
     Balance, Cusum, Frozen, InterlockConfig, MAX_BALANCES, MvChecks, PolicyChecks, Reach, Role, Spike, TagChecks,
     TagReactions, Travel,
 };
-use crate::inputs::{ConfigHash, Inputs, PolicyReport, SolveReport, WriteReport};
+use crate::config_hash::ConfigHash;
+use crate::inputs::{Inputs, PolicyReport, SolveReport, WriteReport};
 use crate::interlock::Interlock;
 use crate::latch::Latch;
 use crate::reaction::{Effect, Reaction};

@@ -8,9 +8,9 @@ use std::pin::pin;
 
 use actors::kernel::Clock;
 
-use super::Dossier;
-use super::admission::{Admission, leaves_evidence, stand_down};
-use super::evidence::Tally;
+use crate::commission::Dossier;
+use crate::commission::admission::{Admission, leaves_evidence, stand_down};
+use crate::commission::evidence::Tally;
 use crate::config::Loaded;
 use crate::run::{Commissioned, RunOptions, run};
 
