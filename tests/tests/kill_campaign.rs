@@ -29,7 +29,7 @@ use signals::dcs::{DcsView, ModeActual, MvMode};
 use tests::repo;
 use tokio::time::{Instant, sleep_until};
 
-/// One scan of the DCS.
+/// How often the runtime hears of the DCS.
 const SCAN: Duration = Duration::from_secs(1);
 /// The DCS's watchdog is never shorter.
 const WATCHDOG_FLOOR: Duration = Duration::from_secs(30);
@@ -41,6 +41,9 @@ const QUIET: u32 = 4;
 const WAY_IN: [(&str, u32); 5] = [("rearm", 1), ("mode off", 2), ("mode warm", 4), ("mode on", 2), ("engage", 4)];
 /// Periods that the way in takes.
 const WAY_IN_PERIODS: u32 = 13;
+/// Lives of a runtime beside one plant. The reactor is open-loop unstable: left alone too often it ignites, and then every reset
+/// is rightly refused and nothing more is tried.
+const LIVES: u32 = 4;
 /// What else may befall a loop that is going to be killed, and its remedy.
 const UPSETS: [(&str, &str); 4] = [
     ("quality CV1 bad", "quality CV1 good"),
@@ -113,12 +116,14 @@ impl Site {
     /// What the DCS does once the runtime is dead: judged scan by scan until some periods after it must have its MVs.
     fn take_over(&self) -> Result<Duration, Fault> {
         let limit = (3 * self.period).max(WATCHDOG_FLOOR);
+        // Scan by scan of the DCS, so that a ramp's last step is not taken for a bump of the change after it.
+        let scan = self.rig.lock().config().scan;
         let said = *self.rig.lock().apc();
         let mut before = self.view();
         let (mut out, mut passed) = ((!any_rcas(&before)).then_some(Duration::ZERO), Duration::ZERO);
         while passed < limit + QUIET * self.period {
-            self.rig.lock().step(SCAN);
-            passed += SCAN;
+            self.rig.lock().step(scan);
+            passed += scan;
             let view = self.view();
             for ((mv, was), span) in view.mvs.iter().zip(&before.mvs).zip(&self.spans) {
                 let bump = 100.0 * (mv.sp_act.value - was.sp_act.value).abs() / span;
@@ -127,7 +132,7 @@ impl Site {
                 }
             }
             match (any_rcas(&view), out) {
-                (true, None) if passed >= limit + SCAN => return Err(Fault::Held(passed)),
+                (true, None) if passed >= limit + scan => return Err(Fault::Held(passed)),
                 (true, Some(_)) => return Err(Fault::Engaged(passed)),
                 (false, None) => out = Some(passed),
                 _ => {}
@@ -137,7 +142,7 @@ impl Site {
         let now_said = *self.rig.lock().apc();
         assert_eq!((said.hb_apc, said.mvs), (now_said.hb_apc, now_said.mvs), "the dead say nothing");
         // The first scan after the kill is less than a whole one away.
-        Ok(out.unwrap_or_default().saturating_sub(SCAN))
+        Ok(out.unwrap_or_default().saturating_sub(scan))
     }
 
     /// The next runtime: quiet at first, then engaged by the operator's way in, with an upset perhaps, until it is killed at
@@ -190,22 +195,26 @@ struct Tally {
 }
 
 fn campaign(kills: u32, seed: u64) -> Tally {
-    let (site, mut chance, mut tally) = (Site::new(seed, |_| {}), Random::stream(seed, 40), Tally::default());
+    let (mut chance, mut tally) = (Random::stream(seed, 40), Tally::default());
+    let mut site = Site::new(seed, |_| {});
     while tally.kills < kills {
+        if tally.kills % LIVES == 0 {
+            site = Site::new(seed + u64::from(tally.kills), |_| {});
+        }
         let what = format!("seed {seed}, kill {}", tally.kills);
         let engaged = site.live_and_be_killed(&mut chance, QUIET).unwrap_or_else(|fault| panic!("{what}: {fault:?}"));
         let took = site.take_over().unwrap_or_else(|fault| panic!("{what}: {fault:?}"));
+        let summary = site.rig.lock().summary();
         tally.kills += 1;
         tally.engaged += u32::from(engaged);
         tally.slowest = tally.slowest.max(took);
+        tally.bump_pct = tally.bump_pct.max(summary.bump_pct);
+        assert_eq!(summary.writes_while_not_on, 0, "{what}");
     }
-    let summary = site.rig.lock().summary();
-    tally.bump_pct = summary.bump_pct;
     println!("{tally:?}");
     assert!(tally.bump_pct <= BUMP_MAX_PCT, "{tally:?}");
     assert!(tally.engaged * 10 > kills * 6, "too few were engaged: {tally:?}");
     assert!(tally.slowest > 2 * site.period, "the watchdog was never needed: {tally:?}");
-    assert_eq!(summary.writes_while_not_on, 0);
     tally
 }
 
