@@ -131,8 +131,7 @@ impl Stage for Guard {
         let (proposal, no_proposal_left) = self.selection();
         let expected = self.expected(beat.cycle);
         let image = &self.board.image;
-        let samples: Fixed<Option<Sample>, MAX_TRANSMITTERS> =
-            Fixed::collect(image.samples.iter().map(Latest::read));
+        let samples: Fixed<Option<Sample>, MAX_TRANSMITTERS> = Fixed::collect(image.samples.iter().map(Latest::read));
         let solve = self.board.solved.read().map_or_else(SolveReport::default, |s| SolveReport {
             // A plan that nobody could use in time is no sign of a healthy solver.
             status: if s.is_late() { SolveStatus::TimeLimit } else { s.outcome.status },

@@ -341,7 +341,10 @@ mod tests {
             ("rearm", Command::Rearm),
             ("server stop", Command::Server(false)),
             ("server start", Command::Server(true)),
-            ("quality DV1 uncertain", Command::Quality(Instrument { of: Measured::Dv(0), number: 0 }, Quality::Uncertain)),
+            (
+                "quality DV1 uncertain",
+                Command::Quality(Instrument { of: Measured::Dv(0), number: 0 }, Quality::Uncertain),
+            ),
             ("pv CV1 frozen", Command::Pv(cv1(0), Some(Forced::Frozen))),
             ("pv CV1 1e9", Command::Pv(cv1(0), Some(Forced::Value(1e9)))),
             ("pv CV1 off", Command::Pv(cv1(0), None)),

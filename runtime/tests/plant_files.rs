@@ -407,7 +407,11 @@ fn a_tag_with_a_spares_tolerance_has_two_transmitters_more_in_its_unit() {
     assert_eq!(spares(&with("spares_tolerance = 0.02")), (Some(0.02), nodes.to_vec()));
     assert_eq!(spares(&cstr()), (None, vec![]), "left out, there are none");
     // In degrees Fahrenheit a tolerance is a span.
-    let fahrenheit = cstr().replacen("unit = \"degC\"\ncritical = true\nlow = 80.0\nhigh = 160.0", "unit = \"degF\"\ncritical = true\nspares_tolerance = 0.9\nlow = 176.0\nhigh = 320.0", 1);
+    let fahrenheit = cstr().replacen(
+        "unit = \"degC\"\ncritical = true\nlow = 80.0\nhigh = 160.0",
+        "unit = \"degF\"\ncritical = true\nspares_tolerance = 0.9\nlow = 176.0\nhigh = 320.0",
+        1,
+    );
     let tolerance = plant(&fahrenheit).loop_config().interlock.tags[1].spares_tolerance.unwrap();
     assert!((tolerance - 0.5).abs() < 1e-12, "{tolerance}");
     for wrong in ["0.0", "-0.02", "2.0", "nan", "\"three\""] {

@@ -47,7 +47,9 @@ impl Spared {
         match transmitter {
             _ if tag.index() >= tags => None,
             0 => Some(tag.index()),
-            1..TRANSMITTERS if self.has(tag) => Some(self.transmitters(tag.index()) + tags - tag.index() + transmitter - 1),
+            1..TRANSMITTERS if self.has(tag) => {
+                Some(self.transmitters(tag.index()) + tags - tag.index() + transmitter - 1)
+            }
             _ => None,
         }
     }

@@ -368,7 +368,8 @@ impl Limits {
     fn in_model_units(self, by: Affine) -> Self {
         let (low, high) = (by.value(self.low), by.value(self.high));
         let (hysteresis, rate_max_per_s) = (by.span(self.hysteresis), by.span(self.rate_max_per_s));
-        let (resolution, spares_tolerance) = (by.span(self.resolution), self.spares_tolerance.map(|most| by.span(most)));
+        let (resolution, spares_tolerance) =
+            (by.span(self.resolution), self.spares_tolerance.map(|most| by.span(most)));
         Self { low, high, hysteresis, rate_max_per_s, resolution, spares_tolerance, ..self }
     }
 }

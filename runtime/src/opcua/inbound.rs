@@ -247,8 +247,8 @@ impl Image {
 #[cfg(test)]
 mod tests {
     use opcua::types::{DateTime, StatusCode, Variant};
-    use signals::{TagId, Unit};
     use signals::dcs::CvTag;
+    use signals::{TagId, Unit};
 
     use super::*;
 
@@ -307,7 +307,11 @@ mod tests {
         let value = 0.5_f64.to_bits();
         assert_eq!(over_a_connection(&[5, 1]), None, "half an image");
         assert_eq!(over_a_connection(&[5, 1, 2]), Some((1, value)), "what was heard before comes with the last tag");
-        assert_eq!(over_a_connection(&[5, 1, 2, 6]), Some((2, value)), "told again it is the same, the next has the next");
+        assert_eq!(
+            over_a_connection(&[5, 1, 2, 6]),
+            Some((2, value)),
+            "told again it is the same, the next has the next"
+        );
         assert_eq!(over_a_connection(&[9]), Some((2, value)), "half an image of the next connection");
         assert_eq!(over_a_connection(&[9, 1, 2]), Some((3, value)), "the numbers go on over connections");
     }

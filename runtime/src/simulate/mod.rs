@@ -117,11 +117,7 @@ impl Simulation {
                 names(rig.dvs.iter().map(|v| v.variable.name).collect()),
                 names(plant.dvs.iter().map(|v| v.variable.name).collect()),
             ),
-            (
-                "spare transmitters are of",
-                spared(&plant, rig.spared()),
-                spared(&plant, plant.spared()),
-            ),
+            ("spare transmitters are of", spared(&plant, rig.spared()), spared(&plant, plant.spared())),
             ("period is", format!("{:?}", rig.period), format!("{:?}", plant.period())),
         ];
         match pairs.into_iter().find(|(_, theirs, ours)| theirs != ours) {

@@ -187,7 +187,17 @@ impl Plumbing {
             (Arc::new(Mutex::new(Status::of(rig.view()))), Epoch(rig.now()), rig.config().scan)
         };
         let said = VecDeque::with_capacity(LATE_MAX + 1);
-        Self { rig, board, faults: Latest::new(), status, epoch, said, carried: Stamp::NEVER, spared: Spared::default(), scan }
+        Self {
+            rig,
+            board,
+            faults: Latest::new(),
+            status,
+            epoch,
+            said,
+            carried: Stamp::NEVER,
+            spared: Spared::default(),
+            scan,
+        }
     }
 
     /// Carries the spare transmitters of these tags too.
