@@ -289,12 +289,14 @@ mod tests {
 
     #[test]
     fn a_new_connection_tells_no_sample_before_it_is_whole_and_goes_on_counting() {
-        let inlet = Inlet::new(1);
+        let (inlet, clock) = (Inlet::new(1), Clock::wall(1.0));
         let over_a_connection = |tags: &[u32]| {
             let mut image = image(&inlet);
             let pv = Known { tag: DcsTag::Cv(0, CvTag::Pv), heard: false, by: Affine::IDENTITY, is_span: false };
             image.known.insert(3, pv);
             (image.missing, image.cvs, image.view) = (3, 1, DcsView::sized(0, 1, 0));
+            // One clock for a run, whatever becomes of its connections.
+            image.clock = clock;
             for tag in tags {
                 match tag {
                     1 => image.hear(1, &at(true, 1), false),
