@@ -11,7 +11,7 @@ use control::screening::Screened;
 use control::selector::Selection;
 use safety::{ApprovedMove, FirstOut, Latch, PreTrip, Recommended, State};
 use signals::dcs::ModeActual;
-use signals::{MAX_MVS, Stamp, Values};
+use signals::{MAX_MVS, Spared, Stamp, Values};
 
 use crate::kernel::watchdog::Heartbeat;
 use crate::kernel::{Bounded, Latest};
@@ -230,12 +230,19 @@ pub struct Board {
 }
 
 impl Board {
-    /// The empty slots of a loop with so many measured tags.
+    /// The empty slots of a loop with so many measured tags, none of which has spare transmitters.
     #[must_use]
     pub fn new(tags: usize) -> Self {
+        Self::with_spares(tags, Spared::default())
+    }
+
+    /// The empty slots of a loop with so many measured tags, of which these have spare transmitters.
+    #[must_use]
+    pub fn with_spares(tags: usize, spared: Spared) -> Self {
+        let transmitters = spared.transmitters(tags);
         Self {
-            inlet: Inlet::new(tags),
-            image: Inlet::new(tags),
+            inlet: Inlet::new(transmitters),
+            image: Inlet::new(transmitters),
             beat: Latest::new(),
             screened: (0..tags).map(|_| Latest::new()).collect(),
             frame: Latest::new(),

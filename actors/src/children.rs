@@ -41,7 +41,7 @@ use crate::mpc::{Mpc, MpcMemory};
 use crate::ports::EventQueue;
 use crate::recommender::{Recommender, RecommenderMemory};
 use crate::selector::{Select, SelectorMemory};
-use crate::sensor::{Sensor, SensorMemory};
+use crate::sensor::{Sensor, SensorMemory, Spares};
 use crate::solver::{Limits, MakeOptimiser, PlayedSolver, Results, Solver};
 use crate::tape::Tape;
 
@@ -98,11 +98,12 @@ impl Wiring {
             let tag = TagId(u16::try_from(i).unwrap_or(u16::MAX));
             let screen = Screen::new(tag, *screen).map_err(|source| WiringError::Screen { tag: i + 1, source })?;
             let (board, estimator, clock) = (self.board.clone(), self.bells.estimator.clone(), self.clock);
-            let dv = i.checked_sub(self.config.interlock.cvs);
+            let (dv, spares) = (i.checked_sub(self.config.interlock.cvs), self.spares(tag));
             let (last_good, fresh) = (LastGood::new(), SensorMemory { screen, last_u: None });
             children.push(child("sensor", bell, move || Sensor {
                 tag,
                 dv,
+                spares,
                 board: board.clone(),
                 estimator: estimator.clone(),
                 clock,
@@ -125,6 +126,14 @@ impl Wiring {
             last_u: None,
         }));
         Ok(children)
+    }
+
+    /// The spare transmitters of a tag, with the tolerance that the interlock has for them.
+    fn spares(&self, tag: TagId) -> Option<Spares> {
+        let interlock = &self.config.interlock;
+        let tolerance = interlock.tags.get(tag.index())?.spares_tolerance?;
+        let place = |n| interlock.spared().place(interlock.tags.len(), tag, n);
+        Some(Spares { places: [place(1)?, place(2)?], tolerance })
     }
 
     fn proposing(&self) -> Result<Vec<ChildSpec>, WiringError> {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use safety::{Cause, Decision, FirstOut, Inputs, Interlock, MoveKind, SolveReport, Verdict};
-use signals::{Fixed, MAX_MVS, MAX_TAGS, ProposedMove, Sample, SolveStatus, Stamp, Values};
+use signals::{Fixed, MAX_MVS, MAX_TAGS, MAX_TRANSMITTERS, ProposedMove, Sample, SolveStatus, Stamp, Values};
 
 use control::selector::Selection;
 
@@ -131,7 +131,7 @@ impl Stage for Guard {
         let (proposal, no_proposal_left) = self.selection();
         let expected = self.expected(beat.cycle);
         let image = &self.board.image;
-        let samples: Fixed<Option<Sample>, MAX_TAGS> = Fixed::collect(image.samples.iter().map(Latest::read));
+        let samples: Fixed<Option<Sample>, MAX_TRANSMITTERS> = Fixed::collect(image.samples.iter().map(Latest::read));
         let solve = self.board.solved.read().map_or_else(SolveReport::default, |s| SolveReport {
             // A plan that nobody could use in time is no sign of a healthy solver.
             status: if s.is_late() { SolveStatus::TimeLimit } else { s.outcome.status },

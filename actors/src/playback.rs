@@ -72,7 +72,7 @@ impl Playback {
             Reach::Advisory => Ending::Advisory,
             Reach::ClosedLoop => Ending::ClosedLoop(Box::new(|| Box::new(Nowhere))),
         };
-        let board = Board::new(config.screens.len());
+        let board = Board::with_spares(config.screens.len(), config.interlock.spared());
         board.latch.put(latch);
         let (telemetry, escalation) = (Telemetry::new(Box::new(Unobserved)), Escalation::default());
         let solver = PlayedSolver::default();

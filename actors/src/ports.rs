@@ -24,7 +24,8 @@ pub type NewsQueue = Bounded<News, 256>;
 /// What flows in. The adapter puts, and at each beat the loop latches it into its image. Clones share the slots.
 #[derive(Clone, Debug)]
 pub struct Inlet {
-    /// The newest sample of each tag, by `TagId`: the CVs, then the DVs.
+    /// The newest sample of each transmitter, in the order of [`signals::Spared`]: the own of each CV and DV by `TagId`, then
+    /// the spares.
     pub samples: Vec<Latest<Sample>>,
     /// The newest image of the DCS.
     pub dcs: Latest<DcsView>,
@@ -40,11 +41,11 @@ pub struct Inlet {
 }
 
 impl Inlet {
-    /// An inlet for so many tags, through which nothing has come yet.
+    /// An inlet for so many transmitters, through which nothing has come yet.
     #[must_use]
-    pub fn new(tags: usize) -> Self {
+    pub fn new(transmitters: usize) -> Self {
         Self {
-            samples: (0..tags).map(|_| Latest::new()).collect(),
+            samples: (0..transmitters).map(|_| Latest::new()).collect(),
             dcs: Latest::new(),
             writes: Latest::new(),
             bypasses: Latest::new(),

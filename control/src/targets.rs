@@ -206,8 +206,14 @@ mod tests {
     fn dcs() -> DcsView {
         let mut dcs = DcsView::sized(1, 2, 0);
         for cv in &mut *dcs.cvs {
-            *cv =
-                CvRead { pv: good(5.0), opr_on: good(true), sp_opr: good(6.0), lo_opr: good(0.0), hi_opr: good(10.0) };
+            *cv = CvRead {
+                pv: good(5.0),
+                opr_on: good(true),
+                sp_opr: good(6.0),
+                lo_opr: good(0.0),
+                hi_opr: good(10.0),
+                spares: None,
+            };
         }
         dcs.mvs[0] = MvRead {
             sp_act: good(50.0),

@@ -2,10 +2,12 @@
 //!
 //! Place in the loop: standard input of `outrigger-hil`, the `[[operator]]` timeline of a plant file, and tests.
 
+use std::fmt;
 use std::str::FromStr;
 
 use signals::Quality;
 use signals::dcs::{ModeRequest, MvMode};
+use signals::vote::TRANSMITTERS;
 
 /// A measured variable, numbered from 0; written `CV1`, `DV1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,33 @@ pub enum Measured {
     Cv(usize),
     /// A measured disturbance.
     Dv(usize),
+}
+
+/// A transmitter: written `CV1` for the variable's own, `CV1.B` and `CV1.C` for its spares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instrument {
+    /// What it measures.
+    pub of: Measured,
+    /// Which of its transmitters: 0 is its own.
+    pub number: usize,
+}
+
+/// What stands behind a variable's name for each of its transmitters.
+const SPARES: [&str; TRANSMITTERS] = ["", ".B", ".C"];
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cv(n) => write!(f, "CV{}", n + 1),
+            Self::Dv(n) => write!(f, "DV{}", n + 1),
+        }
+    }
+}
+
+impl fmt::Display for Instrument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.of, SPARES.get(self.number).unwrap_or(&".?"))
+    }
 }
 
 /// What a person answers.
@@ -78,10 +107,10 @@ pub enum Command {
     Rearm,
     /// `server stop|start`.
     Server(bool),
-    /// `quality CV1 bad|uncertain|good`.
-    Quality(Measured, Quality),
-    /// `pv CV1 nan|frozen|<number>|off`.
-    Pv(Measured, Option<Forced>),
+    /// `quality CV1 bad|uncertain|good`, `quality CV1.B bad`: of one transmitter.
+    Quality(Instrument, Quality),
+    /// `pv CV1 nan|frozen|<number>|off`, `pv CV1.C 7`: of one transmitter.
+    Pv(Instrument, Option<Forced>),
     /// `writes MV1 lost|taken`: set-points are confirmed and dropped, as by a gateway whose far side is down.
     Writes(usize, bool),
     /// `quit`.
@@ -155,7 +184,7 @@ pub enum CommandError {
 const FORMS: &str = "mode off|warm|advisory|on, engage, permit on|off, sp CVn X, limits CVn|MVn LO HI, mv MVn on|off, \
     cv CVn on|off, dv DVn on|off, slave MVn man|auto|cas, slave MVn sp X, slave MVn out PCT, disturb NAME X, \
     accept ID USER, reject ID USER, answers checked|unchecked, rearm, \
-    server stop|start, quality CVn|DVn good|uncertain|bad, pv CVn|DVn nan|frozen|X|off, writes MVn lost|taken, \
+    server stop|start, quality CVn|DVn[.B|.C] good|uncertain|bad, pv CVn|DVn[.B|.C] nan|frozen|X|off, writes MVn lost|taken, \
     quit";
 
 /// What the shell around the rig has to do; the rig itself has done its part.
@@ -185,6 +214,12 @@ fn index(word: &str, kind: &str) -> Result<usize, CommandError> {
 
 fn measured(word: &str) -> Result<Measured, CommandError> {
     if word.starts_with("DV") { index(word, "DV").map(Measured::Dv) } else { index(word, "CV").map(Measured::Cv) }
+}
+
+fn instrument(word: &str) -> Result<Instrument, CommandError> {
+    let spare = |(number, letter): (usize, &&str)| word.strip_suffix(*letter).map(|of| (of, number));
+    let (of, number) = SPARES.iter().enumerate().skip(1).find_map(spare).unwrap_or((word, 0));
+    Ok(Instrument { of: measured(of)?, number })
 }
 
 fn switch(word: &str) -> Option<bool> {
@@ -267,8 +302,8 @@ impl FromStr for Command {
             ["rearm"] => Self::Rearm,
             ["server", "stop"] => Self::Server(false),
             ["server", "start"] => Self::Server(true),
-            ["quality", tag, word] => Self::Quality(measured(tag)?, quality(word).ok_or_else(unknown)?),
-            ["pv", tag, word] => Self::Pv(measured(tag)?, forced(word)?),
+            ["quality", tag, word] => Self::Quality(instrument(tag)?, quality(word).ok_or_else(unknown)?),
+            ["pv", tag, word] => Self::Pv(instrument(tag)?, forced(word)?),
             ["writes", mv, "lost"] => Self::Writes(index(mv, "MV")?, false),
             ["writes", mv, "taken"] => Self::Writes(index(mv, "MV")?, true),
             ["quit"] => Self::Quit,
@@ -283,6 +318,7 @@ mod tests {
 
     #[test]
     fn every_form_is_understood() {
+        let cv1 = |number| Instrument { of: Measured::Cv(0), number };
         for (line, command) in [
             ("mode on", Command::Mode(ModeRequest::On)),
             ("  mode   advisory ", Command::Mode(ModeRequest::Advisory)),
@@ -305,10 +341,15 @@ mod tests {
             ("rearm", Command::Rearm),
             ("server stop", Command::Server(false)),
             ("server start", Command::Server(true)),
-            ("quality DV1 uncertain", Command::Quality(Measured::Dv(0), Quality::Uncertain)),
-            ("pv CV1 frozen", Command::Pv(Measured::Cv(0), Some(Forced::Frozen))),
-            ("pv CV1 1e9", Command::Pv(Measured::Cv(0), Some(Forced::Value(1e9)))),
-            ("pv CV1 off", Command::Pv(Measured::Cv(0), None)),
+            (
+                "quality DV1 uncertain",
+                Command::Quality(Instrument { of: Measured::Dv(0), number: 0 }, Quality::Uncertain),
+            ),
+            ("pv CV1 frozen", Command::Pv(cv1(0), Some(Forced::Frozen))),
+            ("pv CV1 1e9", Command::Pv(cv1(0), Some(Forced::Value(1e9)))),
+            ("pv CV1 off", Command::Pv(cv1(0), None)),
+            ("pv CV1.B 7", Command::Pv(cv1(1), Some(Forced::Value(7.0)))),
+            ("quality CV1.C bad", Command::Quality(cv1(2), Quality::Bad)),
             ("writes MV2 lost", Command::Writes(1, false)),
             ("writes MV1 taken", Command::Writes(0, true)),
             ("quit", Command::Quit),
@@ -330,6 +371,9 @@ mod tests {
             "sp CV1 inf",
             "mv MV1",
             "accept 7",
+            "pv CV1.A 7",
+            "pv CV1.D 7",
+            "sp CV1.B 7",
             "accept x Meyer",
         ] {
             assert!(line.parse::<Command>().is_err(), "{line}");

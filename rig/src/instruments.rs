@@ -4,9 +4,10 @@
 //! meets them as it would meet those of a real transmitter: a wrong number, a frozen one, a bad status.
 
 use signals::dcs::{DcsView, Reading};
+use signals::vote::TRANSMITTERS;
 use signals::{Quality, Stamp};
 
-use crate::command::{Forced, Measured};
+use crate::command::{Forced, Instrument, Measured};
 use crate::config::RigConfig;
 use crate::random::Random;
 
@@ -43,7 +44,13 @@ pub(crate) struct Instruments {
     noise: Random,
     cvs: Vec<Transmitter>,
     dvs: Vec<Transmitter>,
+    /// The spares draw from a stream of their own: nobody else's noise is another where there are some.
+    spare_noise: Random,
+    spares: Vec<(Measured, [Transmitter; TRANSMITTERS - 1])>,
 }
+
+/// The stream of the seed from which the spares draw their noise.
+const SPARE_NOISE: u32 = 64;
 
 impl Instruments {
     /// Healthy instruments.
@@ -53,6 +60,8 @@ impl Instruments {
             noise: Random::seeded(seed),
             cvs: config.cvs.iter().map(|cv| Transmitter::new(cv.output, cv.noise_sd)).collect(),
             dvs: config.dvs.iter().map(|dv| Transmitter::new(dv.index, dv.noise_sd)).collect(),
+            spare_noise: Random::stream(seed, SPARE_NOISE),
+            spares: spares(config),
         }
     }
 
@@ -64,22 +73,40 @@ impl Instruments {
         for (transmitter, dv) in self.dvs.iter_mut().zip(view.dvs.iter_mut()) {
             dv.pv = transmitter.read(p, &mut self.noise, now);
         }
+        for (of, transmitters) in &mut self.spares {
+            let (truth, said) = match *of {
+                Measured::Cv(n) => (y, view.cvs.get_mut(n).and_then(|cv| cv.spares.as_mut())),
+                Measured::Dv(n) => (p, view.dvs.get_mut(n).and_then(|dv| dv.spares.as_mut())),
+            };
+            for (transmitter, pv) in transmitters.iter_mut().zip(said.into_iter().flatten()) {
+                *pv = transmitter.read(truth, &mut self.spare_noise, now);
+            }
+        }
     }
 
-    /// Sets the status that a measurement bears from the next scan on; `false` when there is no such measurement.
-    pub(crate) fn set_quality(&mut self, of: Measured, quality: Quality) -> bool {
+    /// Sets the status that a transmitter bears from the next scan on; `false` when there is no such transmitter.
+    pub(crate) fn set_quality(&mut self, of: Instrument, quality: Quality) -> bool {
         self.find(of).map(|t| t.quality = quality).is_some()
     }
 
-    /// Forces what a measurement shows from the next scan on, or frees it; `false` when there is no such measurement.
-    pub(crate) fn force(&mut self, of: Measured, forced: Option<Forced>) -> bool {
+    /// Forces what a transmitter shows from the next scan on, or frees it; `false` when there is no such transmitter.
+    pub(crate) fn force(&mut self, of: Instrument, forced: Option<Forced>) -> bool {
         self.find(of).map(|t| t.forced = forced).is_some()
     }
 
-    fn find(&mut self, of: Measured) -> Option<&mut Transmitter> {
-        match of {
-            Measured::Cv(n) => self.cvs.get_mut(n),
-            Measured::Dv(n) => self.dvs.get_mut(n),
+    fn find(&mut self, Instrument { of, number }: Instrument) -> Option<&mut Transmitter> {
+        match (of, number.checked_sub(1)) {
+            (Measured::Cv(n), None) => self.cvs.get_mut(n),
+            (Measured::Dv(n), None) => self.dvs.get_mut(n),
+            (of, Some(spare)) => self.spares.iter_mut().find(|(its, _)| *its == of)?.1.get_mut(spare),
         }
     }
+}
+
+fn spares(config: &RigConfig) -> Vec<(Measured, [Transmitter; TRANSMITTERS - 1])> {
+    let pair = |source, noise_sd| [Transmitter::new(source, noise_sd); TRANSMITTERS - 1];
+    let cvs = config.cvs.iter().enumerate().filter(|(_, cv)| cv.spared);
+    let dvs = config.dvs.iter().enumerate().filter(|(_, dv)| dv.spared);
+    let cvs = cvs.map(|(n, cv)| (Measured::Cv(n), pair(cv.output, cv.noise_sd)));
+    cvs.chain(dvs.map(|(n, dv)| (Measured::Dv(n), pair(dv.index, dv.noise_sd)))).collect()
 }

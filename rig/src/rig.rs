@@ -13,7 +13,7 @@ use plant_models::SteadyStateError;
 use signals::dcs::{ApcView, DcsTag, DcsView, WireValue};
 use signals::{Quality, Stamp};
 
-use crate::command::{Ack, Command, CommandError, Measured};
+use crate::command::{Ack, Command, CommandError};
 use crate::config::{RigConfig, Span};
 use crate::dcs::{Dcs, Texts, WriteRefusal};
 use crate::emulator::Emulator;
@@ -250,10 +250,10 @@ impl Rig {
                 self.emulator.disturb(index, value);
             }
             Command::Quality(of, quality) => {
-                self.instruments.set_quality(of, quality).then_some(()).ok_or_else(|| no_such(&name_of(of)))?;
+                self.instruments.set_quality(of, quality).then_some(()).ok_or_else(|| no_such(&of.to_string()))?;
             }
             Command::Pv(of, forced) => {
-                self.instruments.force(of, forced).then_some(()).ok_or_else(|| no_such(&name_of(of)))?;
+                self.instruments.force(of, forced).then_some(()).ok_or_else(|| no_such(&of.to_string()))?;
             }
             Command::Writes(mv, taken) => self.dcs.take_writes(mv, taken)?,
             Command::Server(up) => ack = if up { Ack::ServerStart } else { Ack::ServerStop },
@@ -345,13 +345,6 @@ impl Rig {
             mode_acts: tally.mode_acts.iter().map(|mode| mode.label()).collect(),
             dropped: tally.dropped,
         }
-    }
-}
-
-fn name_of(of: Measured) -> String {
-    match of {
-        Measured::Cv(n) => format!("CV{}", n + 1),
-        Measured::Dv(n) => format!("DV{}", n + 1),
     }
 }
 

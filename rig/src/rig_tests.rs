@@ -1,5 +1,6 @@
 //! The rig in process and in virtual time.
 
+use signals::TagId;
 use signals::dcs::{CvTag, ModeActual, MvMode, MvTag, Wire};
 
 use super::*;
@@ -136,6 +137,49 @@ fn faults_of_measurements_reach_the_application_and_not_the_plant() {
     assert!((rig.view().cvs[0].pv.value - y[0]).abs() < 0.02);
     assert!(rig.truth().iter().zip(&y).all(|(a, b)| (a - b).abs() < 1e-6));
     assert!(rig.command("pv CV9 nan").is_err() && rig.command("quality DV2 bad").is_err());
+}
+
+/// A rig whose CV2 and DV1 have three transmitters each.
+fn triplicated() -> Rig {
+    let mut config = test_plant();
+    (config.cvs[1].spared, config.dvs[0].spared) = (true, true);
+    Rig::new(config, 7).unwrap()
+}
+
+#[test]
+fn three_transmitters_have_noise_of_their_own_and_shift_nobody_elses() {
+    let (mut three, mut one) = (triplicated(), rig());
+    let mut errors = Vec::new();
+    for _ in 0..2000 {
+        three.step(Duration::from_secs(1));
+        one.step(Duration::from_secs(1));
+        let (view, alone) = (three.view(), one.view());
+        assert!(view.cvs.iter().zip(&alone.cvs).all(|(a, b)| a.pv.value.to_bits() == b.pv.value.to_bits()));
+        assert_eq!(view.dvs[0].pv, alone.dvs[0].pv);
+        let truth = three.truth()[1];
+        errors.push([0, 1, 2].map(|n| view.measurement(TagId(1), n).unwrap().value - truth));
+    }
+    let mean = |of: fn(&[f64; 3]) -> f64| errors.iter().map(of).sum::<f64>() / errors.len() as f64;
+    let (sd, together) = (mean(|e| e[1] * e[1]).sqrt(), mean(|e| e[1] * e[2]) / mean(|e| e[1] * e[1]));
+    assert!((sd / 0.05 - 1.0).abs() < 0.1 && together.abs() < 0.1, "{sd} {together}");
+    assert!((mean(|e| e[0] * e[1]) / (sd * sd)).abs() < 0.1);
+    assert_eq!(one.view().cvs[1].spares, None, "the control: a rig without spares shows none");
+}
+
+#[test]
+fn a_command_reaches_a_single_transmitter() {
+    let mut rig = triplicated();
+    rig.command("pv CV2.B 7").unwrap();
+    rig.command("quality CV2.C bad").unwrap();
+    rig.command("pv DV1.C nan").unwrap();
+    rig.step(TS);
+    let said = |tag, n| rig.view().measurement(TagId(tag), n).unwrap();
+    assert_eq!(said(1, 1).value.to_bits(), 7.0_f64.to_bits());
+    assert_eq!([said(1, 0), said(1, 1), said(1, 2)].map(|pv| pv.quality.is_good()), [true, true, false]);
+    assert!((said(1, 0).value - rig.truth()[1]).abs() < 1.0 && (said(1, 2).value - rig.truth()[1]).abs() < 1.0);
+    assert!(said(3, 2).value.is_nan() && said(3, 1).value.is_finite() && said(3, 0).value.is_finite());
+    let refused = rig.command("pv CV1.B 7").unwrap_err();
+    assert_eq!(refused.to_string(), "there is no CV1.B");
 }
 
 #[test]

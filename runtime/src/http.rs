@@ -39,7 +39,7 @@ pub struct Pages {
     pub link: LinkCounts,
     /// The audit.
     pub audit: AuditStatus,
-    /// Names of the measured tags.
+    /// Names of the transmitters ([`crate::metrics::transmitter_names`]).
     pub tags: Vec<String>,
     /// Names of the MVs.
     pub mv_tags: Vec<String>,

@@ -16,6 +16,7 @@ use prometheus::{
 };
 use safety::State;
 use signals::SolveStatus;
+use signals::dcs::DcsTag;
 
 use crate::advice::ByBound;
 use crate::opcua::LinkCounts;
@@ -112,7 +113,7 @@ pub struct Sources<'a> {
     pub telemetry: &'a Telemetry,
     /// The link's counters.
     pub link: &'a LinkCounts,
-    /// Names of the measured tags, by `TagId`.
+    /// Names of the transmitters ([`transmitter_names`]).
     pub tags: &'a [String],
     /// The plant time now.
     pub now: signals::Stamp,
@@ -326,6 +327,19 @@ pub(crate) fn contract_word(contract: &ContractStatus) -> &'static str {
 
 fn raise(counter: &IntCounter, to: u64) {
     counter.inc_by(to.saturating_sub(counter.get()));
+}
+
+/// Names of the transmitters of a loop in the order of [`signals::Spared`]: those of the tags, by `TagId`, then the spares, as
+/// `TI101.PV_B`.
+#[must_use]
+pub fn transmitter_names(plant: &crate::config::PlantFile) -> Vec<String> {
+    let (tags, cvs) = (tag_names(plant), plant.cvs.len());
+    let spares = DcsTag::spares(cvs, plant.dvs.len(), plant.spared()).filter_map(|tag| {
+        let (id, _) = tag.measured(cvs)?;
+        Some(format!("{}.{}", tags.get(id.index())?, tag.to_string().split_once('.')?.1))
+    });
+    let spares: Vec<_> = spares.collect();
+    tags.into_iter().chain(spares).collect()
 }
 
 /// Names of the measured tags of a loop, by `TagId`.

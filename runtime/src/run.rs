@@ -31,7 +31,7 @@ use crate::control_thread::ControlThread;
 use crate::events::EventLog;
 use crate::http::{self, Pages};
 use crate::journal::{Header, Journal, Settings};
-use crate::metrics::{Exporter, StageLatencies, tag_names};
+use crate::metrics::{Exporter, StageLatencies, transmitter_names};
 use crate::opcua::{Link, LinkError, LinkSettings};
 use crate::report::{Footing, RealTimeStatus, RunReport};
 use crate::state::{Keeper, StateFolder, names};
@@ -101,7 +101,7 @@ pub async fn run(
     let journal = options.journal.as_ref().map(|options| record(&loaded, latch, options, &registry)).transpose()?;
     let mut config = loaded.plant.loop_config();
     config.interlock.config_hash = loaded.config_hash();
-    let board = Board::new(config.screens.len());
+    let board = Board::with_spares(config.screens.len(), config.interlock.spared());
     board.latch.put(latch);
     let keeper = Keeper::start(state, names(&loaded.plant), board.clone(), clock)?;
     let Commissioned { status, evidence, proof } = commission;
@@ -129,7 +129,7 @@ pub async fn run(
         keeper: keeper.status(),
         audit: audit.status(),
         link: counts.clone(),
-        tags: tag_names(&loaded.plant),
+        tags: transmitter_names(&loaded.plant),
         mv_tags: mv_tags(&loaded.plant),
         clock,
         period: loaded.plant.period(),
@@ -139,6 +139,7 @@ pub async fn run(
     tracing::info!(loop_name = loaded.plant.name, revision = loaded.revision, mode = ?loaded.plant.mode, "running");
     let outlet = link.outlet().clone();
     let mut serving = std::pin::pin!(link.run());
+    let watched = (loaded.config_hash(), clock.wall_span(loaded.plant.period()));
     let outcome = tokio::select! {
         failed = &mut serving => Err(failed.map(|never| match never {}).map_err(anyhow::Error::from)),
         failed = &mut control.failed => {
@@ -147,7 +148,7 @@ pub async fn run(
         lapse = lapsed => Ok(Err(dropped(lapse))),
         served = pages => Ok(served.context("the HTTP server ended")),
         never = tell_panics(&panics) => match never {},
-        never = watch_file(options.plant_file.as_deref(), loaded.config_hash(), &board.inlet) => match never {},
+        never = watch_file(options.plant_file.as_deref(), watched, &board.inlet) => match never {},
         () = stop => Ok(Ok(())),
     };
     // From here on a silence is what is wanted.
@@ -314,14 +315,14 @@ fn ending(mode: Mode, link: &Link) -> Ending {
     }
 }
 
-/// Looks from time to time whether the plant file on the disk is still the one that runs, and tells the interlock when it is
-/// not (check 22): whoever changes it under a closed loop wants it back in WARM before the next start. A file that cannot
-/// be read is no change.
-async fn watch_file(file: Option<&Path>, runs: ConfigHash, inlet: &Inlet) -> Infallible {
+/// Looks twice a period, and at least every [`WATCH_FILE`], whether the plant file on the disk is still the one that runs, and
+/// tells the interlock when it is not (check 22): whoever changes it under a closed loop wants it back in WARM before the
+/// next start. A file that cannot be read is no change.
+async fn watch_file(file: Option<&Path>, (runs, period): (ConfigHash, Duration), inlet: &Inlet) -> Infallible {
     let Some(file) = file else { return std::future::pending().await };
     let mut known = runs;
     loop {
-        tokio::time::sleep(WATCH_FILE).await;
+        tokio::time::sleep(WATCH_FILE.min(period / 2)).await;
         let seen = std::fs::read_to_string(file).map_or(known, |text| config_hash(&text));
         if seen != known {
             tracing::warn!(file = %file.display(), %runs, %seen, "the plant file has changed; this run goes on with what it read");
@@ -331,7 +332,7 @@ async fn watch_file(file: Option<&Path>, runs: ConfigHash, inlet: &Inlet) -> Inf
     }
 }
 
-/// How often the plant file is looked at.
+/// How rarely the plant file may be looked at, in wall time.
 const WATCH_FILE: Duration = Duration::from_secs(2);
 
 /// Tells the log of panics, as long as it is polled.

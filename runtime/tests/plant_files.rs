@@ -396,6 +396,35 @@ fn every_tag_that_the_loop_writes_is_refused_as_a_sis_tag() {
 }
 
 #[test]
+fn a_tag_with_a_spares_tolerance_has_two_transmitters_more_in_its_unit() {
+    let with = |key: &str| spoiled("resolution = 0.0005", &format!("{key}\nresolution = 0.0005"));
+    let plant = |text: &str| parse(Path::new("cstr.toml"), text).unwrap();
+    let spares = |text: &str| {
+        let names = plant(text).addresses().filter(|(tag, _)| tag.is_spare()).map(|(_, node)| node).collect::<Vec<_>>();
+        (plant(text).loop_config().interlock.tags[0].spares_tolerance, names)
+    };
+    let nodes = ["Area1.R101.APC_cstr.CV1.PV_B", "Area1.R101.APC_cstr.CV1.PV_C"].map(str::to_owned);
+    assert_eq!(spares(&with("spares_tolerance = 0.02")), (Some(0.02), nodes.to_vec()));
+    assert_eq!(spares(&cstr()), (None, vec![]), "left out, there are none");
+    // In degrees Fahrenheit a tolerance is a span.
+    let fahrenheit = cstr().replacen(
+        "unit = \"degC\"\ncritical = true\nlow = 80.0\nhigh = 160.0",
+        "unit = \"degF\"\ncritical = true\nspares_tolerance = 0.9\nlow = 176.0\nhigh = 320.0",
+        1,
+    );
+    let tolerance = plant(&fahrenheit).loop_config().interlock.tags[1].spares_tolerance.unwrap();
+    assert!((tolerance - 0.5).abs() < 1e-12, "{tolerance}");
+    for wrong in ["0.0", "-0.02", "2.0", "nan", "\"three\""] {
+        let text = with(&format!("spares_tolerance = {wrong}"));
+        let told = faults(&text);
+        assert_eq!(told.faults.len(), 1, "{told}");
+        let at = format!("cstr.toml:{}: `cv[1].spares_tolerance` = ", line_of(&text, "spares_tolerance"));
+        let told = told.to_string();
+        assert!(told.contains(&at) && told.contains("above 0 and below the range from low to high"), "{told}");
+    }
+}
+
+#[test]
 fn several_faults_are_told_at_once_in_the_order_of_the_lines() {
     let text = cstr()
         .replace("period_s = 18.0 ", "period_s = 0 ")

@@ -15,6 +15,7 @@ mod fixed;
 mod proposal;
 mod quality;
 mod sample;
+mod spared;
 mod time;
 mod unit;
 pub mod vote;
@@ -23,6 +24,7 @@ pub use fixed::{Fixed, Values};
 pub use proposal::{ProposedMove, Proposer, SolveStatus};
 pub use quality::Quality;
 pub use sample::{Sample, TagId};
+pub use spared::Spared;
 pub use time::Stamp;
 pub use unit::{Dimension, Unit, UnitError};
 

@@ -25,6 +25,6 @@ pub struct Sample<T = f64> {
     pub quality: Quality,
     /// When the source took the value.
     pub source_time: Stamp,
-    /// Counts the samples of this tag since the start of the run.
+    /// Counts the samples of its transmitter since the start of the run: a series of its own for each transmitter.
     pub sequence: u64,
 }

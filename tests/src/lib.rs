@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::Board;
-use actors::kernel::{Telemetry, Unwitnessed};
+use actors::kernel::{Latest, Telemetry, Unwitnessed};
 use actors::tape::Tape;
 use control::advice::Advised;
 use rig::{Rig, RigConfig};
 use runtime::config::{PlantFile, load, parse};
-use runtime::simulate::{Cell, Fittings, InvalidMoves, SharedRig};
+use runtime::simulate::{Cell, Fittings, InvalidMoves, LinkFaults, SharedRig};
 use safety::{Event, Latch, State};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -34,8 +34,41 @@ pub fn repo(path: &str) -> PathBuf {
 /// # Errors
 /// When the file is faulty or the plant has no steady state where it says.
 pub fn shared_rig(plant: &str, seed: u64) -> anyhow::Result<SharedRig> {
-    let config = RigConfig::load(&repo(&format!("hil/plants/{plant}.toml")))?;
+    edited_rig(plant, seed, |text| text)
+}
+
+/// As [`shared_rig`]; `edit` may change the rig file's text.
+///
+/// # Errors
+/// As [`shared_rig`].
+pub fn edited_rig(plant: &str, seed: u64, edit: impl FnOnce(String) -> String) -> anyhow::Result<SharedRig> {
+    let path = repo(&format!("hil/plants/{plant}.toml"));
+    let config = RigConfig::parse(&edit(std::fs::read_to_string(&path)?), &path.display().to_string())?;
     Ok(SharedRig::new(Rig::new(config, seed)?))
+}
+
+/// The text of a plant file or a rig file with `key` in one of its tables: the `[[table]]` that has the line `with`.
+///
+/// # Panics
+/// When there is not exactly one such line.
+#[must_use]
+pub fn with_key(text: &str, with: &str, key: &str) -> String {
+    let is_it = |line: &str| line.split('#').next().is_some_and(|line| line.trim_end() == with);
+    assert_eq!(text.lines().filter(|line| is_it(line)).count(), 1, "`{with}`");
+    let lines = text.lines().map(|line| if is_it(line) { format!("{line}\n{key}\n") } else { format!("{line}\n") });
+    lines.collect()
+}
+
+/// Fits variables of `cstr` with three transmitters each, in the texts of its plant file and of its rig file: `CV1` to
+/// `CV3` by number, with the tolerance of each.
+#[must_use]
+pub fn triplicated(plant: String, rig: String, cvs: &[(u8, &str)]) -> (String, String) {
+    let names = ["CB", "TR", "TK"];
+    cvs.iter().fold((plant, rig), |(plant, rig), (cv, tolerance)| {
+        let name = names.get(usize::from(*cv) - 1).copied().unwrap_or_default();
+        let plant = with_key(&plant, &format!("node = \"CV{cv}\""), &format!("spares_tolerance = {tolerance}"));
+        (plant, with_key(&rig, &format!("name = \"{name}\""), "transmitters = 3"))
+    })
 }
 
 /// A loop and a rig in virtual time. Make it inside a tokio runtime whose clock is paused.
@@ -51,6 +84,8 @@ pub struct Bench {
     pub period: Duration,
     /// Crashes of stages.
     pub crashes: Crashes,
+    /// Where the link is told what to do wrong.
+    pub link: Latest<LinkFaults>,
     cell: Cell,
     seen: Vec<Event>,
     carry: JoinHandle<()>,
@@ -95,11 +130,24 @@ impl Bench {
         tape: Arc<dyn Tape>,
         latch: Latch,
     ) -> anyhow::Result<Self> {
-        let rig = shared_rig(rig.0, rig.1)?;
+        Self::start_on(shared_rig(rig.0, rig.1)?, file, (tape, latch), None).await
+    }
+
+    /// As [`Self::start_latched`], against any rig; `gap_max` is that of check 20.
+    ///
+    /// # Errors
+    /// When the loop cannot be wired.
+    pub async fn start_on(
+        rig: SharedRig,
+        file: PlantFile,
+        (tape, latch): (Arc<dyn Tape>, Latch),
+        gap_max: Option<u64>,
+    ) -> anyhow::Result<Self> {
         let crashes = Crashes::telling(tape);
         let (observer, tape) = (Box::new(crashes.clone()), Arc::new(crashes.clone()));
-        let fittings = Fittings { observer, tape, latch };
+        let fittings = Fittings { observer, tape, latch, gap_max };
         let (cell, mut plumbing) = Cell::start(&file, rig.clone(), fittings).await?;
+        let link = plumbing.faults();
         let carry = tokio::spawn(async move {
             let (start, scan) = (Instant::now(), Duration::from_secs(1));
             for k in 1_u32.. {
@@ -108,7 +156,7 @@ impl Bench {
             }
         });
         let (board, telemetry, period) = (cell.board.clone(), cell.telemetry.clone(), file.period());
-        Ok(Self { rig, board, telemetry, period, crashes, cell, seen: Vec::new(), carry })
+        Ok(Self { rig, board, telemetry, period, crashes, link, cell, seen: Vec::new(), carry })
     }
 
     /// Lets so many control periods pass.

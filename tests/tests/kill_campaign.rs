@@ -95,7 +95,7 @@ impl Site {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let engaged = runtime.block_on(async {
             let (observer, tape) = (Box::new(Unobserved), Arc::new(Unwitnessed));
-            let fittings = Fittings { observer, tape, latch: Latch::default() };
+            let fittings = Fittings { observer, tape, latch: Latch::default(), gap_max: None };
             let start = Instant::now();
             let (cell, mut plumbing) = Cell::start(&self.plant, self.rig.clone(), fittings).await.unwrap();
             let scans = u32::try_from(life.as_secs() / SCAN.as_secs()).unwrap();

@@ -7,6 +7,8 @@
 
 #[path = "over_the_wire/advice.rs"]
 mod advice;
+#[path = "over_the_wire/configuration.rs"]
+mod configuration;
 #[path = "over_the_wire/foreign.rs"]
 mod foreign;
 #[path = "over_the_wire/ladder.rs"]
@@ -19,6 +21,8 @@ mod pages;
 mod read_back;
 #[path = "over_the_wire/replay.rs"]
 mod replay;
+#[path = "over_the_wire/spares.rs"]
+mod spares;
 #[path = "over_the_wire/standstill.rs"]
 mod standstill;
 #[path = "over_the_wire/state.rs"]

@@ -46,8 +46,8 @@ fn the_run_that_was_recorded_comes_out_again() {
 
 /// `outrigger simulate deploy/plants/cstr.toml --hours 1 --seed 7`, without and with `--upsets`.
 const RECORDED: [&str; 2] = [
-    "67acdea0dfb33247ff0fcf8dbda1d3db56fa83ce48037bd6688b3b0a68c8b904",
-    "f9309c3af409a8a05cb497dcad31fc15b279f2f4c295baf8a46cbe3b3b4f8250",
+    "ab0722b608342cfe862fc704e97984f88d2fa214cd9c8f18ea6162a3d4df9ffb",
+    "2f0c16d494a933a0ad49875180aa7954862a583e6e24e9debfb8cc1242d3eb14",
 ];
 
 #[test]

@@ -16,6 +16,7 @@
 //! R. K. Pearson, Outliers in process modeling and identification, IEEE Trans. Control Syst. Technol. 10 (2002) 55.
 
 mod checks;
+mod redundant;
 
 use std::time::Duration;
 

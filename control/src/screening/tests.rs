@@ -377,3 +377,62 @@ proptest::proptest! {
         }
     }
 }
+
+/// Three transmitters at `now` 10 s, each `taken value quality` or `-`; what their vote is screened to.
+#[track_caller]
+fn vote(tolerance: f64, transmitters: [&str; 3]) -> (String, Option<f64>) {
+    let mut screen = Screen::new(TagId(3), open()).unwrap();
+    let now = Stamp::from_secs_f64(10.0);
+    let mut number = 0;
+    let samples = transmitters.map(|words| {
+        number += 1;
+        let [taken, value, quality] = words.split_whitespace().collect::<Vec<_>>()[..] else { return None };
+        let quality = if quality == "good" { Quality::Good } else { Quality::Bad };
+        let source_time = Stamp::from_secs_f64(taken.parse().unwrap());
+        Some(Sample { tag: TagId(3), value: value.parse().unwrap(), quality, source_time, sequence: number })
+    });
+    let voted = screen.vote(samples, tolerance, now);
+    let screened = screen.step(voted.as_ref(), false, 1, now);
+    (verdict(&screened).to_owned(), screened.usable())
+}
+
+#[test]
+fn one_bad_transmitter_of_three_costs_nothing_whatever_is_wrong_with_it() {
+    assert_eq!(vote(1.0, ["10 5.0 good", "10 5.2 good", "10 5.1 good"]), ("ok".into(), Some(5.1)));
+    for wrong in ["-", "10 5.0 bad", "2 5.0 good", "19 5.0 good", "10 NaN good", "10 9.0 good"] {
+        for place in 0..3 {
+            let mut three = ["10 5.0 good", "10 5.2 good", "10 5.1 good"];
+            three[place] = wrong;
+            let (said, value) = vote(1.0, three);
+            assert!(said == "ok" && (value.unwrap() - 5.1).abs() < 0.11, "{three:?}: {said} {value:?}");
+        }
+    }
+    // The negative control: alone, the same transmitter is nothing or believed.
+    assert_eq!(vote(1.0, ["10 5.0 bad", "-", "-"]).1, None);
+    assert_eq!(vote(1.0, ["10 9.0 good", "-", "-"]).1, Some(9.0));
+    assert_eq!(vote(f64::INFINITY, ["10 9.0 good", "10 9.1 good", "10 5.1 good"]).1, Some(9.0), "and nothing deviates");
+}
+
+#[test]
+fn where_no_two_agree_there_is_no_value_and_where_none_is_left_the_fault_is_named() {
+    assert_eq!(vote(1.0, ["10 5.0 good", "10 7.0 good", "10 9.0 good"]), ("bad".into(), None));
+    assert_eq!(vote(1.0, ["10 5.0 good", "10 7.0 good", "-"]), ("bad".into(), None));
+    assert_eq!(vote(1.0, ["-", "10 7.0 good", "-"]), ("ok".into(), Some(7.0)), "the last one stands alone");
+    assert_eq!(vote(1.0, ["-", "2 7.0 good", "-"]).0, "stale");
+    assert_eq!(vote(1.0, ["10 NaN good", "2 7.0 good", "10 7.0 bad"]).0, "not-finite");
+    assert_eq!(vote(1.0, ["-", "-", "-"]).0, "no-data");
+}
+
+#[test]
+fn a_vote_is_a_new_sample_when_any_of_the_three_has_measured() {
+    let screen = Screen::new(TagId(3), open()).unwrap();
+    let sample = |n: u64, at: f64| {
+        let (tag, quality, source_time) = (TagId(3), Quality::Good, Stamp::from_secs_f64(at));
+        Some(Sample { tag, value: 5.0, quality, source_time, sequence: n })
+    };
+    let vote = |samples| screen.vote(samples, 1.0, Stamp::from_secs_f64(10.0)).unwrap();
+    let before = vote([sample(4, 9.0), sample(7, 9.0), sample(2, 9.0)]);
+    let after = vote([sample(4, 9.0), sample(7, 9.0), sample(3, 9.5)]);
+    assert_ne!(before.sequence, after.sequence);
+    assert_eq!(after.source_time, Stamp::from_secs_f64(9.5));
+}

@@ -31,9 +31,10 @@ use rig::dcs::is_operator_tag;
 /// The node manager of the rig.
 pub(super) type RigNodeManager = InMemoryNodeManager<RigNodes>;
 
-/// The tags of a loop, in the order of [`DcsTag::all`].
+/// The tags of a loop, in the order of [`DcsTag::all`], then those of its spare transmitters.
 pub(super) fn tags(config: &RigConfig) -> Vec<DcsTag> {
-    DcsTag::all(config.mvs.len(), config.cvs.len(), config.dvs.len())
+    let (mvs, cvs, dvs) = (config.mvs.len(), config.cvs.len(), config.dvs.len());
+    DcsTag::all(mvs, cvs, dvs).into_iter().chain(DcsTag::spares(cvs, dvs, config.spared())).collect()
 }
 
 /// Who may write which node, by the node's name.

@@ -49,6 +49,16 @@ fn severity_alone_decides_the_quality() {
 }
 
 #[test]
+fn a_spare_transmitter_has_a_node_where_there_is_one_and_nobody_writes_it() {
+    let mut config = crate::test_plant();
+    let without = tags(&config).len();
+    config.cvs[1].spared = true;
+    let names: Vec<_> = tags(&config).iter().skip(without).map(ToString::to_string).collect();
+    assert_eq!(names, ["CV2.PV_B", "CV2.PV_C"]);
+    assert!(writers(&config).keys().all(|name| !name.contains("PV_")));
+}
+
+#[test]
 fn every_writable_node_has_one_writer_and_measurements_have_none() {
     let config = crate::test_plant();
     let writers = writers(&config);

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use plant_models::{ModelCard, PlantModel, Variable};
+use signals::Spared;
 use signals::dcs::ShedOption;
 
 use crate::command::Command;
@@ -110,6 +111,8 @@ pub struct CvConfig {
     pub weight: f64,
     /// Standard deviation of the measurement noise.
     pub noise_sd: f64,
+    /// Whether two spare transmitters measure it too: three where `transmitters = 3`, one where the key is missing.
+    pub spared: bool,
 }
 
 /// A measured disturbance.
@@ -123,6 +126,8 @@ pub struct DvConfig {
     pub start: f64,
     /// Standard deviation of the measurement noise.
     pub noise_sd: f64,
+    /// Whether two spare transmitters measure it too, as of a CV.
+    pub spared: bool,
 }
 
 /// An operator's command at a time of the run.
@@ -202,6 +207,12 @@ impl RigConfig {
     #[must_use]
     pub fn scans_per_period(&self) -> u64 {
         scans_in(self.period, self.scan)
+    }
+
+    /// Which measured variables have spare transmitters.
+    #[must_use]
+    pub fn spared(&self) -> Spared {
+        Spared::collect(self.cvs.iter().map(|cv| cv.spared).chain(self.dvs.iter().map(|dv| dv.spared)))
     }
 
     /// The model's card.

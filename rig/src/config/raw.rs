@@ -73,6 +73,7 @@ struct RawCv {
     limits: [f64; 2],
     weight: f64,
     noise_sd: f64,
+    transmitters: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,6 +82,7 @@ struct RawDv {
     name: String,
     start: Option<f64>,
     noise_sd: f64,
+    transmitters: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -143,6 +145,15 @@ fn span_within(ends: [f64; 2], outer: Option<Span>, what: &str) -> Result<Span, 
             Err(format!("{} to {} leaves the {what} {} to {}", inner.low, inner.high, o.low, o.high))
         }
         _ => Ok(inner),
+    }
+}
+
+/// Whether there are spares: one transmitter or three, for two cannot outvote each other.
+fn spared(transmitters: Option<u32>) -> Result<bool, String> {
+    match transmitters {
+        None | Some(1) => Ok(false),
+        Some(3) => Ok(true),
+        Some(n) => Err(format!("{n} is neither 1 nor 3")),
     }
 }
 
@@ -277,9 +288,11 @@ impl Check<'_> {
         let setpoint = self.faults.note(at("setpoint"), setpoint);
         let weight = self.faults.note(at("weight"), not_negative(raw.weight));
         let noise_sd = self.faults.note(at("noise_sd"), not_negative(raw.noise_sd));
+        let spared = self.faults.note(at("transmitters"), spared(raw.transmitters));
         let (output, variable) = found?;
         let (range, setpoint, limits) = (range?, setpoint?, limits?);
-        Some(CvConfig { variable, output, range, setpoint, limits, weight: weight?, noise_sd: noise_sd? })
+        let (weight, noise_sd, spared) = (weight?, noise_sd?, spared?);
+        Some(CvConfig { variable, output, range, setpoint, limits, weight, noise_sd, spared })
     }
 
     fn dvs(&mut self, raw: &[RawDv], card: &'static ModelCard) -> Option<Vec<DvConfig>> {
@@ -294,9 +307,10 @@ impl Check<'_> {
         let at = |key| entry("dv", i, key);
         let found = self.faults.note(at("name"), variable(card.disturbances, &raw.name, "disturbance"));
         let noise_sd = self.faults.note(at("noise_sd"), not_negative(raw.noise_sd));
+        let spared = self.faults.note(at("transmitters"), spared(raw.transmitters));
         let (index, variable) = found?;
         let start = raw.start.unwrap_or(variable.nominal);
         let start = self.faults.note(at("start"), within(start, variable.low, variable.high));
-        Some(DvConfig { variable, index, start: start?, noise_sd: noise_sd? })
+        Some(DvConfig { variable, index, start: start?, noise_sd: noise_sd?, spared: spared? })
     }
 }

@@ -65,6 +65,7 @@ fn each_fault_is_found_at_its_line_and_key() {
         ("setpoint = 0.82", "setpoint = 1.3", "cv[0].setpoint", "outside 0.2 to 1.2"),
         ("name = \"TR\"", "name = \"TX\"", "cv[1].name", "`CB`, `TR`, `TK`"),
         ("noise_sd = 0.005", "noise_sd = -1", "dv[0].noise_sd", "below 0"),
+        ("name = \"TR\"", "transmitters = 2\nname = \"TR\"", "cv[1].transmitters", "2 is neither 1 nor 3"),
     ] {
         let text = GOOD.replacen(from, to, 1);
         assert_ne!(text, GOOD, "{from}");
@@ -84,6 +85,15 @@ fn all_faults_are_told_at_once_in_the_order_of_the_lines() {
     let text = text + "\n[[operator]]\nat_s = -1\ncommand = \"fly\"\n";
     let keys: Vec<_> = faults(&text).into_iter().map(|(_, key, _)| key).collect();
     assert_eq!(keys, ["substeps", "cv[0].setpoint", "operator[0].at_s", "operator[0].command"]);
+}
+
+#[test]
+fn three_transmitters_are_those_of_the_variable_that_has_the_key() {
+    let spared = |text: &str| RigConfig::parse(text, "x.toml").unwrap().spared();
+    assert_eq!(spared(GOOD), Spared::default());
+    let three = GOOD.replace("name = \"TR\"", "transmitters = 3\nname = \"TR\"");
+    assert_eq!(spared(&three), Spared::collect([false, true, false, false]));
+    assert_eq!(spared(&three.replace("transmitters = 3", "transmitters = 1")), Spared::default());
 }
 
 #[test]

@@ -110,7 +110,7 @@ impl Dcs {
             hb_good: None,
             hb_changed_at: Stamp::ZERO,
             watched_since: Stamp::ZERO,
-            view: DcsView::sized(mvs, cvs, dvs),
+            view: DcsView::sized(mvs, cvs, dvs).with_spares(config.spared()),
             apc: ApcView::sized(mvs, cvs),
             texts: Texts::default(),
             answers: Answers::default(),
@@ -200,6 +200,7 @@ impl Dcs {
                 sp_opr: Reading { value: cv.setpoint.unwrap_or(0.0), quality: sp_quality, source_time: now },
                 lo_opr: Reading::of(cv.limits.0, now),
                 hi_opr: Reading::of(cv.limits.1, now),
+                spares: out.spares,
             };
         }
         for (on, out) in self.dvs_on.iter().zip(v.dvs.iter_mut()) {

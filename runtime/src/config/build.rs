@@ -13,7 +13,7 @@ use control::screening::ScreenConfig;
 use control::selector::SelectorConfig;
 use control::targets::{CvTarget, MvRange, TargetsConfig};
 use safety::{Effect, Frozen, InterlockConfig, MvChecks, Reach, Role, Row, Spike, TagChecks, TagReactions};
-use signals::Fixed;
+use signals::{Fixed, Spared};
 
 use super::plant::{Cv, Limits, Mode, Mv, OnRange, PlantFile};
 use super::units::Affine;
@@ -66,6 +66,12 @@ impl PlantFile {
     fn measured(&self) -> impl Iterator<Item = (&Limits, Option<&Cv>)> {
         let cvs = self.cvs.iter().map(|cv| (&cv.limits, Some(cv)));
         cvs.chain(self.dvs.iter().map(|dv| (&dv.limits, None)))
+    }
+
+    /// Which measured tags have spare transmitters.
+    #[must_use]
+    pub fn spared(&self) -> Spared {
+        Spared::collect(self.measured().map(|(limits, _)| limits.spares_tolerance.is_some()))
     }
 
     fn screen(&self, limits: &Limits) -> ScreenConfig {
@@ -233,6 +239,7 @@ fn tag_checks(limits: &Limits, cv: Option<&Cv>, period: Duration) -> TagChecks {
             sigmas: limits.spike_sigmas,
             floor: limits.resolution,
         }),
+        spares_tolerance: limits.spares_tolerance,
         residual_max: cv.and_then(|cv| cv.checks.residual_max),
         cusum: cv.and_then(|cv| cv.checks.cusum),
         reactions,

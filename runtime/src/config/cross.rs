@@ -225,8 +225,9 @@ impl Facts {
 impl PlantFile {
     /// Every tag of the hand-shake with its node's identifier.
     pub fn addresses(&self) -> impl Iterator<Item = (DcsTag, String)> {
-        let tags = DcsTag::all(self.mvs.len(), self.cvs.len(), self.dvs.len());
-        tags.into_iter().map(|tag| {
+        let (mvs, cvs, dvs) = (self.mvs.len(), self.cvs.len(), self.dvs.len());
+        let tags = DcsTag::all(mvs, cvs, dvs).into_iter().chain(DcsTag::spares(cvs, dvs, self.spared()));
+        tags.map(|tag| {
             let n = usize::from(tag.number());
             let node = match tag {
                 DcsTag::Mv(..) => self.mvs.get(n).map(|mv| mv.tag.node.as_str()),

@@ -235,6 +235,8 @@ pub(crate) struct Limits {
     pub(crate) frozen_samples: u32,
     pub(crate) spike_window: u32,
     pub(crate) spike_sigmas: f64,
+    /// There are two spare transmitters, and one of three may differ from the median by so much.
+    pub(crate) spares_tolerance: Option<f64>,
 }
 
 /// The section `[[cv]]`.

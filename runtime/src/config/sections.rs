@@ -341,6 +341,10 @@ fn read_limits(s: &Section<'_, '_>, facts: &mut TableFacts) -> Option<Limits> {
         count(v, 0, 15).filter(|n| *n == 0 || (*n >= 3 && n % 2 == 1))
     });
     let spike_sigmas = s.get("spike_sigmas", "a number of at least 1", |v| number(v).filter(|sigmas| *sigmas >= 1.0));
+    let spares = "the tag's unit, above 0 and below the range from low to high: there are two spare transmitters";
+    let spares_tolerance = s.optional("spares_tolerance", spares, |v| {
+        number(v).filter(|most| *most > 0.0 && range.is_none_or(|(low, high)| *most < high - low))
+    });
     facts.range = range;
     facts.hysteresis = hysteresis;
     facts.max_age_s = max_age_s;
@@ -356,6 +360,7 @@ fn read_limits(s: &Section<'_, '_>, facts: &mut TableFacts) -> Option<Limits> {
         frozen_samples: frozen_samples?,
         spike_window: spike_window?,
         spike_sigmas: spike_sigmas?,
+        spares_tolerance: spares_tolerance?,
     })
 }
 
@@ -363,7 +368,9 @@ impl Limits {
     fn in_model_units(self, by: Affine) -> Self {
         let (low, high) = (by.value(self.low), by.value(self.high));
         let (hysteresis, rate_max_per_s) = (by.span(self.hysteresis), by.span(self.rate_max_per_s));
-        Self { low, high, hysteresis, rate_max_per_s, resolution: by.span(self.resolution), ..self }
+        let (resolution, spares_tolerance) =
+            (by.span(self.resolution), self.spares_tolerance.map(|most| by.span(most)));
+        Self { low, high, hysteresis, rate_max_per_s, resolution, spares_tolerance, ..self }
     }
 }
 

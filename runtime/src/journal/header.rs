@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actors::kernel::Unwitnessed;
 use actors::{Playback, Reach, WiringError};
 use safety::Latch;
+use signals::Spared;
 
 use super::bytes::{Bytes, put, put_text};
 use super::rows::Shape;
@@ -14,7 +15,7 @@ use crate::config::{Loaded, Mode};
 pub(super) const MAGIC: [u8; 8] = *b"OUTRJRNL";
 
 /// The format that is written here.
-pub const FORMAT: u64 = 6;
+pub const FORMAT: u64 = 7;
 
 /// What a run is, beside its records.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +56,7 @@ impl Header {
             reach,
             commissioned: plant.mvs.iter().map(|mv| mv.commissioned).collect(),
             seed,
-            shape: Shape { mvs: plant.mvs.len(), cvs: plant.cvs.len(), dvs: plant.dvs.len() },
+            shape: Shape::of(plant),
             stages: stages.names().map(str::to_owned).collect(),
             latch,
         })
@@ -76,8 +77,9 @@ impl Header {
             Reach::Advisory => 1,
             Reach::ClosedLoop => 2,
         };
-        let Shape { mvs, cvs, dvs } = self.shape;
-        for number in [reach, self.seed, mvs as u64, cvs as u64, dvs as u64, self.stages.len() as u64] {
+        let Shape { mvs, cvs, dvs, spared } = self.shape;
+        let shape = [mvs as u64, cvs as u64, dvs as u64, spared.bits().into()];
+        for number in [reach, self.seed].into_iter().chain(shape).chain([self.stages.len() as u64]) {
             put(&mut out, number);
         }
         self.stages.iter().for_each(|stage| put_text(&mut out, stage));
@@ -103,7 +105,10 @@ impl Header {
         };
         let seed = bytes.get()?;
         let mut size = |most: usize| bytes.get().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= most);
-        let shape = Shape { mvs: size(signals::MAX_MVS)?, cvs: size(signals::MAX_CVS)?, dvs: size(signals::MAX_DVS)? };
+        let (mvs, cvs, dvs) = (size(signals::MAX_MVS)?, size(signals::MAX_CVS)?, size(signals::MAX_DVS)?);
+        let spared = Spared::from_bits(u32::try_from(bytes.get()?).ok()?, cvs + dvs)?;
+        let shape = Shape { mvs, cvs, dvs, spared };
+        let mut size = |most: usize| bytes.get().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= most);
         let stages =
             (0..size(usize::from(u16::MAX))?).map(|_| bytes.text().map(str::to_owned)).collect::<Option<_>>()?;
         let latch = serde_json::from_str(bytes.text()?).ok()?;

@@ -9,10 +9,11 @@ use control::advice::Advice;
 use safety::bypass::MAX_BYPASSES;
 use safety::{ApprovedMove, BypassSet, ConfigHash, MoveKind, WriteReport};
 use signals::dcs::{ApcView, DcsTag, DcsView, Direction, TEXT_MAX, Text, WireField, WireType, WireValue};
-use signals::{Fixed, MAX_CVS, MAX_DVS, MAX_MVS, Quality, Sample, Stamp, TagId};
+use signals::{Fixed, MAX_CVS, MAX_DVS, MAX_MVS, Quality, Sample, Spared, Stamp, TagId};
 
 use super::bypasses::{BYPASS, bypass, to_bypass};
 use super::track::Cell;
+use crate::config::PlantFile;
 
 /// The quality of a field that an image does not have.
 const ABSENT: u64 = 3;
@@ -26,6 +27,20 @@ pub struct Shape {
     pub cvs: usize,
     /// Measured disturbances.
     pub dvs: usize,
+    /// Which of the measured variables have spare transmitters.
+    pub spared: Spared,
+}
+
+impl Shape {
+    /// That of the loop of a plant file.
+    #[must_use]
+    pub fn of(plant: &PlantFile) -> Self {
+        Self { mvs: plant.mvs.len(), cvs: plant.cvs.len(), dvs: plant.dvs.len(), spared: plant.spared() }
+    }
+
+    fn transmitters(self) -> usize {
+        self.spared.transmitters(self.cvs + self.dvs)
+    }
 }
 
 /// The kinds of rows.
@@ -74,7 +89,8 @@ impl Layout {
     #[must_use]
     pub fn new(shape: Shape) -> Self {
         let owned = |direction| {
-            let tags = DcsTag::all(shape.mvs, shape.cvs, shape.dvs).into_iter();
+            let Shape { mvs, cvs, dvs, spared } = shape;
+            let tags = DcsTag::all(mvs, cvs, dvs).into_iter().chain(DcsTag::spares(cvs, dvs, spared));
             tags.filter(move |tag| tag.direction() == direction && !tag.is_beside()).collect()
         };
         Self { shape, ours: owned(Direction::ApcToDcs), theirs: owned(Direction::DcsToApc) }
@@ -87,9 +103,9 @@ impl Layout {
         match kind {
             Kind::Image => {
                 HOST.iter().for_each(|(cell, part)| field(*cell, (*part).into()));
-                for tag in 0..self.shape.cvs + self.shape.dvs {
+                for transmitter in 0..self.shape.transmitters() {
                     for (cell, part) in SAMPLE {
-                        field(cell, format!("sample {tag} {part}"));
+                        field(cell, format!("sample {transmitter} {part}"));
                     }
                 }
                 for part in ["present", "mvs", "cvs", "dvs"] {
@@ -148,7 +164,7 @@ impl Layout {
         let (calendar, changed) = (inlet.calendar.read(), inlet.changed_config.read());
         row.extend([inlet.link_up().into(), calendar.is_some().into(), calendar.map_or(0, stamp)]);
         row.extend([changed.is_some().into(), changed.map_or(0, |hash| hash.0)]);
-        for slot in inlet.samples.iter().take(self.shape.cvs + self.shape.dvs) {
+        for slot in inlet.samples.iter().take(self.shape.transmitters()) {
             match slot.read() {
                 Some(s) => {
                     let sample =
@@ -187,7 +203,7 @@ impl Layout {
         if changed != 0 {
             inlet.changed_config.put(ConfigHash(hash));
         }
-        for slot in inlet.samples.iter().take(self.shape.cvs + self.shape.dvs) {
+        for slot in inlet.samples.iter().take(self.shape.transmitters()) {
             let [present, tag, value, quality, time, sequence] = [(); SAMPLE.len()].map(|()| next());
             let tag = TagId(u16::try_from(tag).unwrap_or(u16::MAX));
             let (value, quality, source_time) = (f64::from_bits(value), to_quality(quality), to_stamp(time));
@@ -196,7 +212,8 @@ impl Layout {
             }
         }
         let [present, mvs, cvs, dvs] = [(); 4].map(|()| next());
-        let mut dcs = DcsView::sized(size(mvs, MAX_MVS), size(cvs, MAX_CVS), size(dvs, MAX_DVS));
+        let (mvs, cvs, dvs) = (size(mvs, MAX_MVS), size(cvs, MAX_CVS), size(dvs, MAX_DVS));
+        let mut dcs = DcsView::sized(mvs, cvs, dvs).with_spares(self.shape.spared);
         for tag in &self.theirs {
             let text = tag.wire_type() == WireType::String;
             let value = if text { [(); TEXT].map(|()| next()) } else { [next(), 0, 0, 0, 0] };

@@ -12,11 +12,17 @@ use actors::{Inlet, Reach};
 use safety::bypass::{Person, Subject};
 use safety::{Bypass, BypassSet, CheckId, ConfigHash, Latch, WriteReport};
 use signals::dcs::{ApcView, DcsView, Reading};
-use signals::{Fixed, Quality, Sample, Stamp, TagId};
+use signals::{Fixed, Quality, Sample, Spared, Stamp, TagId};
 
 use super::*;
 
-const SHAPE: Shape = Shape { mvs: 2, cvs: 1, dvs: 1 };
+/// The DV has spare transmitters.
+fn shape() -> Shape {
+    Shape { mvs: 2, cvs: 1, dvs: 1, spared: Spared::collect([false, true]) }
+}
+
+/// How many transmitters it has.
+const TRANSMITTERS: usize = 4;
 
 fn header() -> Header {
     Header {
@@ -26,7 +32,7 @@ fn header() -> Header {
         reach: Reach::ClosedLoop,
         commissioned: vec![true, false],
         seed: 7,
-        shape: SHAPE,
+        shape: shape(),
         stages: vec!["sensor".into(), "interlock".into()],
         latch: latch(),
     }
@@ -46,12 +52,14 @@ fn at(beat: u64) -> Stamp {
 /// The inlet at a beat: a noisy value, a NaN with a payload, a DCS that counts.
 fn fill(inlet: &Inlet, beat: u64) {
     let noise = f64::from_bits(0x3ff0_0000_0000_0000 | (beat.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 12));
-    let values = [noise, f64::from_bits(0x7ff8_0000_0000_0000 | beat)];
+    let values = [noise, f64::from_bits(0x7ff8_0000_0000_0000 | beat), noise + 1.0, noise - 1.0];
     for ((number, slot), value) in (0..).zip(&inlet.samples).zip(values) {
         let quality = if beat % 7 == 3 { Quality::Uncertain } else { Quality::Good };
-        slot.put(Sample { tag: TagId(number), value, quality, source_time: at(beat), sequence: beat });
+        let (tag, sequence) = (TagId(number.min(1)), beat + u64::from(number));
+        slot.put(Sample { tag, value, quality, source_time: at(beat), sequence });
     }
-    let mut dcs = DcsView::sized(2, 1, 1);
+    let mut dcs = DcsView::sized(2, 1, 1).with_spares(shape().spared);
+    dcs.dvs[0].spares = Some([1.0, -1.0].map(|by| Reading::of(noise + by, at(beat))));
     dcs.hb_dcs = Reading::of(u32::try_from(beat).unwrap(), at(beat));
     inlet.dcs.put(dcs);
     if beat > 5 {
@@ -87,7 +95,7 @@ fn view(beat: u64) -> ApcView {
 
 /// A run of so many beats, as a tape is told of it.
 fn play(tape: &dyn Tape, beats: std::ops::Range<u64>) {
-    let inlet = Inlet::new(2);
+    let inlet = Inlet::new(TRANSMITTERS);
     for index in beats {
         fill(&inlet, index);
         let beat = Beat { cycle: index / 10 + 1, scan: index % 10, at: at(index - index % 10), wall_ns: 0 };
@@ -99,7 +107,7 @@ fn play(tape: &dyn Tape, beats: std::ops::Range<u64>) {
 
 /// The same run, as its records ought to be.
 fn expected(beats: u64) -> Vec<Record> {
-    let (inlet, layout, mut records) = (Inlet::new(2), Layout::new(SHAPE), Vec::new());
+    let (inlet, layout, mut records) = (Inlet::new(TRANSMITTERS), Layout::new(shape()), Vec::new());
     for index in 0..beats {
         let (mut image, mut row) = (Vec::new(), Vec::new());
         fill(&inlet, index);
@@ -176,7 +184,7 @@ fn what_was_told_is_read_bit_for_bit() {
 
 #[test]
 fn an_image_is_put_back_as_it_was() {
-    let (there, back, layout) = (Inlet::new(2), Inlet::new(2), Layout::new(SHAPE));
+    let (there, back, layout) = (Inlet::new(TRANSMITTERS), Inlet::new(TRANSMITTERS), Layout::new(shape()));
     for beat in 0..20 {
         let (mut row, mut again) = (Vec::new(), Vec::new());
         fill(&there, beat);
@@ -260,7 +268,7 @@ fn without_the_checksum_a_flipped_bit_is_believed() {
 fn a_ring_that_is_full_loses_blocks_and_says_so_in_the_file() {
     let (producer, mut ring) = rtrb::RingBuffer::new(2000);
     let status = JournalStatus::default();
-    let recorder = tape::Recorder::new(SHAPE, producer, tape::WhenFull::Lose, status.clone());
+    let recorder = tape::Recorder::new(shape(), producer, tape::WhenFull::Lose, status.clone());
     play(&*recorder, 0..100);
     let lost = status.lost();
     assert!(lost > 50, "{lost} blocks lost: nobody reads the ring");
@@ -286,7 +294,7 @@ fn lost_at_the_end(waits: bool) -> (Vec<Record>, Ending, u64) {
     let fill = |room| {
         let (producer, ring) = rtrb::RingBuffer::new(room);
         let status = JournalStatus::default();
-        let recorder = tape::Recorder::new(SHAPE, producer, tape::WhenFull::Lose, status.clone());
+        let recorder = tape::Recorder::new(shape(), producer, tape::WhenFull::Lose, status.clone());
         play(&*recorder, 0..100);
         (room - ring.slots() < 8).then_some((recorder, ring, status))
     };

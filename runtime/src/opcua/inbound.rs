@@ -12,8 +12,8 @@ use opcua::types::{
     DataChangeFilter, DataChangeTrigger, DataValue, ExtensionObject, MonitoredItemCreateRequest, MonitoringMode,
     MonitoringParameters, NodeId, ReadValueId, StatusChangeNotification, TimestampsToReturn,
 };
-use signals::dcs::{CvTag, DcsTag, DcsView, Direction, DvTag, MvTag, WireValue};
-use signals::{Quality, Sample, TagId};
+use signals::dcs::{DcsTag, DcsView, Direction, MvTag, Reading, WireValue};
+use signals::{Quality, Sample, Spared};
 
 use super::error::{LinkError, unreachable};
 use super::{LinkCounts, LinkSettings, value};
@@ -101,10 +101,10 @@ pub(super) async fn subscribe(
     let image = Image {
         missing: known.len(),
         known,
-        view: DcsView::sized(plant.mvs.len(), plant.cvs.len(), plant.dvs.len()),
+        view: DcsView::sized(plant.mvs.len(), plant.cvs.len(), plant.dvs.len()).with_spares(plant.spared()),
+        spared: plant.spared(),
         raw_doubles: BTreeMap::new(),
         inlet: inlet.clone(),
-        sequence: newest(inlet),
         cvs: plant.cvs.len(),
         heard_ns: settings.clock.wall_ns(),
         clock: settings.clock,
@@ -130,14 +130,9 @@ pub(super) async fn subscribe(
     Err(LinkError::MissingNode { endpoint: plant.dcs.endpoint.clone(), node: first, more: missing.count() })
 }
 
-/// The number of the newest sample that any connection has told: numbers go on over connections.
-fn newest(inlet: &Inlet) -> u64 {
-    inlet.samples.iter().filter_map(|slot| slot.read()).map(|sample| sample.sequence).max().unwrap_or(0)
-}
-
 fn item(handle: u32, tag: DcsTag, node: &NodeId, sampling: Duration) -> MonitoredItemCreateRequest {
-    let measured = matches!(tag, DcsTag::Cv(_, CvTag::Pv) | DcsTag::Dv(_, DvTag::Pv) | DcsTag::Mv(_, MvTag::SpAct));
-    let trigger = if measured { DataChangeTrigger::StatusValueTimestamp } else { DataChangeTrigger::StatusValue };
+    let timed = tag.measured(0).is_some() || matches!(tag, DcsTag::Mv(_, MvTag::SpAct));
+    let trigger = if timed { DataChangeTrigger::StatusValueTimestamp } else { DataChangeTrigger::StatusValue };
     let filter = DataChangeFilter { trigger, deadband_type: 0, deadband_value: 0.0 };
     MonitoredItemCreateRequest::new(
         ReadValueId::new_value(node.clone()),
@@ -178,24 +173,14 @@ struct Image {
     view: DcsView,
     raw_doubles: BTreeMap<DcsTag, f64>,
     inlet: Inlet,
-    sequence: u64,
     cvs: usize,
+    spared: Spared,
     heard_ns: i64,
     clock: Clock,
     counts: LinkCounts,
 }
 
 impl Image {
-    /// The tag's place among the measured ones, if it is a measurement.
-    fn measured(&self, tag: DcsTag) -> Option<TagId> {
-        let index = match tag {
-            DcsTag::Cv(n, CvTag::Pv) => usize::from(n),
-            DcsTag::Dv(n, DvTag::Pv) => self.cvs + usize::from(n),
-            _ => return None,
-        };
-        u16::try_from(index).ok().map(TagId)
-    }
-
     /// Takes a value in. One that was read may have been overtaken by a report: the older of the two is dropped.
     fn hear(&mut self, handle: u32, data: &DataValue, read: bool) {
         let Some(known) = self.known.get_mut(&handle) else { return };
@@ -245,29 +230,25 @@ impl Image {
         self.inlet.set_link(true);
     }
 
+    /// Hands up a measurement. Its number counts the samples of its own transmitter, over all connections, and a sample is
+    /// known by its time: what is told of it again, as after a new connection or with another status, bears its old number.
     fn put_sample(&mut self, tag: DcsTag) {
-        let Some(id) = self.measured(tag) else { return };
-        let (Some(slot), Some(field)) = (self.inlet.samples.get(id.index()), self.view.field_mut(tag)) else { return };
-        let source_time = field.get().source_time;
-        self.sequence += 1;
-        let (value, quality) = field_reading(&self.view, tag);
-        slot.put(Sample { tag: id, value, quality, source_time, sequence: self.sequence });
+        let Some((id, transmitter)) = tag.measured(self.cvs) else { return };
+        let tags = self.view.cvs.len() + self.view.dvs.len();
+        let place = self.spared.place(tags, id, transmitter);
+        let slot = place.and_then(|place| self.inlet.samples.get(place));
+        let (Some(slot), Some(said)) = (slot, self.view.measurement(id, transmitter)) else { return };
+        let Reading { value, quality, source_time } = said;
+        let sequence = slot.read().map_or(1, |last| last.sequence + u64::from(last.source_time != source_time));
+        slot.put(Sample { tag: id, value, quality, source_time, sequence });
     }
-}
-
-/// What the image holds of a measurement, after the strict decoding of its field.
-fn field_reading(view: &DcsView, tag: DcsTag) -> (f64, Quality) {
-    let n = usize::from(tag.number());
-    let reading = match tag {
-        DcsTag::Dv(..) => view.dvs.get(n).map(|dv| dv.pv),
-        _ => view.cvs.get(n).map(|cv| cv.pv),
-    };
-    reading.map_or((f64::NAN, Quality::Bad), |r| (r.value, r.quality))
 }
 
 #[cfg(test)]
 mod tests {
-    use opcua::types::{DateTime, Variant};
+    use opcua::types::{DateTime, StatusCode, Variant};
+    use signals::dcs::CvTag;
+    use signals::{TagId, Unit};
 
     use super::*;
 
@@ -280,8 +261,8 @@ mod tests {
             view: DcsView::sized(0, 0, 0),
             raw_doubles: BTreeMap::new(),
             inlet: inlet.clone(),
-            sequence: newest(inlet),
             cvs: 0,
+            spared: Spared::default(),
             heard_ns: 0,
             clock: Clock::wall(1.0),
             counts: LinkCounts::default(),
@@ -308,12 +289,14 @@ mod tests {
 
     #[test]
     fn a_new_connection_tells_no_sample_before_it_is_whole_and_goes_on_counting() {
-        let inlet = Inlet::new(1);
+        let (inlet, clock) = (Inlet::new(1), Clock::wall(1.0));
         let over_a_connection = |tags: &[u32]| {
             let mut image = image(&inlet);
             let pv = Known { tag: DcsTag::Cv(0, CvTag::Pv), heard: false, by: Affine::IDENTITY, is_span: false };
             image.known.insert(3, pv);
             (image.missing, image.cvs, image.view) = (3, 1, DcsView::sized(0, 1, 0));
+            // One clock for a run, whatever becomes of its connections.
+            image.clock = clock;
             for tag in tags {
                 match tag {
                     1 => image.hear(1, &at(true, 1), false),
@@ -326,9 +309,13 @@ mod tests {
         let value = 0.5_f64.to_bits();
         assert_eq!(over_a_connection(&[5, 1]), None, "half an image");
         assert_eq!(over_a_connection(&[5, 1, 2]), Some((1, value)), "what was heard before comes with the last tag");
-        assert_eq!(over_a_connection(&[5, 1, 2, 6]), Some((3, value)), "each sample has its number");
-        assert_eq!(over_a_connection(&[9]), Some((3, value)), "half an image of the next connection");
-        assert_eq!(over_a_connection(&[9, 1, 2]), Some((4, value)), "the numbers go on over connections");
+        assert_eq!(
+            over_a_connection(&[5, 1, 2, 6]),
+            Some((2, value)),
+            "told again it is the same, the next has the next"
+        );
+        assert_eq!(over_a_connection(&[9]), Some((2, value)), "half an image of the next connection");
+        assert_eq!(over_a_connection(&[9, 1, 2]), Some((3, value)), "the numbers go on over connections");
     }
 
     #[test]
@@ -343,5 +330,38 @@ mod tests {
         assert_eq!(inlet.dcs.read().unwrap().permit.good(), Some(false), "an overtaken read changes nothing");
         image.hear(1, &at(true, 6), false);
         assert_eq!(inlet.dcs.read().unwrap().permit.good(), Some(true));
+    }
+
+    #[test]
+    fn each_transmitter_of_three_has_its_slot_its_quality_its_time_and_its_numbers() {
+        let spared = Spared::collect([false, true]);
+        let inlet = Inlet::new(spared.transmitters(2));
+        let by = Affine::between(&Unit::CELSIUS, &"K".parse().unwrap()).unwrap();
+        let mut image = image(&inlet);
+        let tags = DcsTag::all(0, 2, 0).into_iter().filter(|tag| tag.measured(2).is_some());
+        for (handle, tag) in (3..).zip(tags.chain(DcsTag::spares(2, 0, spared))) {
+            image.known.insert(handle, Known { tag, heard: false, by, is_span: false });
+        }
+        (image.missing, image.cvs, image.spared) = (6, 2, spared);
+        image.view = DcsView::sized(0, 2, 0).with_spares(spared);
+        image.hear(1, &at(true, 1), false);
+        image.hear(2, &at(7_u32, 1), false);
+        for (handle, celsius) in (3..).zip([10.0, 20.0, 21.0, 22.0]) {
+            image.hear(handle, &at(celsius, 1), false);
+        }
+        let heard = || inlet.samples.iter().map(|s| s.read().unwrap()).collect::<Vec<_>>();
+        let kelvins: Vec<_> = heard().iter().map(|s| (s.tag, s.value.round())).collect();
+        assert_eq!(kelvins, [(TagId(0), 283.0), (TagId(1), 293.0), (TagId(1), 294.0), (TagId(1), 295.0)]);
+        let bad = DataValue { status: Some(StatusCode::BadSensorFailure), ..at(21.0, 2) };
+        image.hear(5, &bad, false);
+        image.hear(6, &at(22.5, 2), false);
+        image.hear(6, &at(22.5, 3), false);
+        let now = heard();
+        assert_eq!(now.iter().map(|s| s.sequence).collect::<Vec<_>>(), [1, 1, 2, 3]);
+        assert_eq!(now.iter().map(|s| s.quality.is_good()).collect::<Vec<_>>(), [true, true, false, true]);
+        assert!(now[3].source_time > now[2].source_time && now[2].source_time > now[1].source_time);
+        // The same time again: another value under the same number, which check 20 calls a duplicate.
+        image.hear(6, &at(23.0, 3), false);
+        assert_eq!((inlet.samples[3].read().unwrap().sequence, now[3].sequence), (3, 3));
     }
 }

@@ -173,5 +173,10 @@ fn fits(ran: &PlantFile, other: &PlantFile) -> Result<(), ReplayError> {
     check("the list of MVs", mvs(ran), mvs(other))?;
     check("the list of CVs", cvs(ran), cvs(other))?;
     check("the list of DVs", dvs(ran), dvs(other))?;
+    let spares = |plant: &PlantFile| {
+        let tags = plant.addresses().filter(|(tag, _)| tag.is_spare()).map(|(tag, _)| tag.to_string());
+        tags.collect::<Vec<_>>().join(", ")
+    };
+    check("the list of spare transmitters", spares(ran), spares(other))?;
     check("the period", format!("{} s", ran.period_s), format!("{} s", other.period_s))
 }

@@ -23,6 +23,9 @@ pub struct Fittings {
     pub tape: Arc<dyn Tape>,
     /// What the interlock takes up from an earlier run.
     pub latch: Latch,
+    /// Check 20: how many samples may pass unseen between two. Here, where every sample bears the number of its scan, lost
+    /// ones can be judged; over OPC UA nobody knows of them.
+    pub gap_max: Option<u64>,
 }
 
 /// A running loop and its rig. Dropping it ends the loop.
@@ -49,12 +52,13 @@ impl Cell {
     /// # Errors
     /// [`WiringError`], naming the part that cannot be made.
     pub async fn start(plant: &PlantFile, rig: SharedRig, fittings: Fittings) -> Result<(Self, Plumbing), WiringError> {
-        let Fittings { observer, tape, latch } = fittings;
+        let Fittings { observer, tape, latch, gap_max } = fittings;
         let (clock, telemetry) = (Clock::of_tokio(), Telemetry::new(observer));
-        let config = plant.loop_config();
-        let board = Board::new(config.screens.len());
+        let mut config = plant.loop_config();
+        config.interlock.tags.iter_mut().for_each(|tag| tag.gap_max = gap_max);
+        let board = Board::with_spares(config.screens.len(), config.interlock.spared());
         board.latch.put(latch);
-        let plumbing = Plumbing::new(rig.clone(), board.clone());
+        let plumbing = Plumbing::new(rig.clone(), board.clone()).with_spares(plant.spared());
         let sink = plumbing.sink();
         let end = sink.clone();
         let ending = match plant.mode {

@@ -5,7 +5,7 @@
 //!
 //! | entry | fields |
 //! |---|---|
-//! | `B`, a beat | cycle, scan, its opening, now, beats dropped; link; every sample; every tag that the DCS owns; what became of the writes |
+//! | `B`, a beat | cycle, scan, its opening, now, beats dropped; link; every transmitter's sample; every tag that the DCS owns; what became of the writes |
 //! | `V`, the status | every tag that we own |
 //! | `M`, a move | number, kind, lease, cycle, end of validity, each set-point that is to be written |
 //! | `R`, a recommendation | number, cycle, end of validity, each set-point that it speaks of |
@@ -25,6 +25,8 @@ use safety::{ApprovedMove, MoveKind};
 use sha2::{Digest, Sha256};
 use signals::dcs::{ApcView, DcsTag, DcsView, Direction, Reading, WireField, WireValue};
 use signals::{Sample, Stamp};
+
+use crate::journal::Shape;
 
 /// Hashes what it is told, and tells it on.
 #[derive(Debug)]
@@ -49,10 +51,11 @@ impl fmt::Debug for Hash {
 }
 
 impl Fingerprint {
-    /// Nothing heard yet, of a loop with so many MVs, CVs and DVs.
+    /// Nothing heard yet, of a loop of this shape.
     #[must_use]
-    pub fn new((mvs, cvs, dvs): (usize, usize, usize), next: Arc<dyn Tape>) -> Self {
-        let owned = |by| DcsTag::all(mvs, cvs, dvs).into_iter().filter(|tag| tag.direction() == by).collect();
+    pub fn new(Shape { mvs, cvs, dvs, spared }: Shape, next: Arc<dyn Tape>) -> Self {
+        let all = || DcsTag::all(mvs, cvs, dvs).into_iter().chain(DcsTag::spares(cvs, dvs, spared));
+        let owned = |by| all().filter(|tag| tag.direction() == by).collect();
         let hash = Hash {
             sha: Sha256::new(),
             buffer: Vec::with_capacity(8192),
@@ -222,17 +225,18 @@ impl Hash {
 mod tests {
     use actors::board::Beat;
     use actors::kernel::Unwitnessed;
-    use signals::{Quality, TagId};
+    use signals::{Quality, Spared, TagId};
 
     use super::*;
 
     /// The hash of one beat and one status; `spoil` may change something before.
     fn hash(spoil: impl FnOnce(&mut Beat, &mut Sample, &mut DcsView, &mut ApcView)) -> String {
-        let fingerprint = Fingerprint::new((2, 1, 1), Arc::new(Unwitnessed));
+        let spared = Spared::collect([true, false]);
+        let fingerprint = Fingerprint::new(Shape { mvs: 2, cvs: 1, dvs: 1, spared }, Arc::new(Unwitnessed));
         let sample =
             Sample { tag: TagId(0), value: 0.9, quality: Quality::Good, source_time: Stamp::ZERO, sequence: 3 };
         let (mut beat, mut sample) = (Beat { cycle: 1, ..Beat::default() }, sample);
-        let (mut dcs, mut apc) = (DcsView::sized(2, 1, 1), ApcView::sized(2, 1));
+        let (mut dcs, mut apc) = (DcsView::sized(2, 1, 1).with_spares(spared), ApcView::sized(2, 1));
         spoil(&mut beat, &mut sample, &mut dcs, &mut apc);
         let image = Inlet::new(2);
         image.samples[0].put(sample);
@@ -257,7 +261,7 @@ mod tests {
         ] {
             assert_ne!(changed, known);
         }
-        for tag in DcsTag::all(2, 1, 1) {
+        for tag in DcsTag::all(2, 1, 1).into_iter().chain(DcsTag::spares(1, 1, Spared::collect([true, false]))) {
             let changed = hash(|_, _, dcs, apc| {
                 let field =
                     if tag.direction() == Direction::DcsToApc { dcs.field_mut(tag) } else { apc.field_mut(tag) };

@@ -35,6 +35,7 @@ use actors::tape::Tape;
 use plant_models::SteadyStateError;
 use rig::{Random, Rig, RigConfig, RigError};
 use safety::{Latch, State};
+use signals::{Spared, TagId};
 use tokio::time::Instant;
 
 pub use cell::{Cell, Fittings};
@@ -51,6 +52,7 @@ pub use upsets::{UpsetCounts, Upsets};
 
 use crate::advice::mv_tags;
 use crate::config::{Mode, PlantFile};
+use crate::journal::Shape;
 
 /// A simulation that cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +117,7 @@ impl Simulation {
                 names(rig.dvs.iter().map(|v| v.variable.name).collect()),
                 names(plant.dvs.iter().map(|v| v.variable.name).collect()),
             ),
+            ("spare transmitters are of", spared(&plant, rig.spared()), spared(&plant, plant.spared())),
             ("period is", format!("{:?}", rig.period), format!("{:?}", plant.period())),
         ];
         match pairs.into_iter().find(|(_, theirs, ours)| theirs != ours) {
@@ -148,8 +151,7 @@ impl Simulation {
         let stream = |number| Random::stream(seed, number);
         let mut operator = Operator::new(plant, &self.rig, [0, 1, 2].map(stream));
         let tags = plant.cvs.len() + plant.dvs.len();
-        let sizes = (plant.mvs.len(), plant.cvs.len(), plant.dvs.len());
-        let fingerprint = Arc::new(Fingerprint::new(sizes, tape));
+        let fingerprint = Arc::new(Fingerprint::new(Shape::of(plant), tape));
         let crashes = Crashes::telling(fingerprint.clone());
         let mut upsets = self.upsets.then(|| {
             let sizes = (tags, stages(plant));
@@ -160,7 +162,7 @@ impl Simulation {
             false => (fingerprint.clone(), Box::new(Unobserved)),
         };
         let rig = SharedRig::new(Rig::new(self.rig.clone(), seed)?);
-        let fittings = Fittings { observer, tape, latch: Latch::default() };
+        let fittings = Fittings { observer, tape, latch: Latch::default(), gap_max: None };
         let (cell, mut plumbing) = Cell::start(plant, rig.clone(), fittings).await?;
         let faults = plumbing.faults();
         let mut in_state = [0_u64; State::ALL.len()];
@@ -188,6 +190,14 @@ impl Simulation {
             },
         ))
     }
+}
+
+/// Which of the variables for which a plant file wants spare transmitters have them. A rig may have more.
+fn spared(plant: &PlantFile, has: Spared) -> String {
+    let tags = plant.cvs.iter().map(|cv| &cv.tag).chain(plant.dvs.iter().map(|dv| &dv.tag));
+    let tags = (0..).map(TagId).zip(tags).filter(|(id, _)| plant.spared().has(*id) && has.has(*id));
+    let tags: Vec<_> = tags.map(|(_, tag)| tag.name.as_str()).collect();
+    if tags.is_empty() { "none".to_owned() } else { tags.join(", ") }
 }
 
 fn count_state(in_state: &mut [u64; State::ALL.len()], status: Option<LoopStatus>) {

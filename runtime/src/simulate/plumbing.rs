@@ -10,8 +10,9 @@ use actors::kernel::watchdog::Permit;
 use actors::{Board, MoveSink};
 use rig::Rig;
 use safety::{ApprovedMove, WriteReport};
-use signals::dcs::{ApcView, DcsTag, DcsView, Direction, ModeActual, MvTag, WireValue};
-use signals::{Fixed, MAX_MVS, Quality, Sample, Stamp, TagId};
+use signals::dcs::{ApcView, DcsTag, DcsView, Direction, ModeActual, MvTag, Reading, WireValue};
+use signals::vote::TRANSMITTERS;
+use signals::{Fixed, MAX_MVS, Quality, Sample, Spared, Stamp, TagId};
 
 use super::judge::{InvalidMoves, Judge};
 use crate::opcua::{objection, overdue};
@@ -43,7 +44,7 @@ pub struct LinkFaults {
     pub frozen: bool,
     /// Images and samples come so many scans late; at most [`LATE_MAX`].
     pub late_scans: usize,
-    /// The samples of this tag are lost.
+    /// The samples of this tag are lost, those of all its transmitters.
     pub lost_tag: Option<TagId>,
     /// Writes of moves fail, and the loop is told.
     pub failing_writes: bool,
@@ -171,19 +172,38 @@ pub struct Plumbing {
     /// What the DCS said at the last scans, newest last.
     said: VecDeque<DcsView>,
     carried: Stamp,
-    sequence: u64,
+    /// Which tags the loop has spare transmitters of.
+    spared: Spared,
+    /// How often the transmitters measure: at each scan of the DCS.
+    scan: Duration,
 }
 
 impl Plumbing {
-    /// Nothing carried yet, nothing wrong. The loop's time begins now.
+    /// Nothing carried yet, nothing wrong. The loop's time begins now; it has no spare transmitters.
     #[must_use]
     pub fn new(rig: SharedRig, board: Board) -> Self {
-        let (status, epoch) = {
+        let (status, epoch, scan) = {
             let rig = rig.lock();
-            (Arc::new(Mutex::new(Status::of(rig.view()))), Epoch(rig.now()))
+            (Arc::new(Mutex::new(Status::of(rig.view()))), Epoch(rig.now()), rig.config().scan)
         };
         let said = VecDeque::with_capacity(LATE_MAX + 1);
-        Self { rig, board, faults: Latest::new(), status, epoch, said, carried: Stamp::NEVER, sequence: 0 }
+        Self {
+            rig,
+            board,
+            faults: Latest::new(),
+            status,
+            epoch,
+            said,
+            carried: Stamp::NEVER,
+            spared: Spared::default(),
+            scan,
+        }
+    }
+
+    /// Carries the spare transmitters of these tags too.
+    #[must_use]
+    pub fn with_spares(self, spared: Spared) -> Self {
+        Self { spared, ..self }
     }
 
     /// The sink of moves beside this plumbing.
@@ -237,18 +257,25 @@ impl Plumbing {
     }
 
     fn carry_in(&mut self, view: &DcsView, lost: Option<TagId>) {
-        let readings = view.cvs.iter().map(|cv| cv.pv).chain(view.dvs.iter().map(|dv| dv.pv));
-        for ((number, pv), slot) in (0..).zip(readings).zip(&self.board.inlet.samples) {
-            let tag = TagId(number);
-            if lost == Some(tag) {
-                continue;
+        let tags = view.cvs.len() + view.dvs.len();
+        for tag in (0..).map(TagId).take(tags).filter(|tag| lost != Some(*tag)) {
+            for transmitter in 0..TRANSMITTERS {
+                let place = self.spared.place(tags, tag, transmitter);
+                let slot = place.and_then(|place| self.board.inlet.samples.get(place));
+                if let (Some(slot), Some(said)) = (slot, view.measurement(tag, transmitter)) {
+                    slot.put(self.sample(tag, said));
+                }
             }
-            self.sequence += 1;
-            let sequence = self.sequence;
-            let source_time = self.epoch.on_the_loops_clock(pv.source_time);
-            slot.put(Sample { tag, value: pv.value, quality: pv.quality, source_time, sequence });
         }
         self.board.inlet.dcs.put(*view);
+    }
+
+    /// A sample bears the number of the scan in which it was taken, so that what is lost on the way is missing in its row.
+    fn sample(&self, tag: TagId, said: Reading<f64>) -> Sample {
+        let Reading { value, quality, source_time: taken } = said;
+        let scans = taken.since(Stamp::ZERO).as_nanos() / self.scan.as_nanos().max(1);
+        let sequence = u64::try_from(scans).unwrap_or(u64::MAX);
+        Sample { tag, value, quality, source_time: self.epoch.on_the_loops_clock(taken), sequence }
     }
 }
 
@@ -296,5 +323,11 @@ mod tests {
         plumbing.exchange(SCAN);
         let times: Vec<_> = samples.iter().map(|s| s.read().unwrap().source_time).collect();
         assert!(times[1] < times[0] && times[0] == times[2] && times[2] == times[3], "{times:?}");
+        // What was lost is missing in the row of its own transmitter and in no other.
+        let numbers = || samples.iter().map(|s| s.read().unwrap().sequence).collect::<Vec<_>>();
+        assert_eq!(numbers(), [2, 1, 2, 2]);
+        faults.put(LinkFaults::default());
+        plumbing.exchange(SCAN);
+        assert_eq!(numbers(), [3; 4]);
     }
 }

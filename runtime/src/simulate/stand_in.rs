@@ -32,6 +32,7 @@ const LIMITS_INSIDE: f64 = 0.1;
 /// | set-point of a CV | its value at the start, where it has a weight |
 /// | operator's limits of a CV | `low` and `high`, a tenth of the range inside, and around the start |
 /// | noise | `measurement_sd` of a CV, `resolution` of a DV |
+/// | three transmitters | of what has a `spares_tolerance` |
 ///
 /// # Errors
 /// [`SimulateError::NoStart`] when the model has no steady state at its nominal inputs.
@@ -50,6 +51,7 @@ pub fn stand_in(plant: &PlantFile) -> Result<RigConfig, SimulateError> {
         index: dv.disturbance,
         start: dv.variable.nominal,
         noise_sd: dv.limits.resolution,
+        spared: dv.limits.spares_tolerance.is_some(),
     });
     Ok(RigConfig {
         title: format!("{} of its own model", plant.name),
@@ -106,6 +108,7 @@ fn cv_config(cv: &Cv, start: f64) -> CvConfig {
         limits: Span { low: (range.low + free).min(start - free), high: (range.high - free).max(start + free) },
         weight: f64::from(u8::from(cv.weight > 0.0)),
         noise_sd: cv.measurement_sd,
+        spared: cv.limits.spares_tolerance.is_some(),
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use signals::{MAX_CVS, MAX_DVS, MAX_MVS};
+use signals::{MAX_CVS, MAX_DVS, MAX_MVS, Spared};
 
 use crate::check::{CheckId, CheckSet};
 use crate::config_hash::ConfigHash;
@@ -191,8 +191,13 @@ impl InterlockConfig {
     /// How many transmitters a step is given: one per tag, and two more of each that has spares.
     #[must_use]
     pub fn transmitters(&self) -> usize {
-        let spared = self.tags.iter().filter(|tag| tag.spares_tolerance.is_some()).count();
-        self.tags.len() + 2 * spared
+        self.spared().transmitters(self.tags.len())
+    }
+
+    /// Which tags have spare transmitters.
+    #[must_use]
+    pub fn spared(&self) -> Spared {
+        Spared::collect(self.tags.iter().map(|tag| tag.spares_tolerance.is_some()))
     }
 
     fn balance_rules(&self, balance: &Balance) -> [Rule; 5] {

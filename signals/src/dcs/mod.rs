@@ -14,5 +14,7 @@ mod wire;
 
 pub use modes::{CvStatus, ModeActual, ModeRequest, MvMode, MvStatus, RecStatus, ShedOption, Windup};
 pub use tags::{CvTag, DcsTag, Direction, DvTag, MvTag};
-pub use views::{ApcView, CvRead, CvWrite, DcsView, DvRead, MvRead, MvWrite, RecRead, Recommendation, WireField};
+pub use views::{
+    ApcView, CvRead, CvWrite, DcsView, DvRead, MvRead, MvWrite, RecRead, Recommendation, Spares, WireField,
+};
 pub use wire::{Reading, TEXT_MAX, Text, Wire, WireType, WireValue};

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::vote::TRANSMITTERS;
+use crate::{Spared, TagId};
+
 /// Who owns a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -78,6 +81,8 @@ pub enum CvTag {
     SsTgt,
     Pred,
     Sts,
+    PvB,
+    PvC,
 }
 
 /// A tag of one DV.
@@ -86,6 +91,8 @@ pub enum CvTag {
 pub enum DvTag {
     Pv,
     OprOn,
+    PvB,
+    PvC,
 }
 
 impl MvTag {
@@ -111,7 +118,7 @@ impl MvTag {
 }
 
 impl CvTag {
-    const ALL: [(Self, &'static str, Direction); 8] = {
+    const ALL: [(Self, &'static str, Direction); 10] = {
         use Direction::{ApcToDcs, DcsToApc};
         [
             (Self::Pv, "PV", DcsToApc),
@@ -122,13 +129,28 @@ impl CvTag {
             (Self::SsTgt, "SS_TGT", ApcToDcs),
             (Self::Pred, "PRED", ApcToDcs),
             (Self::Sts, "STS", ApcToDcs),
+            (Self::PvB, "PV_B", DcsToApc),
+            (Self::PvC, "PV_C", DcsToApc),
         ]
     };
+
+    /// The measurements: the tag's own transmitter, then its spares.
+    const MEASURED: [Self; TRANSMITTERS] = [Self::Pv, Self::PvB, Self::PvC];
 }
 
 impl DvTag {
-    const ALL: [(Self, &'static str, Direction); 2] =
-        [(Self::Pv, "PV", Direction::DcsToApc), (Self::OprOn, "OPR_ON", Direction::DcsToApc)];
+    const ALL: [(Self, &'static str, Direction); 4] = {
+        use Direction::DcsToApc;
+        [
+            (Self::Pv, "PV", DcsToApc),
+            (Self::OprOn, "OPR_ON", DcsToApc),
+            (Self::PvB, "PV_B", DcsToApc),
+            (Self::PvC, "PV_C", DcsToApc),
+        ]
+    };
+
+    /// The measurements: the tag's own transmitter, then its spares.
+    const MEASURED: [Self; TRANSMITTERS] = [Self::Pv, Self::PvB, Self::PvC];
 }
 
 const LOOP_TAGS: [(DcsTag, &str, Direction); 21] = {
@@ -164,7 +186,7 @@ fn numbers(count: usize) -> impl Iterator<Item = u8> {
 }
 
 impl DcsTag {
-    /// Every tag of a loop with `mvs`, `cvs` and `dvs` variables, in a fixed order.
+    /// Every tag of a loop with `mvs`, `cvs` and `dvs` variables and no spare transmitters, in a fixed order.
     #[must_use]
     pub fn all(mvs: usize, cvs: usize, dvs: usize) -> Vec<Self> {
         let mut tags: Vec<_> = LOOP_TAGS.iter().map(|(tag, ..)| *tag).collect();
@@ -173,7 +195,42 @@ impl DcsTag {
         tags.extend(numbers(mvs).flat_map(|n| MvTag::ALL.map(|(t, ..)| Self::Mv(n, t))));
         tags.extend(numbers(cvs).flat_map(|n| CvTag::ALL.map(|(t, ..)| Self::Cv(n, t))));
         tags.extend(numbers(dvs).flat_map(|n| DvTag::ALL.map(|(t, ..)| Self::Dv(n, t))));
+        tags.retain(|tag| !tag.is_spare());
         tags
+    }
+
+    /// The tags of the spare transmitters of a loop with `cvs` CVs and `dvs` DVs, which come behind [`Self::all`].
+    pub fn spares(cvs: usize, dvs: usize, spared: Spared) -> impl Iterator<Item = Self> {
+        let tags = (0..).map(TagId).take(cvs + dvs).filter(move |tag| spared.has(*tag));
+        tags.flat_map(move |tag| (1..TRANSMITTERS).filter_map(move |n| Self::measuring(cvs, tag, n)))
+    }
+
+    /// The tag of a measurement: by a variable's own transmitter (0) or by one of its spares (1, 2).
+    #[must_use]
+    pub fn measuring(cvs: usize, tag: TagId, transmitter: usize) -> Option<Self> {
+        let number = |n: usize| u8::try_from(n).ok();
+        match tag.index().checked_sub(cvs) {
+            None => Some(Self::Cv(number(tag.index())?, *CvTag::MEASURED.get(transmitter)?)),
+            Some(dv) => Some(Self::Dv(number(dv)?, *DvTag::MEASURED.get(transmitter)?)),
+        }
+    }
+
+    /// Of which variable it is a measurement, in a loop with `cvs` CVs, and by which of its transmitters; `None` for one that
+    /// is no measurement.
+    #[must_use]
+    pub fn measured(self, cvs: usize) -> Option<(TagId, usize)> {
+        let (index, transmitter) = match self {
+            Self::Cv(n, tag) => (usize::from(n), CvTag::MEASURED.iter().position(|t| *t == tag)?),
+            Self::Dv(n, tag) => (cvs + usize::from(n), DvTag::MEASURED.iter().position(|t| *t == tag)?),
+            _ => return None,
+        };
+        u16::try_from(index).ok().map(|index| (TagId(index), transmitter))
+    }
+
+    /// Whether it is the measurement of a spare transmitter.
+    #[must_use]
+    pub fn is_spare(self) -> bool {
+        self.measured(0).is_some_and(|(_, transmitter)| transmitter > 0)
     }
 
     /// Who owns the tag.
@@ -243,5 +300,19 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), tags.len());
+    }
+
+    #[test]
+    fn a_spare_has_a_tag_only_where_it_is_configured() {
+        let spares = |has: [bool; 3]| {
+            DcsTag::spares(2, 1, Spared::collect(has)).map(|tag| tag.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(spares([false; 3]), "");
+        assert_eq!(spares([true, false, true]), "CV1.PV_B CV1.PV_C DV1.PV_B DV1.PV_C");
+        assert!(DcsTag::all(1, 2, 1).iter().all(|tag| !tag.to_string().contains("PV_")));
+        for tag in DcsTag::all(1, 2, 1).into_iter().chain(DcsTag::spares(2, 1, Spared::ALL)) {
+            let back = tag.measured(2).and_then(|(measured, n)| DcsTag::measuring(2, measured, n));
+            assert_eq!(back, tag.to_string().contains(".PV").then_some(tag), "{tag}");
+        }
     }
 }

@@ -3,7 +3,8 @@
 use super::modes::{CvStatus, ModeActual, ModeRequest, MvMode, MvStatus, RecStatus, ShedOption, Windup};
 use super::tags::{CvTag, DcsTag, DvTag, MvTag};
 use super::wire::{Reading, Text, Wire, WireType, WireValue};
-use crate::{Fixed, MAX_CVS, MAX_DVS, MAX_MVS, Quality, Stamp};
+use crate::vote::TRANSMITTERS;
+use crate::{Fixed, MAX_CVS, MAX_DVS, MAX_MVS, Quality, Spared, Stamp, TagId};
 
 /// One field of an image, seen by an adapter that knows only tags.
 pub trait WireField {
@@ -46,7 +47,8 @@ impl DcsTag {
     #[must_use]
     pub fn wire_type(self) -> WireType {
         let size = usize::from(self.number()) + 1;
-        let (mut dcs, mut apc) = (DcsView::sized(size, size, size), ApcView::sized(size, size));
+        let mut dcs = DcsView::sized(size, size, size).with_spares(Spared::ALL);
+        let mut apc = ApcView::sized(size, size);
         let field = dcs.field_mut(self).or_else(|| apc.field_mut(self)).map(|f| f.wire_type());
         field.unwrap_or(WireType::String)
     }
@@ -70,6 +72,9 @@ pub struct MvRead {
     pub shed_opt: Reading<ShedOption>,
 }
 
+/// What the two spare transmitters of a variable say.
+pub type Spares = [Reading<f64>; TRANSMITTERS - 1];
+
 /// What the DCS says of one CV.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[allow(missing_docs, reason = "each field is the tag of that name in docs/dcs-interface.md")]
@@ -79,6 +84,8 @@ pub struct CvRead {
     pub sp_opr: Reading<f64>,
     pub lo_opr: Reading<f64>,
     pub hi_opr: Reading<f64>,
+    /// `PV_B` and `PV_C`; `None` where there are none.
+    pub spares: Option<Spares>,
 }
 
 /// What the DCS says of one DV.
@@ -87,6 +94,8 @@ pub struct CvRead {
 pub struct DvRead {
     pub pv: Reading<f64>,
     pub opr_on: Reading<bool>,
+    /// `PV_B` and `PV_C`; `None` where there are none.
+    pub spares: Option<Spares>,
 }
 
 /// The answer of a person to a recommendation. What stands in `accept` and `reject` is the number that it quotes.
@@ -115,7 +124,7 @@ pub struct DcsView {
 }
 
 impl DcsView {
-    /// An image of which nothing is known yet: every field bad.
+    /// An image of which nothing is known yet: every field bad. Nothing has spare transmitters.
     #[must_use]
     pub fn sized(mvs: usize, cvs: usize, dvs: usize) -> Self {
         Self {
@@ -123,6 +132,29 @@ impl DcsView {
             cvs: Fixed::filled(CvRead::default(), cvs),
             dvs: Fixed::filled(DvRead::default(), dvs),
             ..Self::default()
+        }
+    }
+
+    /// The same image where these tags have spare transmitters, of which nothing is known yet.
+    #[must_use]
+    pub fn with_spares(mut self, spared: Spared) -> Self {
+        let (cvs, dvs) = (self.cvs.iter_mut().map(|cv| &mut cv.spares), self.dvs.iter_mut().map(|dv| &mut dv.spares));
+        for (tag, spares) in (0..).map(TagId).zip(cvs.chain(dvs)) {
+            *spares = spared.has(tag).then(Spares::default);
+        }
+        self
+    }
+
+    /// What a variable's own transmitter (0) or one of its spares (1, 2) says; `None` where there is no such transmitter.
+    #[must_use]
+    pub fn measurement(&self, tag: TagId, transmitter: usize) -> Option<Reading<f64>> {
+        let (pv, spares) = match tag.index().checked_sub(self.cvs.len()) {
+            None => self.cvs.get(tag.index()).map(|cv| (cv.pv, cv.spares))?,
+            Some(dv) => self.dvs.get(dv).map(|dv| (dv.pv, dv.spares))?,
+        };
+        match transmitter.checked_sub(1) {
+            None => Some(pv),
+            Some(spare) => spares?.get(spare).copied(),
         }
     }
 
@@ -140,8 +172,7 @@ impl DcsView {
             DcsTag::RecUser => &mut self.rec.user,
             DcsTag::Mv(n, tag) => return self.mvs.get_mut(usize::from(n))?.field_mut(tag),
             DcsTag::Cv(n, tag) => return self.cvs.get_mut(usize::from(n))?.field_mut(tag),
-            DcsTag::Dv(n, DvTag::Pv) => &mut self.dvs.get_mut(usize::from(n))?.pv,
-            DcsTag::Dv(n, DvTag::OprOn) => &mut self.dvs.get_mut(usize::from(n))?.opr_on,
+            DcsTag::Dv(n, tag) => return self.dvs.get_mut(usize::from(n))?.field_mut(tag),
             _ => return None,
         })
     }
@@ -174,9 +205,26 @@ impl CvRead {
             CvTag::SpOpr => &mut self.sp_opr,
             CvTag::LoOpr => &mut self.lo_opr,
             CvTag::HiOpr => &mut self.hi_opr,
+            CvTag::PvB => spare(&mut self.spares, 0)?,
+            CvTag::PvC => spare(&mut self.spares, 1)?,
             CvTag::SsTgt | CvTag::Pred | CvTag::Sts => return None,
         })
     }
+}
+
+impl DvRead {
+    fn field_mut(&mut self, tag: DvTag) -> Option<&mut dyn WireField> {
+        Some(match tag {
+            DvTag::Pv => &mut self.pv,
+            DvTag::OprOn => &mut self.opr_on,
+            DvTag::PvB => spare(&mut self.spares, 0)?,
+            DvTag::PvC => spare(&mut self.spares, 1)?,
+        })
+    }
+}
+
+fn spare(spares: &mut Option<Spares>, n: usize) -> Option<&mut Reading<f64>> {
+    spares.as_mut()?.get_mut(n)
 }
 
 /// What we say of one MV.
@@ -299,12 +347,31 @@ mod tests {
 
     #[test]
     fn every_tag_lives_in_the_image_of_its_owner_and_in_no_other() {
-        let (mut dcs, mut apc) = (DcsView::sized(2, 3, 1), ApcView::sized(2, 3));
-        for tag in DcsTag::all(2, 3, 1) {
+        let spared = Spared::collect([false, true, false, true]);
+        let (mut dcs, mut apc) = (DcsView::sized(2, 3, 1).with_spares(spared), ApcView::sized(2, 3));
+        for tag in DcsTag::all(2, 3, 1).into_iter().chain(DcsTag::spares(3, 1, spared)) {
             let text = tag.is_beside();
             assert!(!text || tag.wire_type() == WireType::String, "{tag}");
             assert_eq!(dcs.field_mut(tag).is_some(), !text && tag.direction() == Direction::DcsToApc, "{tag}");
             assert_eq!(apc.field_mut(tag).is_some(), !text && tag.direction() == Direction::ApcToDcs, "{tag}");
         }
+    }
+
+    #[test]
+    fn a_spare_is_in_the_image_only_where_there_is_one() {
+        let spared = Spared::collect([false, true, true]);
+        let mut view = DcsView::sized(1, 2, 1).with_spares(spared);
+        assert!(view.field_mut(DcsTag::Cv(0, CvTag::PvB)).is_none());
+        let tags: Vec<_> = DcsTag::spares(2, 1, spared).collect();
+        assert_eq!(tags.first().map(|tag| tag.wire_type()), Some(WireType::Double));
+        for (tag, value) in tags.iter().zip([3.0, 4.0, 5.0, 6.0]) {
+            let field = view.field_mut(*tag).unwrap();
+            assert!(field.set(Some(WireValue::Double(value)), Quality::Uncertain, Stamp::ZERO));
+        }
+        let says = |tag, n| view.measurement(TagId(tag), n).map(|pv| pv.value);
+        assert_eq!([says(1, 0), says(1, 1), says(1, 2)], [Some(0.0), Some(3.0), Some(4.0)]);
+        assert_eq!([says(2, 0), says(2, 1), says(2, 2)], [Some(0.0), Some(5.0), Some(6.0)]);
+        assert_eq!([says(0, 0), says(0, 1), says(1, 3), says(3, 0)], [Some(0.0), None, None, None]);
+        assert_eq!(view.measurement(TagId(1), 1).map(|pv| pv.quality), Some(Quality::Uncertain));
     }
 }

@@ -114,10 +114,18 @@ impl Site {
     /// # Errors
     /// When it does not get ready.
     pub fn rig(&self, args: &[&str]) -> Result<RigProcess> {
+        self.rig_of(&crate::repo("hil/plants/cstr.toml"), args)
+    }
+
+    /// As [`Self::rig`], of another rig file.
+    ///
+    /// # Errors
+    /// As [`Self::rig`].
+    pub fn rig_of(&self, file: &Path, args: &[&str]) -> Result<RigProcess> {
         let mut command = self.program("outrigger-hil");
         // What the server's library says of sessions is how a test counts logins.
         command.env("RUST_LOG", "warn,opcua_server::session::manager=info");
-        command.arg("plant").arg(crate::repo("hil/plants/cstr.toml")).args(["--json", "--pki", "rig-pki"]);
+        command.arg("plant").arg(file).args(["--json", "--pki", "rig-pki"]);
         let listen = if args.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] };
         command.args(["--speed", &SPEED.to_string()]).args(listen).args(args);
         RigProcess::start(&mut command)
