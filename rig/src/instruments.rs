@@ -3,11 +3,12 @@
 //! Place in the loop: between emulator and DCS. Faults of measurements ([`SensorFault`]) are injected here, so that the
 //! application meets them as it would meet those of a real transmitter: a wrong number, a frozen one, a bad status.
 
-use signals::Stamp;
 use signals::dcs::{DcsView, Reading};
+use signals::{Quality, Stamp};
 
 use crate::command::Measured;
-use crate::config::{DvConfig, RigConfig};
+use crate::config::{CvConfig, DvConfig, RigConfig};
+use crate::dynamics::Dynamics;
 use crate::fault::{SensorFault, Sick};
 use crate::random::Random;
 
@@ -18,6 +19,7 @@ const FAULTS: u32 = 100;
 #[derive(Clone, Debug)]
 struct Transmitter {
     source: usize,
+    way: Dynamics,
     range: (f64, f64),
     noise_sd: f64,
     shown: Reading<f64>,
@@ -25,15 +27,16 @@ struct Transmitter {
 }
 
 impl Transmitter {
-    fn new(source: usize, range: (f64, f64), noise_sd: f64) -> Self {
+    fn new(source: usize, way: Dynamics, range: (f64, f64), noise_sd: f64) -> Self {
         let shown = Reading::of(f64::NAN, Stamp::NEVER);
-        Self { source, range, noise_sd, shown, sick: None }
+        Self { source, way, range, noise_sd, shown, sick: None }
     }
 
     /// Draws its noise in every case, so that a fault does not shift the noise of the others.
     fn read(&mut self, truth: &[f64], noise: &mut Random, now: Stamp) -> Reading<f64> {
         let draw = noise.normal() * self.noise_sd;
-        let healthy = Reading::of(truth.get(self.source).map_or(f64::NAN, |value| value + draw), now);
+        let arrived = self.way.step(truth.get(self.source).copied().unwrap_or(f64::NAN));
+        let healthy = Reading::of(arrived + draw, now);
         self.shown = self.sick.as_mut().map_or(healthy, |sick| sick.show(healthy));
         self.shown
     }
@@ -53,12 +56,18 @@ impl Instruments {
     /// Healthy instruments.
     #[must_use]
     pub(crate) fn new(config: &RigConfig, seed: u64) -> Self {
-        let cvs = config.cvs.iter().map(|cv| Transmitter::new(cv.output, (cv.range.low, cv.range.high), cv.noise_sd));
+        let scan_s = config.scan.as_secs_f64();
+        let cv = |cv: &CvConfig| {
+            let way = Dynamics::new(cv.lag_s, cv.dead_time_s, scan_s);
+            Transmitter::new(cv.output, way, (cv.range.low, cv.range.high), cv.noise_sd)
+        };
         // A DV has no range in the plant file: its transmitter has that of the model's card.
-        let range = |dv: &DvConfig| (dv.variable.low, dv.variable.high);
-        let dvs = config.dvs.iter().map(|dv| Transmitter::new(dv.index, range(dv), dv.noise_sd));
+        let dv = |dv: &DvConfig| {
+            let range = (dv.variable.low, dv.variable.high);
+            Transmitter::new(dv.index, Dynamics::new(0.0, 0.0, scan_s), range, dv.noise_sd)
+        };
         let (noise, faults) = (Random::seeded(seed), Random::stream(seed, FAULTS));
-        Self { noise, faults, cvs: cvs.collect(), dvs: dvs.collect() }
+        Self { noise, faults, cvs: config.cvs.iter().map(cv).collect(), dvs: config.dvs.iter().map(dv).collect() }
     }
 
     /// Reads outputs `y` (NY) and disturbances `p` (NP) into the `PV`s of the image, stamped `now`.
@@ -69,6 +78,14 @@ impl Instruments {
         for (transmitter, dv) in self.dvs.iter_mut().zip(view.dvs.iter_mut()) {
             dv.pv = transmitter.read(p, &mut self.noise, now);
         }
+    }
+
+    /// Every measurement bad and without a number, stamped `now`: the plant says nothing. A faulty transmitter is no
+    /// exception, or a stuck one would show a good value of a plant that is not there.
+    pub(crate) fn blind(now: Stamp, view: &mut DcsView) {
+        let nothing = Reading { value: f64::NAN, quality: Quality::Bad, source_time: now };
+        view.cvs.iter_mut().for_each(|cv| cv.pv = nothing);
+        view.dvs.iter_mut().for_each(|dv| dv.pv = nothing);
     }
 
     /// Gives a transmitter a fault from `now` on, or mends it; `false` when there is no such measurement.

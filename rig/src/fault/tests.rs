@@ -83,3 +83,29 @@ fn a_fault_that_cannot_be_used_says_what_was_expected() {
         assert!(refused.contains(says), "{line}: {refused}");
     }
 }
+
+/// What the page of faults lists, under a heading: each kind with its parameters.
+fn listed(heading: &str) -> BTreeSet<(String, BTreeSet<String>)> {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rig.md")).unwrap();
+    let section = page.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+    let names =
+        |cell: &str| cell.split('`').skip(1).step_by(2).map(|name| name.trim_end_matches('?').to_owned()).collect();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.map(|line| line.split('|').skip(1).take(2).collect::<Vec<_>>());
+    cells.map(|cells| (cells[0].trim().trim_matches('`').to_owned(), names(cells[1]))).collect()
+}
+
+/// A kind with its parameters, as an example has them.
+fn kind_and_keys(line: &str) -> (String, BTreeSet<String>) {
+    let mut words = line.split(' ');
+    let kind = words.next().unwrap().to_owned();
+    (kind, words.map(|word| word.split_once('=').unwrap().0.to_owned()).collect())
+}
+
+#[test]
+fn the_page_lists_every_fault_with_its_parameters_and_no_other() {
+    let sensors: BTreeSet<_> = SensorFault::EXAMPLES.iter().map(|line| kind_and_keys(line)).collect();
+    let actuators: BTreeSet<_> = ActuatorFault::EXAMPLES.iter().map(|line| kind_and_keys(line)).collect();
+    assert_eq!(listed("Faults of sensors"), sensors);
+    assert_eq!(listed("Faults of actuators"), actuators);
+}
