@@ -1,6 +1,6 @@
 //! The models that a plant file may name.
 
-use crate::{Cstr2, Cstr4, PlantModel, QuadTank};
+use crate::{AgedCstr2, ColumnA, Cstr2, Cstr4, Exchanger, PlantModel, QuadTank};
 
 /// Every model with its literature parameters. A new plant is one line here.
 pub static ALL: [&'static dyn PlantModel; 3] = [&Cstr2::NOMINAL, &Cstr4::NOMINAL, &QuadTank::NOMINAL];
