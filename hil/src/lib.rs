@@ -4,10 +4,11 @@
 //! [`rig`] and steps when told to; here is what tells it to, and what serves it.
 //!
 //! # Invariants
-//! - Only [`clock`] reads a clock; only [`server`] knows OPC UA.
+//! - Only [`clock`] reads a clock; only [`server`] knows OPC UA; only [`external`] speaks to a plant outside.
 //! - What arrives is checked by the rig's DCS; [`server`] adds what only the wire knows: accounts and types.
 
 pub mod clock;
+pub mod external;
 pub mod live;
 pub mod server;
 

@@ -60,6 +60,14 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
+    /// The plant outside fell silent, or gives numbers again.
+    Plant {
+        /// Whether it gives numbers.
+        ok: bool,
+        /// Why not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
     /// The run has ended.
     Summary {
         /// Wall time, in seconds.
@@ -79,6 +87,7 @@ struct Live {
     clock: WallClock,
     options: LiveOptions,
     server: Option<RigServer>,
+    plant_silent: bool,
 }
 
 /// Runs `rig` until a command, the wall limit or `stop` ends it. `tell` is given every event; it ends the run by
@@ -136,7 +145,7 @@ impl Live {
         let server = RigServer::start(&rig, &clock, &options.server)?;
         // A restart comes back to the port that the clients know.
         options.server.listen = server.address();
-        Ok(Self { rig, clock, options, server: Some(server) })
+        Ok(Self { rig, clock, options, server: Some(server), plant_silent: false })
     }
 
     fn ready(&self) -> Event {
@@ -153,13 +162,17 @@ impl Live {
         let mut due = self.clock.due();
         let mut quit = false;
         while !due.is_zero() {
-            let (carried, period_ended) = {
+            let (carried, period_ended, silent) = {
                 let mut rig = lock(&self.rig);
                 let (dt, cycles) = (due.min(rig.to_next_period()), rig.cycles());
                 rig.step(dt);
                 due -= dt;
-                (rig.take_carried(), rig.cycles() > cycles)
+                (rig.take_carried(), rig.cycles() > cycles, rig.plant_fault().map(str::to_owned))
             };
+            if silent.is_some() != self.plant_silent {
+                self.plant_silent = silent.is_some();
+                events.push(Event::Plant { ok: silent.is_none(), error: silent });
+            }
             for command in carried {
                 quit |= self.acknowledge(command.line, command.outcome, events).await;
             }

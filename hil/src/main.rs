@@ -1,15 +1,17 @@
 //! `outrigger-hil`: the rig on the command line.
 //!
-//! `plant` emulates a plant file behind an OPC UA server and obeys commands on standard input; `check` reads a plant
-//! file and says what is wrong with it. With `--json` every event is one line of JSON on standard output.
+//! `plant` emulates a plant file behind an OPC UA server and obeys commands on standard input; with `--exec` or
+//! `--connect` the plant is one outside, and without a plant file it is only looked at. `check` reads a plant file and
+//! says what is wrong with it. With `--json` every event is one line of JSON on standard output.
 
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use hil::external::{self, ExternalPlant, Place};
 use hil::live::{Event, LiveOptions};
 use hil::server::ServerOptions;
 use rig::report::{Snapshot, Summary};
@@ -35,7 +37,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Emulate a plant and serve it; commands are read from standard input, one a line.
+    /// Emulate a plant and serve it; commands are read from standard input, one a line. Without a plant file: look at the
+    /// plant outside, print what it offers and a short step response.
     Plant(Plant),
     /// Let a client in: trust its certificate.
     Trust {
@@ -55,7 +58,20 @@ enum Task {
 #[derive(Debug, clap::Args)]
 struct Plant {
     /// The plant file.
-    file: PathBuf,
+    #[arg(required_unless_present_any = ["exec", "connect"])]
+    file: Option<PathBuf>,
+    /// A program that is the plant, with its arguments behind blanks; the plant file's model is `external`.
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "connect")]
+    exec: Option<String>,
+    /// A TCP peer that is the plant.
+    #[arg(long, value_name = "HOST:PORT")]
+    connect: Option<String>,
+    /// How long the plant outside may take to answer, in wall seconds.
+    #[arg(long, default_value_t = 1.0, value_parser = seconds)]
+    plant_time_out: f64,
+    /// Plant seconds per step of the step response that is printed without a plant file.
+    #[arg(long, default_value_t = 1.0, value_parser = seconds)]
+    look_step: f64,
     /// Plant seconds per wall second.
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     speed: f64,
@@ -84,10 +100,31 @@ fn speed(text: &str) -> Result<f64, String> {
     if (0.001..=10_000.0).contains(&value) { Ok(value) } else { Err(format!("{value} is outside 0.001 to 10000")) }
 }
 
+fn seconds(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().map_err(|e| e.to_string())?;
+    if (0.001..=86_400.0).contains(&value) { Ok(value) } else { Err(format!("{value} is outside 0.001 to 86400")) }
+}
+
+impl Plant {
+    /// The plant outside, if there is one.
+    fn outside(&self) -> Option<Place> {
+        let program = |words: &String| Place::Program(words.split_whitespace().map(str::to_owned).collect());
+        self.exec.as_ref().map(program).or_else(|| self.connect.clone().map(Place::Address))
+    }
+
+    fn rig(&self, file: &Path) -> anyhow::Result<Rig> {
+        Ok(match self.outside() {
+            Some(place) => external::rig_around(file, self.seed, &place, Duration::from_secs_f64(self.plant_time_out))?,
+            None => Rig::new(RigConfig::load(file)?, self.seed)?,
+        })
+    }
+}
+
 fn main() -> anyhow::Result<()> {
     let level = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).init();
     match Cli::parse().task {
+        Task::Plant(plant) if plant.file.is_none() => look(&plant),
         Task::Plant(plant) => tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -102,7 +139,7 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-fn check(file: &std::path::Path) -> anyhow::Result<()> {
+fn check(file: &Path) -> anyhow::Result<()> {
     let config = RigConfig::load(file)?;
     let (title, prefix) = (config.title.clone(), config.prefix.to_string());
     let rig = Rig::new(config, 0)?;
@@ -111,8 +148,27 @@ fn check(file: &std::path::Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the plant outside offers, and a short step response.
+fn look(plant: &Plant) -> anyhow::Result<()> {
+    let place = plant.outside().context("neither a plant file nor a plant outside")?;
+    let mut outside = ExternalPlant::greet(&place, Duration::from_secs_f64(plant.plant_time_out))?;
+    let mut out = std::io::stdout().lock();
+    write!(out, "{}", external::describe(outside.offer()))?;
+    let names: Vec<_> = outside.offer().outputs.iter().map(|v| v.name.clone()).collect();
+    let responses = external::step_responses(&mut outside, plant.look_step).with_context(|| place.to_string())?;
+    for response in responses {
+        let (from, to) = response.from_to;
+        writeln!(out, "{} from {from} to {to}: t in s, {}", response.input, names.join(", "))?;
+        for (k, y) in (0_u32..).zip(&response.y) {
+            let values: Vec<String> = y.iter().map(|v| format!("{v:>12.6}")).collect();
+            writeln!(out, "{:>10.3} {}", f64::from(k) * plant.look_step, values.join(" "))?;
+        }
+    }
+    Ok(())
+}
+
 async fn serve(plant: Plant) -> anyhow::Result<()> {
-    let rig = Rig::new(RigConfig::load(&plant.file)?, plant.seed)?;
+    let rig = plant.rig(plant.file.as_deref().context("no plant file")?)?;
     let wall_limit = plant.seconds.map(Duration::try_from_secs_f64).transpose().context("--seconds")?;
     let options = LiveOptions {
         speed: plant.speed,
@@ -178,6 +234,10 @@ fn text(event: &Event) -> String {
         }
         Event::Ack { command, ok: true, .. } => format!("ok: {command}\n"),
         Event::Ack { command, error, .. } => format!("refused: {command}: {}\n", error.as_deref().unwrap_or("")),
+        Event::Plant { ok: true, .. } => "the plant gives numbers again\n".to_owned(),
+        Event::Plant { error, .. } => {
+            format!("PLANT SILENT, every measurement is bad: {}\n", error.as_deref().unwrap_or(""))
+        }
         Event::Summary { summary, late_s, .. } => summary_text(summary, *late_s),
     }
 }

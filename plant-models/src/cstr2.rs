@@ -79,7 +79,7 @@ const T: Variable = Variable {
     nominal: 324.503_685_790_141_7,
 };
 
-static CARD: ModelCard = ModelCard {
+pub(crate) const CARD: ModelCard = ModelCard {
     name: "cstr2",
     title: "exothermic stirred tank with a cooling jacket, A to B",
     time_unit_s: 60.0,
@@ -147,7 +147,7 @@ impl Equations<2, 1, 2> for Cstr2 {
 
 impl PlantModel for Cstr2 {
     fn card(&self) -> &'static ModelCard {
-        &CARD
+        const { &CARD }
     }
 
     fn rhs(&self, x: &[f64], u: &[f64], p: &[f64], dx: &mut [f64]) {

@@ -3,11 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use nalgebra::DMatrix;
-use plant_models::{ALL, Cstr2, Cstr4, PlantModel, QuadTank, Variable, by_name};
+use plant_models::{ALL, Cstr2, Cstr4, PlantModel, QuadTank, RIG_ONLY, Variable, by_name, for_rig};
 use serde_json::Value;
 
 fn spec() -> Value {
     serde_json::from_str(include_str!("data/bench_spec.json")).unwrap()
+}
+
+/// Every model, those that only a rig plays included.
+fn every() -> impl Iterator<Item = &'static dyn PlantModel> {
+    ALL.into_iter().chain(RIG_ONLY)
 }
 
 fn rhs(model: &dyn PlantModel, x: &[f64], u: &[f64], p: &[f64]) -> Vec<f64> {
@@ -127,7 +132,7 @@ fn differences(at: &[f64], variables: &[Variable], f: impl Fn(&[f64]) -> Vec<f64
 
 #[test]
 fn jacobians_equal_central_differences_throughout_the_envelope() {
-    for model in ALL {
+    for model in every() {
         let card = model.card();
         let (nx, nu, ny) = (card.states.len(), card.inputs.len(), card.outputs.len());
         let mut a = DMatrix::from_element(nx, nx, f64::NAN);
@@ -168,7 +173,7 @@ fn an_empty_tank_gives_finite_numbers() {
 
 #[test]
 fn a_nan_state_is_not_hidden() {
-    for model in ALL {
+    for model in every() {
         let card = model.card();
         let (u, p) = (inside(card.inputs, 0.3), inside(card.disturbances, 0.3));
         let dx = rhs(model, &vec![f64::NAN; card.states.len()], &u, &p);
@@ -178,7 +183,7 @@ fn a_nan_state_is_not_hidden() {
 
 #[test]
 fn a_wrong_length_gives_nan_and_never_panics() {
-    for model in ALL {
+    for model in every() {
         let card = model.card();
         let (x, u, p) = (inside(card.states, 0.3), inside(card.inputs, 0.3), inside(card.disturbances, 0.3));
         let mut dx = vec![0.0; x.len()];
@@ -189,10 +194,9 @@ fn a_wrong_length_gives_nan_and_never_panics() {
 
 #[test]
 fn cards_are_complete_and_their_ranges_ordered() {
-    for model in ALL {
+    for model in every() {
         let card = model.card();
         assert!(card.time_unit_s > 0.0 && !card.sources.is_empty() && !card.assumptions.is_empty());
-        assert!(card.states.len() <= plant_models::MAX_STATES);
         for group in [card.states, card.inputs, card.disturbances, card.outputs] {
             for (i, v) in group.iter().enumerate() {
                 assert!(v.low <= v.nominal && v.nominal <= v.high && v.low < v.high, "{} {}", card.name, v.name);
@@ -204,9 +208,20 @@ fn cards_are_complete_and_their_ranges_ordered() {
 }
 
 #[test]
-fn names_find_their_models_and_others_are_refused_with_a_list() {
+fn what_a_controller_may_name_is_not_too_large_for_it() {
     for model in ALL {
-        assert_eq!(by_name(model.card().name).unwrap().card().name, model.card().name);
+        assert!(model.card().states.len() <= plant_models::MAX_STATES, "{}", model.card().name);
+    }
+    for model in RIG_ONLY {
+        let name = model.card().name;
+        assert!(by_name(name).is_err() && for_rig(name).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn names_find_their_models_and_others_are_refused_with_a_list() {
+    for model in every() {
+        assert_eq!(for_rig(model.card().name).unwrap().card().name, model.card().name);
     }
     let message = by_name("cstr3").unwrap_err().to_string();
     assert_eq!(message, "unknown plant model `cstr3`, expected one of `cstr2`, `cstr4`, `quadtank`");

@@ -5,9 +5,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use signals::Quality;
 use signals::dcs::{ModeRequest, MvMode};
 use signals::vote::TRANSMITTERS;
+
+use crate::fault::{ActuatorFault, BadQuality, FaultError, NotANumber, SensorFault, Status, Stuck};
 
 /// A measured variable, numbered from 0; written `CV1`, `DV1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,23 @@ impl fmt::Display for Measured {
     }
 }
 
+impl From<Measured> for Instrument {
+    /// The variable's own transmitter.
+    fn from(of: Measured) -> Self {
+        Self { of, number: 0 }
+    }
+}
+
+impl FromStr for Instrument {
+    type Err = CommandError;
+
+    fn from_str(word: &str) -> Result<Self, CommandError> {
+        let spare = |(number, letter): (usize, &&str)| word.strip_suffix(*letter).map(|of| (of, number));
+        let (of, number) = SPARES.iter().enumerate().skip(1).find_map(spare).unwrap_or((word, 0));
+        Ok(Self { of: measured(of)?, number })
+    }
+}
+
 impl fmt::Display for Instrument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.of, SPARES.get(self.number).unwrap_or(&".?"))
@@ -63,15 +81,6 @@ pub enum SlaveAction {
     Setpoint(f64),
     /// Sets the output in percent, in MAN.
     Output(f64),
-}
-
-/// What a measurement shows in place of the plant's value.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Forced {
-    /// This value, which may be NaN.
-    Value(f64),
-    /// The value that it showed last.
-    Frozen,
 }
 
 /// A command, understood. The line that gives each is in its description.
@@ -107,10 +116,11 @@ pub enum Command {
     Rearm,
     /// `server stop|start`.
     Server(bool),
-    /// `quality CV1 bad|uncertain|good`, `quality CV1.B bad`: of one transmitter.
-    Quality(Instrument, Quality),
-    /// `pv CV1 nan|frozen|<number>|off`, `pv CV1.C 7`: of one transmitter.
-    Pv(Instrument, Option<Forced>),
+    /// `fault CV1 drift per_s=0.01`, `fault CV1.B off`; short for some: `quality CV1 bad|uncertain|good`,
+    /// `pv CV1 nan|frozen|<number>|off`.
+    SensorFault(Instrument, Option<SensorFault>),
+    /// `fault MV1 slow stroke_s=300`, `fault MV1 off`.
+    ActuatorFault(usize, Option<ActuatorFault>),
     /// `writes MV1 lost|taken`: set-points are confirmed and dropped, as by a gateway whose far side is down.
     Writes(usize, bool),
     /// `quit`.
@@ -169,6 +179,12 @@ pub enum CommandError {
         /// The mode.
         mode: MvMode,
     },
+    /// The fault cannot be injected.
+    #[error("no such fault: {why}")]
+    BadFault {
+        /// Why not, in words.
+        why: String,
+    },
     /// The value lies outside what the DCS lets pass.
     #[error("{value} is outside {low} to {high}")]
     OutOfRange {
@@ -184,8 +200,15 @@ pub enum CommandError {
 const FORMS: &str = "mode off|warm|advisory|on, engage, permit on|off, sp CVn X, limits CVn|MVn LO HI, mv MVn on|off, \
     cv CVn on|off, dv DVn on|off, slave MVn man|auto|cas, slave MVn sp X, slave MVn out PCT, disturb NAME X, \
     accept ID USER, reject ID USER, answers checked|unchecked, rearm, \
-    server stop|start, quality CVn|DVn[.B|.C] good|uncertain|bad, pv CVn|DVn[.B|.C] nan|frozen|X|off, writes MVn lost|taken, \
+    server stop|start, fault CVn|DVn[.B|.C]|MVn KIND key=value ..., fault CVn|DVn[.B|.C]|MVn off, \
+    quality CVn|DVn[.B|.C] good|uncertain|bad, pv CVn|DVn[.B|.C] nan|frozen|X|off, writes MVn lost|taken, \
     quit";
+
+impl From<FaultError> for CommandError {
+    fn from(error: FaultError) -> Self {
+        Self::BadFault { why: error.to_string() }
+    }
+}
 
 /// What the shell around the rig has to do; the rig itself has done its part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,9 +240,7 @@ fn measured(word: &str) -> Result<Measured, CommandError> {
 }
 
 fn instrument(word: &str) -> Result<Instrument, CommandError> {
-    let spare = |(number, letter): (usize, &&str)| word.strip_suffix(*letter).map(|of| (of, number));
-    let (of, number) = SPARES.iter().enumerate().skip(1).find_map(spare).unwrap_or((word, 0));
-    Ok(Instrument { of: measured(of)?, number })
+    word.parse()
 }
 
 fn switch(word: &str) -> Option<bool> {
@@ -252,22 +273,37 @@ fn mode_request(word: &str) -> Option<ModeRequest> {
     ModeRequest::ALL.iter().copied().find(|m| m.label().to_lowercase() == word)
 }
 
-fn quality(word: &str) -> Option<Quality> {
-    match word {
-        "good" => Some(Quality::Good),
-        "uncertain" => Some(Quality::Uncertain),
-        "bad" => Some(Quality::Bad),
-        _ => None,
-    }
+/// The words behind `quality CV1`.
+fn quality(word: &str) -> Option<Option<SensorFault>> {
+    let status = match word {
+        "good" => return Some(None),
+        "uncertain" => Status::Uncertain,
+        "bad" => Status::Bad,
+        _ => return None,
+    };
+    Some(Some(SensorFault::BadQuality(BadQuality { status })))
 }
 
-fn forced(word: &str) -> Result<Option<Forced>, CommandError> {
-    Ok(match word {
-        "off" => None,
-        "nan" => Some(Forced::Value(f64::NAN)),
-        "frozen" => Some(Forced::Frozen),
-        value => Some(Forced::Value(number(value)?)),
-    })
+/// The words behind `pv CV1`.
+fn forced(word: &str) -> Result<Option<SensorFault>, CommandError> {
+    Ok(Some(match word {
+        "off" => return Ok(None),
+        "nan" => SensorFault::NotANumber(NotANumber {}),
+        "frozen" => SensorFault::Stuck(Stuck { at: None }),
+        value => SensorFault::Stuck(Stuck { at: Some(number(value)?) }),
+    }))
+}
+
+/// The words behind `fault`: a variable, and `off` or a fault.
+fn fault(tag: &str, words: &[&str]) -> Result<Command, CommandError> {
+    let bad = |why| CommandError::BadFault { why };
+    let mends = words == ["off"];
+    if tag.starts_with("MV") {
+        let fault = if mends { None } else { Some(ActuatorFault::from_words(words).map_err(bad)?) };
+        return Ok(Command::ActuatorFault(index(tag, "MV")?, fault));
+    }
+    let fault = if mends { None } else { Some(SensorFault::from_words(words).map_err(bad)?) };
+    Ok(Command::SensorFault(instrument(tag)?, fault))
 }
 
 impl FromStr for Command {
@@ -302,8 +338,9 @@ impl FromStr for Command {
             ["rearm"] => Self::Rearm,
             ["server", "stop"] => Self::Server(false),
             ["server", "start"] => Self::Server(true),
-            ["quality", tag, word] => Self::Quality(instrument(tag)?, quality(word).ok_or_else(unknown)?),
-            ["pv", tag, word] => Self::Pv(instrument(tag)?, forced(word)?),
+            ["fault", tag, words @ ..] => fault(tag, words)?,
+            ["quality", tag, word] => Self::SensorFault(instrument(tag)?, quality(word).ok_or_else(unknown)?),
+            ["pv", tag, word] => Self::SensorFault(instrument(tag)?, forced(word)?),
             ["writes", mv, "lost"] => Self::Writes(index(mv, "MV")?, false),
             ["writes", mv, "taken"] => Self::Writes(index(mv, "MV")?, true),
             ["quit"] => Self::Quit,
@@ -316,9 +353,15 @@ impl FromStr for Command {
 mod tests {
     use super::*;
 
+    fn sick(of: Instrument, words: &str) -> Command {
+        let words: Vec<&str> = words.split(' ').collect();
+        Command::SensorFault(of, Some(SensorFault::from_words(&words).unwrap()))
+    }
+
     #[test]
     fn every_form_is_understood() {
         let cv1 = |number| Instrument { of: Measured::Cv(0), number };
+        let dv1 = Instrument::from(Measured::Dv(0));
         for (line, command) in [
             ("mode on", Command::Mode(ModeRequest::On)),
             ("  mode   advisory ", Command::Mode(ModeRequest::Advisory)),
@@ -341,22 +384,27 @@ mod tests {
             ("rearm", Command::Rearm),
             ("server stop", Command::Server(false)),
             ("server start", Command::Server(true)),
+            ("quality DV1 uncertain", sick(dv1, "bad_quality status=uncertain")),
+            ("quality DV1 good", Command::SensorFault(dv1, None)),
+            ("pv CV1 frozen", sick(cv1(0), "stuck")),
+            ("pv CV1 nan", sick(cv1(0), "not_a_number")),
+            ("pv CV1 1e9", sick(cv1(0), "stuck at=1e9")),
+            ("pv CV1 off", Command::SensorFault(cv1(0), None)),
+            ("pv CV1.B 7", sick(cv1(1), "stuck at=7")),
+            ("quality CV1.C bad", sick(cv1(2), "bad_quality")),
+            ("fault CV2 drift per_s=0.01", sick(Measured::Cv(1).into(), "drift per_s=0.01")),
+            ("fault CV1.B off", Command::SensorFault(cv1(1), None)),
+            ("fault MV2 off", Command::ActuatorFault(1, None)),
             (
-                "quality DV1 uncertain",
-                Command::Quality(Instrument { of: Measured::Dv(0), number: 0 }, Quality::Uncertain),
+                "fault MV1 slow stroke_s=300",
+                Command::ActuatorFault(0, Some(ActuatorFault::from_words(&["slow", "stroke_s=300"]).unwrap())),
             ),
-            ("pv CV1 frozen", Command::Pv(cv1(0), Some(Forced::Frozen))),
-            ("pv CV1 1e9", Command::Pv(cv1(0), Some(Forced::Value(1e9)))),
-            ("pv CV1 off", Command::Pv(cv1(0), None)),
-            ("pv CV1.B 7", Command::Pv(cv1(1), Some(Forced::Value(7.0)))),
-            ("quality CV1.C bad", Command::Quality(cv1(2), Quality::Bad)),
             ("writes MV2 lost", Command::Writes(1, false)),
             ("writes MV1 taken", Command::Writes(0, true)),
             ("quit", Command::Quit),
         ] {
             assert_eq!(line.parse::<Command>(), Ok(command), "{line}");
         }
-        assert!(matches!("pv CV1 nan".parse(), Ok(Command::Pv(_, Some(Forced::Value(v)))) if v.is_nan()));
     }
 
     #[test]
@@ -375,6 +423,11 @@ mod tests {
             "pv CV1.D 7",
             "sp CV1.B 7",
             "accept x Meyer",
+            "fault",
+            "fault CV1",
+            "fault CV1 slow stroke_s=3",
+            "fault MV1 drift per_s=3",
+            "fault MV0 off",
         ] {
             assert!(line.parse::<Command>().is_err(), "{line}");
         }

@@ -1,40 +1,45 @@
 //! The instruments: they put the plant's outputs and disturbances, with noise, into the words of the DCS.
 //!
-//! Place in the loop: between emulator and DCS. Faults of measurements are injected here, so that the application
-//! meets them as it would meet those of a real transmitter: a wrong number, a frozen one, a bad status.
+//! Place in the loop: between emulator and DCS. Faults of measurements ([`SensorFault`]) are injected here, so that the
+//! application meets them as it would meet those of a real transmitter: a wrong number, a frozen one, a bad status.
 
 use signals::dcs::{DcsView, Reading};
 use signals::vote::TRANSMITTERS;
 use signals::{Quality, Stamp};
 
-use crate::command::{Forced, Instrument, Measured};
-use crate::config::RigConfig;
+use crate::command::{Instrument, Measured};
+use crate::config::{CvConfig, DvConfig, RigConfig};
+use crate::dynamics::Dynamics;
+use crate::fault::{SensorFault, Sick};
 use crate::random::Random;
 
+/// The stream of the seed from which the chance of sensor faults comes ([`Random::stream`]).
+const FAULTS: u32 = 100;
+
 /// One transmitter.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Transmitter {
     source: usize,
+    way: Dynamics,
+    range: (f64, f64),
     noise_sd: f64,
-    quality: Quality,
-    forced: Option<Forced>,
-    shown: f64,
+    shown: Reading<f64>,
+    sick: Option<Sick>,
 }
 
 impl Transmitter {
-    fn new(source: usize, noise_sd: f64) -> Self {
-        Self { source, noise_sd, quality: Quality::Good, forced: None, shown: f64::NAN }
+    fn new(source: usize, way: Dynamics, range: (f64, f64), noise_sd: f64) -> Self {
+        let shown = Reading::of(f64::NAN, Stamp::NEVER);
+        Self { source, way, range, noise_sd, shown, sick: None }
     }
 
     /// Draws its noise in every case, so that a fault does not shift the noise of the others.
     fn read(&mut self, truth: &[f64], noise: &mut Random, now: Stamp) -> Reading<f64> {
         let draw = noise.normal() * self.noise_sd;
-        self.shown = match self.forced {
-            Some(Forced::Value(value)) => value,
-            Some(Forced::Frozen) => self.shown,
-            None => truth.get(self.source).map_or(f64::NAN, |value| value + draw),
-        };
-        Reading { value: self.shown, quality: self.quality, source_time: now }
+        let arrived = self.way.step(truth.get(self.source).copied().unwrap_or(f64::NAN));
+        let healthy = Reading::of(arrived + draw, now);
+        self.shown = self.sick.as_mut().map_or(healthy, |sick| sick.show(healthy));
+        self.shown
     }
 }
 
@@ -42,6 +47,8 @@ impl Transmitter {
 #[derive(Clone, Debug)]
 pub(crate) struct Instruments {
     noise: Random,
+    /// Where each fault gets its own chance from.
+    faults: Random,
     cvs: Vec<Transmitter>,
     dvs: Vec<Transmitter>,
     /// The spares draw from a stream of their own: nobody else's noise is another where there are some.
@@ -56,10 +63,12 @@ impl Instruments {
     /// Healthy instruments.
     #[must_use]
     pub(crate) fn new(config: &RigConfig, seed: u64) -> Self {
+        let (noise, faults) = (Random::seeded(seed), Random::stream(seed, FAULTS));
         Self {
-            noise: Random::seeded(seed),
-            cvs: config.cvs.iter().map(|cv| Transmitter::new(cv.output, cv.noise_sd)).collect(),
-            dvs: config.dvs.iter().map(|dv| Transmitter::new(dv.index, dv.noise_sd)).collect(),
+            noise,
+            faults,
+            cvs: config.cvs.iter().map(|cv| of_cv(cv, config)).collect(),
+            dvs: config.dvs.iter().map(|dv| of_dv(dv, config)).collect(),
             spare_noise: Random::stream(seed, SPARE_NOISE),
             spares: spares(config),
         }
@@ -84,14 +93,25 @@ impl Instruments {
         }
     }
 
-    /// Sets the status that a transmitter bears from the next scan on; `false` when there is no such transmitter.
-    pub(crate) fn set_quality(&mut self, of: Instrument, quality: Quality) -> bool {
-        self.find(of).map(|t| t.quality = quality).is_some()
+    /// Every measurement bad and without a number, stamped `now`: the plant says nothing. A faulty transmitter is no
+    /// exception, or a stuck one would show a good value of a plant that is not there.
+    pub(crate) fn blind(now: Stamp, view: &mut DcsView) {
+        let nothing = Reading { value: f64::NAN, quality: Quality::Bad, source_time: now };
+        for (pv, spares) in
+            view.cvs.iter_mut().map(|cv| (&mut cv.pv, &mut cv.spares)).chain(view.dvs.iter_mut().map(|dv| (&mut dv.pv, &mut dv.spares)))
+        {
+            *pv = nothing;
+            spares.iter_mut().flatten().for_each(|spare| *spare = nothing);
+        }
     }
 
-    /// Forces what a transmitter shows from the next scan on, or frees it; `false` when there is no such transmitter.
-    pub(crate) fn force(&mut self, of: Instrument, forced: Option<Forced>) -> bool {
-        self.find(of).map(|t| t.forced = forced).is_some()
+    /// Gives a transmitter a fault from `now` on, or mends it; `false` when there is no such transmitter.
+    pub(crate) fn inject(&mut self, of: Instrument, fault: Option<SensorFault>, now: Stamp) -> bool {
+        let chance = Random::seeded(self.faults.bits());
+        let Some(transmitter) = self.find(of) else { return false };
+        let (shown, range) = (transmitter.shown, transmitter.range);
+        transmitter.sick = fault.map(|fault| Sick::new(fault, now, shown, range, chance));
+        true
     }
 
     fn find(&mut self, Instrument { of, number }: Instrument) -> Option<&mut Transmitter> {
@@ -104,9 +124,21 @@ impl Instruments {
 }
 
 fn spares(config: &RigConfig) -> Vec<(Measured, [Transmitter; TRANSMITTERS - 1])> {
-    let pair = |source, noise_sd| [Transmitter::new(source, noise_sd); TRANSMITTERS - 1];
+    let pair = |one: Transmitter| [one.clone(), one];
     let cvs = config.cvs.iter().enumerate().filter(|(_, cv)| cv.spared);
     let dvs = config.dvs.iter().enumerate().filter(|(_, dv)| dv.spared);
-    let cvs = cvs.map(|(n, cv)| (Measured::Cv(n), pair(cv.output, cv.noise_sd)));
-    cvs.chain(dvs.map(|(n, dv)| (Measured::Dv(n), pair(dv.index, dv.noise_sd)))).collect()
+    let cvs = cvs.map(|(n, cv)| (Measured::Cv(n), pair(of_cv(cv, config))));
+    cvs.chain(dvs.map(|(n, dv)| (Measured::Dv(n), pair(of_dv(dv, config))))).collect()
+}
+
+/// A transmitter of a CV.
+fn of_cv(cv: &CvConfig, config: &RigConfig) -> Transmitter {
+    let way = Dynamics::new(cv.lag_s, cv.dead_time_s, config.scan.as_secs_f64());
+    Transmitter::new(cv.output, way, (cv.range.low, cv.range.high), cv.noise_sd)
+}
+
+/// One of a DV. It has no range in the plant file: its transmitter has that of the model's card.
+fn of_dv(dv: &DvConfig, config: &RigConfig) -> Transmitter {
+    let range = (dv.variable.low, dv.variable.high);
+    Transmitter::new(dv.index, Dynamics::new(0.0, 0.0, config.scan.as_secs_f64()), range, dv.noise_sd)
 }

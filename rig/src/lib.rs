@@ -19,8 +19,12 @@
 pub mod command;
 pub mod config;
 pub mod dcs;
+pub mod degradation;
+mod dynamics;
 mod emulator;
+pub mod fault;
 mod instruments;
+pub mod plant;
 mod random;
 pub mod report;
 mod rig;
@@ -29,6 +33,8 @@ mod slave;
 pub use command::{Ack, Command, CommandError};
 pub use config::{ConfigError, RigConfig};
 pub use dcs::WriteRefusal;
+pub use fault::{ActuatorFault, SensorFault};
+pub use plant::{Offer, Plant, PlantFault, PlantSource};
 pub use random::Random;
 pub use rig::{Carried, Rig, RigError};
 

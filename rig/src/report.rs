@@ -24,6 +24,8 @@ pub enum AlarmCause {
         /// What it said.
         mode: ModeActual,
     },
+    /// The plant behind the rig gives no numbers.
+    PlantSilent,
     /// The hand-shake was not acknowledged in time.
     NoInitAck {
         /// The MV, from 1.
@@ -37,6 +39,7 @@ impl fmt::Display for AlarmCause {
             Self::WatchdogTripped => f.write_str("watchdog tripped: all MVs shed"),
             Self::PermitWithdrawn => f.write_str("permissives withdrawn: all MVs shed"),
             Self::ApplicationLetGo { mode } => write!(f, "application went to {}: MVs back to AUTO", mode.label()),
+            Self::PlantSilent => f.write_str("the plant gives no numbers: every measurement is bad"),
             Self::NoInitAck { mv } => write!(f, "MV{mv}: hand-shake not acknowledged, stays in AUTO"),
         }
     }
@@ -95,7 +98,7 @@ impl Tally {
 pub struct Totals {
     /// `Σ_periods Σ_cv weight ((y - sp) / range)²`, noise-free, over CVs with a set-point that are switched on.
     pub cost: f64,
-    /// The same for the plant whose inputs never moved.
+    /// The same for the plant whose inputs never moved; null in JSON beside a plant outside, which has no such twin.
     pub cost_open_loop: f64,
     /// The greatest noise-free excess over an operator's limit, in percent of the CV's range; infinite, and null in
     /// JSON, once an output was no number.
@@ -203,6 +206,9 @@ pub struct Snapshot {
     pub dv: Vec<DvRecord>,
     /// The newest recommendation; null before the first.
     pub rec: Option<RecRecord>,
+    /// Why the plant gives no numbers; absent while it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plant_fault: Option<String>,
     /// The integrals so far.
     #[serde(flatten)]
     pub totals: Totals,

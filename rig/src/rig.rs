@@ -13,12 +13,15 @@ use plant_models::SteadyStateError;
 use signals::dcs::{ApcView, DcsTag, DcsView, WireValue};
 use signals::{Quality, Stamp};
 
-use crate::command::{Ack, Command, CommandError};
+use crate::command::{Ack, Command, CommandError, Instrument};
 use crate::config::{RigConfig, Span};
 use crate::dcs::{Dcs, Texts, WriteRefusal};
-use crate::emulator::Emulator;
+use crate::dynamics::Dynamics;
+use crate::emulator::{Emulator, NoStart};
+use crate::fault::{ActuatorFault, SensorFault};
 use crate::instruments::Instruments;
-use crate::report::{CvRecord, DvRecord, MvRecord, RecRecord, Snapshot, Summary, Totals};
+use crate::plant::{Plant, PlantFault};
+use crate::report::{AlarmCause, CvRecord, DvRecord, MvRecord, RecRecord, Snapshot, Summary, Totals};
 
 /// A rig that cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,25 @@ pub enum RigError {
         #[from]
         source: SteadyStateError,
     },
+    /// The plant file names a plant outside, and none was given.
+    #[error("the plant file names a plant outside, and none is there")]
+    NoPlant,
+    /// The plant outside gave no numbers at the start.
+    #[error("the plant outside did not start: {source}")]
+    Silent {
+        /// Why.
+        source: PlantFault,
+    },
+}
+
+impl From<NoStart> for RigError {
+    fn from(why: NoStart) -> Self {
+        match why {
+            NoStart::NoSteadyState(source) => Self::NoSteadyState { source },
+            NoStart::NoPlant => Self::NoPlant,
+            NoStart::Silent(source) => Self::Silent { source },
+        }
+    }
 }
 
 /// A command of the timeline that was carried out, or not.
@@ -42,12 +64,14 @@ pub struct Carried {
 }
 
 /// The rig.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Rig {
     config: RigConfig,
     emulator: Emulator,
     instruments: Instruments,
     dcs: Dcs,
+    /// Between each actuator and its effect on the plant.
+    ways: Vec<Dynamics>,
     now: Stamp,
     next_scan: Stamp,
     scans: u64,
@@ -57,13 +81,29 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// A rig at rest at time zero; `seed` decides the measurement noise and nothing else.
+    /// A rig at rest at time zero; `seed` decides the measurement noise and the chance of sensor faults, and nothing else.
     ///
     /// # Errors
     /// [`RigError`] when the model has no steady state at the configured start.
     pub fn new(config: RigConfig, seed: u64) -> Result<Self, RigError> {
+        Self::around(config, seed, None)
+    }
+
+    /// A rig around a plant outside, for a plant file whose `model` is `external`.
+    ///
+    /// # Errors
+    /// [`RigError`] when the plant does not start.
+    pub fn with_plant(config: RigConfig, seed: u64, plant: Box<dyn Plant>) -> Result<Self, RigError> {
+        Self::around(config, seed, Some(plant))
+    }
+
+    fn around(config: RigConfig, seed: u64, outside: Option<Box<dyn Plant>>) -> Result<Self, RigError> {
+        let scan_s = config.scan.as_secs_f64();
+        let mut ways: Vec<_> = config.mvs.iter().map(|mv| Dynamics::new(0.0, mv.dead_time_s, scan_s)).collect();
+        ways.iter_mut().zip(&config.mvs).for_each(|(way, mv)| way.fill(mv.start));
         let mut rig = Self {
-            emulator: Emulator::at_rest(&config)?,
+            emulator: Emulator::at_rest(&config, outside)?,
+            ways,
             instruments: Instruments::new(&config, seed),
             dcs: Dcs::new(&config),
             now: Stamp::ZERO,
@@ -134,7 +174,14 @@ impl Rig {
         self.dcs.texts()
     }
 
-    /// The plant's outputs without noise, in the model's order and units: what no application can see.
+    /// Why the plant gave no numbers at the last scan; none while it does. Meanwhile every measurement is bad.
+    #[must_use]
+    pub fn plant_fault(&self) -> Option<&str> {
+        self.emulator.fault().map(|fault| fault.why.as_str())
+    }
+
+    /// The plant's outputs without noise, in the model's order and units: what no application can see. NaN while the
+    /// plant gives no numbers.
     #[must_use]
     pub fn truth(&self) -> &[f64] {
         self.emulator.y()
@@ -180,6 +227,28 @@ impl Rig {
         self.carry_out(&command)
     }
 
+    /// Gives the transmitter of a measurement a fault from the next scan on, or mends it. A transmitter has one fault at a
+    /// time: this one replaces the one before.
+    ///
+    /// # Errors
+    /// There is no such measurement, or a parameter cannot be used; nothing has changed.
+    pub fn inject_sensor(&mut self, of: impl Into<Instrument>, fault: Option<SensorFault>) -> Result<(), CommandError> {
+        let of = of.into();
+        fault.map_or(Ok(()), |fault| fault.check())?;
+        let injected = self.instruments.inject(of, fault, self.now);
+        injected.then_some(()).ok_or_else(|| CommandError::NoSuchVariable { what: of.to_string() })
+    }
+
+    /// Gives the actuator of MV `mv`, counted from 0, a fault from the next scan on, or mends it. An actuator has one
+    /// fault at a time: this one replaces the one before.
+    ///
+    /// # Errors
+    /// There is no such MV, or a parameter cannot be used; nothing has changed.
+    pub fn inject_actuator(&mut self, mv: usize, fault: Option<ActuatorFault>) -> Result<(), CommandError> {
+        fault.map_or(Ok(()), |fault| fault.check())?;
+        self.dcs.inject(mv, fault)
+    }
+
     /// The commands of the timeline carried out since the last call, oldest first.
     pub fn take_carried(&mut self) -> Vec<Carried> {
         std::mem::take(&mut self.carried)
@@ -189,7 +258,12 @@ impl Rig {
         self.run_timeline();
         let dt_s = self.config.scan.as_secs_f64();
         self.dcs.scan(self.now, dt_s);
-        self.emulator.step(&self.dcs.inputs(), dt_s);
+        let u: Vec<f64> = self.ways.iter_mut().zip(self.dcs.inputs()).map(|(way, u)| way.step(u)).collect();
+        let spoke = self.emulator.fault().is_none();
+        self.emulator.step(&u, dt_s);
+        if spoke && self.emulator.fault().is_some() {
+            self.dcs.alarm(self.now, AlarmCause::PlantSilent);
+        }
         self.measure();
         self.scans += 1;
         self.judge();
@@ -198,6 +272,9 @@ impl Rig {
     fn measure(&mut self) {
         self.dcs.image(self.now);
         self.instruments.read(self.emulator.y(), self.emulator.p(), self.now, self.dcs.view_mut());
+        if self.emulator.fault().is_some() {
+            Instruments::blind(self.now, self.dcs.view_mut());
+        }
     }
 
     fn run_timeline(&mut self) {
@@ -249,12 +326,8 @@ impl Rig {
                 let index = names.position(|d| d.name == name).ok_or_else(|| no_such(name))?;
                 self.emulator.disturb(index, value);
             }
-            Command::Quality(of, quality) => {
-                self.instruments.set_quality(of, quality).then_some(()).ok_or_else(|| no_such(&of.to_string()))?;
-            }
-            Command::Pv(of, forced) => {
-                self.instruments.force(of, forced).then_some(()).ok_or_else(|| no_such(&of.to_string()))?;
-            }
+            Command::SensorFault(of, fault) => self.inject_sensor(of, fault)?,
+            Command::ActuatorFault(mv, fault) => self.inject_actuator(mv, fault)?,
             Command::Writes(mv, taken) => self.dcs.take_writes(mv, taken)?,
             Command::Server(up) => ack = if up { Ack::ServerStart } else { Ack::ServerStop },
             Command::Quit => ack = Ack::Quit,
@@ -308,6 +381,7 @@ impl Rig {
             mv: mvs.collect(),
             dv: dvs.collect(),
             rec: self.recommendation(),
+            plant_fault: self.plant_fault().map(str::to_owned),
             totals: self.totals,
             writes_while_not_on: tally.writes_while_not_on,
             bump_pct: tally.bump_pct,

@@ -254,3 +254,156 @@ fn the_exercises_of_the_shipped_reactor_are_feasible() {
     let summary = rig.summary();
     assert_eq!((summary.sheds, summary.totals.max_limit_violation), (0, 0.0));
 }
+
+/// What CV1, CV2 and MV1's plant input did over ten minutes with these commands given at the start; CV1 with its status.
+fn trace(seed: u64, commands: &[&str]) -> Vec<(Quality, [u64; 3])> {
+    let mut rig = Rig::new(test_plant(), seed).unwrap();
+    for line in commands {
+        rig.command(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+    }
+    let mut seen = || {
+        rig.step(Duration::from_secs(1));
+        let values = [rig.view().cvs[0].pv.value, rig.view().cvs[1].pv.value, rig.snapshot().mv[0].pv];
+        (rig.view().cvs[0].pv.quality, values.map(f64::to_bits))
+    };
+    (0..600).map(|_| seen()).collect()
+}
+
+#[test]
+fn a_fault_touches_its_own_transmitter_and_no_other_and_leaves_no_trace_when_mended() {
+    let healthy = trace(7, &[]);
+    for line in SensorFault::EXAMPLES {
+        let inject = format!("fault CV1 {line}");
+        let faulty = trace(7, &[&inject]);
+        assert_ne!(faulty, healthy, "{line} must show");
+        let others_alike = faulty.iter().zip(&healthy).all(|((_, f), (_, h))| f[1..] == h[1..]);
+        assert!(others_alike, "{line} must not touch the others");
+        assert_eq!(trace(7, &[&inject, "fault CV1 off"]), healthy, "{line}");
+        assert_eq!(trace(7, &[&inject]), faulty, "{line} must repeat");
+    }
+    let noisy = |seed| trace(seed, &["fault CV1 noise sd=0.5"]);
+    assert_ne!(noisy(7), noisy(8));
+}
+
+#[test]
+fn an_actuator_fault_reaches_the_plant_and_what_is_read_back() {
+    let mut rig = rig();
+    engaged(&mut rig);
+    let sp = rig.view().mvs[1].sp_act.value;
+    rig.command("fault MV1 fail_closed stroke_s=20").unwrap();
+    rig.command("fault MV2 wrong_readback by_pct=10").unwrap();
+    rig.step(Duration::from_secs(60));
+    let mv = rig.snapshot().mv;
+    assert!(mv[0].pv < 0.1, "closed: {}", mv[0].pv);
+    assert!((mv[1].pv + 4000.0).abs() < 1.0, "in order: {}", mv[1].pv);
+    assert!((rig.view().mvs[1].sp_act.value - sp - 900.0).abs() < 1e-6, "10 % of the range too much is read back");
+    assert!(rig.truth()[0] < 0.8, "no feed, no product: {:?}", rig.truth());
+    assert_eq!(rig.view().mvs[0].windup.value, signals::dcs::Windup::Hi, "the slave works against it and winds up");
+    rig.command("fault MV1 off").unwrap();
+    rig.command("fault MV2 off").unwrap();
+    rig.step(Duration::from_secs(300));
+    assert!((rig.snapshot().mv[0].pv - 14.0).abs() < 0.1 && rig.view().mvs[1].sp_act.value < -3999.0);
+}
+
+/// The limit cycle for which stiction is known: a PI loop on a sticking valve does not settle; with a good one it does.
+#[test]
+fn stiction_makes_the_slave_loop_swing() {
+    let swing = |commands: &[&str]| {
+        let mut rig = rig();
+        for line in commands {
+            rig.command(line).unwrap();
+        }
+        rig.command("slave MV1 sp 20").unwrap();
+        rig.step(Duration::from_secs(300));
+        let seen = (0..300).map(|_| {
+            rig.step(Duration::from_secs(1));
+            rig.snapshot().mv[0].pv
+        });
+        let (low, high) = seen.fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
+        high - low
+    };
+    assert!(swing(&[]) < 0.01);
+    assert!(swing(&["fault MV1 stiction static_pct=5 kinetic_pct=1"]) > 1.0);
+}
+
+#[test]
+fn a_fault_that_cannot_be_changes_nothing() {
+    let mut rig = rig();
+    for line in ["fault CV9 sign_flip", "fault MV3 fail_in_place", "fault CV1 drift per_s=nan", "fault CV1 fly"] {
+        assert!(rig.command(line).is_err(), "{line}");
+    }
+    let unfit = SensorFault::Noise(crate::fault::NoisySensor { sd: -1.0 });
+    let refused = rig.inject_sensor(Measured::Cv(0), Some(unfit)).unwrap_err();
+    assert_eq!(refused.to_string(), "no such fault: noise: `sd` is -1, expected a finite number above 0");
+}
+
+/// Lag and dead time stand between the plant and the word, and between the actuator and the plant; the truth has neither.
+#[test]
+fn lag_and_dead_time_belong_to_the_rig_and_not_to_the_model() {
+    let mut config = test_plant();
+    config.cvs.iter_mut().for_each(|cv| cv.noise_sd = 0.0);
+    (config.cvs[1].dead_time_s, config.cvs[2].lag_s) = (20.0, 60.0);
+    let mut late = config.clone();
+    late.mvs.iter_mut().for_each(|mv| mv.dead_time_s = 30.0);
+    let run = |config: RigConfig| {
+        let mut rig = Rig::new(config, 1).unwrap();
+        rig.command("slave MV1 sp 20").unwrap();
+        let mut seen = || {
+            rig.step(Duration::from_secs(1));
+            let pv = [rig.view().cvs[1].pv.value, rig.view().cvs[2].pv.value];
+            (pv, [rig.truth()[1], rig.truth()[2]])
+        };
+        (0..200).map(|_| seen()).collect::<Vec<_>>()
+    };
+    let (prompt, late) = (run(config), run(late));
+    for k in 20..200 {
+        assert_eq!(prompt[k].0[0].to_bits(), prompt[k - 20].1[0].to_bits(), "twenty scans behind the truth");
+        assert_ne!(prompt[k].0[1].to_bits(), prompt[k].1[1].to_bits(), "behind a lag");
+    }
+    for k in 30..200 {
+        let differs = (late[k].1[0] - prompt[k - 30].1[0]).abs();
+        assert!(differs < 1e-6, "thirty scans later the plant does the same: {differs}");
+    }
+}
+
+fn shipped(name: &str) -> RigConfig {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../hil/plants");
+    RigConfig::load(&folder.join(name)).unwrap()
+}
+
+/// A year of a cooler that fouls, in scans of half an hour: the outlet ends where the closed form of the exchanger puts it
+/// under the fouling that the law gives. Maintenance brings it back.
+#[test]
+fn a_year_of_fouling_runs_in_seconds_and_ends_where_the_law_says() {
+    let mut config = shipped("exchanger.toml").coarser(1800);
+    // Steps of five seconds: half of what the fastest cell bears.
+    config.substeps = 360;
+    let mut rig = Rig::new(config, 1).unwrap();
+    let clean = rig.truth()[0];
+    let year = Duration::from_secs(365 * 86_400);
+    rig.step(year);
+    let fouling = 0.35 * (1.0 - (-365.0_f64 / 60.0).exp());
+    // Four pairs of mixed cells in counter-current, 5 m2 each, 1 kW/(m2 K) clean: Incropera, eq. 11.31b.
+    let (mh, mc, area, cp) = (2.0, 3.0, 5.0, 4.18);
+    let (c, ntu) = (mh / mc, area / (1.0 + fouling) / (mh * cp));
+    let one = ntu / (1.0 + ntu * (1.0 + c));
+    let ratio = ((1.0 - one * c) / (1.0_f64 - one)).powi(4);
+    let want = 80.0 - (ratio - 1.0) / (ratio - c) * 60.0;
+    assert!((rig.truth()[0] - want).abs() < 1e-4, "{:?}, the closed form says {want}", rig.truth());
+    assert!(want - clean > 3.0, "a year must show: {clean} to {want}");
+    rig.command("disturb RF 0").unwrap();
+    rig.step(Duration::from_secs(7200));
+    assert!((rig.truth()[0] - clean).abs() < 0.05, "cleaned: {:?}", rig.truth());
+}
+
+#[test]
+fn a_month_takes_a_catalyst_and_a_jacket_down() {
+    let mut config = shipped("cstr2-aged.toml").coarser(100);
+    config.substeps = 10;
+    let mut rig = Rig::new(config, 1).unwrap();
+    let fresh = rig.truth().to_vec();
+    rig.step(Duration::from_secs(30 * 86_400));
+    let (p, left) = (rig.emulator.p().to_vec(), 1.0 - 0.1 * (1.0 - (-1.0_f64 / 3.0).exp()));
+    assert!((p[2] - (-0.03_f64).exp()).abs() < 1e-9 && (p[3] - left).abs() < 1e-9, "{p:?}");
+    assert!(rig.truth().iter().zip(&fresh).any(|(now, then)| (now - then).abs() > 1e-3), "{:?} {fresh:?}", rig.truth());
+}

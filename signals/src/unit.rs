@@ -28,6 +28,12 @@ pub enum Dimension {
     Voltage,
     /// A fraction of a whole.
     Ratio,
+    /// Amount of substance; hold-ups.
+    Amount,
+    /// Amount of substance per time.
+    MolarFlow,
+    /// Temperature difference per heat flux; fouling.
+    ThermalResistance,
 }
 
 /// An engineering unit: a row of [`Unit::ALL`].
@@ -84,6 +90,16 @@ impl Unit {
     pub const VOLT: Self = unit("V", Dimension::Voltage, 1.0, 0.0);
     /// Percent.
     pub const PERCENT: Self = unit("%", Dimension::Ratio, 1e-2, 0.0);
+    /// A fraction of one.
+    pub const ONE: Self = unit("1", Dimension::Ratio, 1.0, 0.0);
+    /// Kilogram per second.
+    pub const KG_PER_S: Self = unit("kg/s", Dimension::MassFlow, 1.0, 0.0);
+    /// Kilomole.
+    pub const KMOL: Self = unit("kmol", Dimension::Amount, 1e3, 0.0);
+    /// Kilomole per minute.
+    pub const KMOL_PER_MIN: Self = unit("kmol/min", Dimension::MolarFlow, 1e3 / 60.0, 0.0);
+    /// Square metre kelvin per kilowatt.
+    pub const M2_K_PER_KW: Self = unit("m2.K/kW", Dimension::ThermalResistance, 1e-3, 0.0);
 
     /// Every unit that a plant file may name.
     pub const ALL: &'static [Self] = &[
@@ -106,14 +122,21 @@ impl Unit {
         unit("m3/h", Dimension::VolumeFlow, 1.0 / 3600.0, 0.0),
         unit("L/min", Dimension::VolumeFlow, 1e-3 / 60.0, 0.0),
         unit("L/h", Dimension::VolumeFlow, 1e-3 / 3600.0, 0.0),
-        unit("kg/s", Dimension::MassFlow, 1.0, 0.0),
+        Self::KG_PER_S,
         unit("kg/h", Dimension::MassFlow, 1.0 / 3600.0, 0.0),
         unit("Pa", Dimension::Pressure, 1.0, 0.0),
         unit("kPa", Dimension::Pressure, 1e3, 0.0),
         unit("bar", Dimension::Pressure, 1e5, 0.0),
         Self::VOLT,
-        unit("1", Dimension::Ratio, 1.0, 0.0),
+        Self::ONE,
         Self::PERCENT,
+        unit("mol", Dimension::Amount, 1.0, 0.0),
+        Self::KMOL,
+        unit("mol/s", Dimension::MolarFlow, 1.0, 0.0),
+        unit("kmol/h", Dimension::MolarFlow, 1e3 / 3600.0, 0.0),
+        Self::KMOL_PER_MIN,
+        unit("m2.K/W", Dimension::ThermalResistance, 1.0, 0.0),
+        Self::M2_K_PER_KW,
     ];
 
     /// The symbol, as a plant file writes it.

@@ -12,11 +12,13 @@ mod raw;
 use std::path::Path;
 use std::time::Duration;
 
-use plant_models::{ModelCard, PlantModel, Variable};
+use plant_models::{ModelCard, Variable};
 use signals::Spared;
 use signals::dcs::ShedOption;
 
 use crate::command::Command;
+use crate::degradation::Degradation;
+use crate::plant::PlantSource;
 pub use faults::{ConfigError, Fault};
 
 /// A closed interval of engineering values, `low < high`, both finite.
@@ -92,6 +94,8 @@ pub struct MvConfig {
     pub backup_sp: f64,
     /// The slave's tuning.
     pub slave: SlaveTuning,
+    /// Dead time between the actuator and its effect on the plant, in seconds; 0 when the key is missing.
+    pub dead_time_s: f64,
 }
 
 /// A controlled variable: one output of the model.
@@ -113,6 +117,10 @@ pub struct CvConfig {
     pub noise_sd: f64,
     /// Whether two spare transmitters measure it too: three where `transmitters = 3`, one where the key is missing.
     pub spared: bool,
+    /// Time constant of the measurement, in seconds; 0 when the key is missing.
+    pub lag_s: f64,
+    /// Dead time of the measurement, in seconds: a sample line, an analyser; 0 when the key is missing.
+    pub dead_time_s: f64,
 }
 
 /// A measured disturbance.
@@ -148,13 +156,13 @@ pub struct RigConfig {
     pub title: String,
     /// `<area>.<unit>.APC_<app>.`: what stands before each tag.
     pub prefix: Prefix,
-    /// The model that is emulated.
-    pub model: &'static dyn PlantModel,
+    /// The model that is emulated, or what the plant outside offers.
+    pub plant: PlantSource,
     /// The control period of the application.
     pub period: Duration,
     /// The DCS's scan, a whole fraction of the period.
     pub scan: Duration,
-    /// Integration steps per scan.
+    /// Integration steps per scan; 1 for a plant outside, which steps itself.
     pub substeps: usize,
     /// One per input of the model, in the model's order.
     pub mvs: Vec<MvConfig>,
@@ -162,6 +170,8 @@ pub struct RigConfig {
     pub cvs: Vec<CvConfig>,
     /// In the file's order.
     pub dvs: Vec<DvConfig>,
+    /// In the file's order.
+    pub degradation: Vec<Degradation>,
     /// In the order of time.
     pub timeline: Vec<Scheduled>,
 }
@@ -189,10 +199,18 @@ impl RigConfig {
     /// # Errors
     /// The file cannot be read, is no TOML, or has faults: all of them, in the order of the lines.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_with(path, None)
+    }
+
+    /// [`RigConfig::load`] of a file whose `model` is `external`, with what the plant outside offers.
+    ///
+    /// # Errors
+    /// As [`RigConfig::load`].
+    pub fn load_with(path: &Path, outside: Option<&'static ModelCard>) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { file: file.clone(), source })?;
-        Self::parse(&text, &file)
+        raw::check(&text, &file, outside)
     }
 
     /// Checks the text of a plant file; `file` is the name that the errors bear.
@@ -200,7 +218,15 @@ impl RigConfig {
     /// # Errors
     /// As [`RigConfig::load`], reading excepted.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
-        raw::check(text, file)
+        raw::check(text, file, None)
+    }
+
+    /// [`RigConfig::parse`] with what the plant outside offers.
+    ///
+    /// # Errors
+    /// As [`RigConfig::load`], reading excepted.
+    pub fn parse_with(text: &str, file: &str, outside: &'static ModelCard) -> Result<Self, ConfigError> {
+        raw::check(text, file, Some(outside))
     }
 
     /// Scans in one control period, at least 1.
@@ -215,10 +241,26 @@ impl RigConfig {
         Spared::collect(self.cvs.iter().map(|cv| cv.spared).chain(self.dvs.iter().map(|dv| dv.spared)))
     }
 
+    /// The same rig in coarser steps, for what takes months: scan, period and the slaves' times `factor` times as long, the
+    /// steps of integration as long as before, the rates as fast. What happens within a scan is lost; what is slower than
+    /// the new period is not.
+    #[must_use]
+    pub fn coarser(&self, factor: u32) -> Self {
+        let mut coarse = self.clone();
+        (coarse.period, coarse.scan) = (self.period * factor, self.scan * factor);
+        coarse.substeps *= factor as usize;
+        for slave in coarse.mvs.iter_mut().map(|mv| &mut mv.slave) {
+            slave.reset_s *= f64::from(factor);
+            slave.rate_s *= f64::from(factor);
+            slave.actuator_tau_s *= f64::from(factor);
+        }
+        coarse
+    }
+
     /// The model's card.
     #[must_use]
     pub fn card(&self) -> &'static ModelCard {
-        self.model.card()
+        self.plant.card()
     }
 
     /// Every disturbance of the model at the start: measured ones as configured, the others nominal.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plant_models::{ModelCard, PlantModel, Variable, by_name};
+use plant_models::{ModelCard, Variable, for_rig};
 use serde::Deserialize;
 use signals::dcs::ShedOption;
 use signals::{MAX_CVS, MAX_DVS, MAX_MVS};
@@ -10,6 +10,8 @@ use signals::{MAX_CVS, MAX_DVS, MAX_MVS};
 use super::faults::{At, ConfigError, Faults, line_of};
 use super::{CvConfig, DvConfig, MvConfig, Prefix, RigConfig, Scheduled, SlaveTuning, Span};
 use crate::command::Command;
+use crate::degradation::{Degradation, Law};
+use crate::plant::PlantSource;
 
 /// A scan and a period are whole numbers of nanoseconds and at most a day.
 const LONGEST_S: f64 = 86_400.0;
@@ -24,11 +26,13 @@ struct RawRig {
     app: String,
     period_s: f64,
     scan_s: f64,
-    substeps: usize,
+    substeps: Option<usize>,
     mv: Vec<RawMv>,
     cv: Vec<RawCv>,
     #[serde(default)]
     dv: Vec<RawDv>,
+    #[serde(default)]
+    degradation: Vec<RawDegradation>,
     #[serde(default)]
     operator: Vec<RawOperator>,
 }
@@ -45,6 +49,8 @@ struct RawMv {
     shed: RawShed,
     backup_sp: Option<f64>,
     slave: RawSlave,
+    #[serde(default)]
+    dead_time_s: f64,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
@@ -74,6 +80,10 @@ struct RawCv {
     weight: f64,
     noise_sd: f64,
     transmitters: Option<u32>,
+    #[serde(default)]
+    lag_s: f64,
+    #[serde(default)]
+    dead_time_s: f64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,23 +97,36 @@ struct RawDv {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawDegradation {
+    parameter: String,
+    law: Law,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawOperator {
     at_s: f64,
     command: String,
 }
 
+/// The name of a model that is none of ours.
+const EXTERNAL: &str = "external";
+/// The most scans that a dead time lasts.
+const DEAD_SCANS_MAX: f64 = 100_000.0;
+
 /// The checks of one file.
 struct Check<'a> {
     faults: Faults<'a>,
+    outside: Option<&'static ModelCard>,
 }
 
-pub(super) fn check(text: &str, file: &str) -> Result<RigConfig, ConfigError> {
+pub(super) fn check(text: &str, file: &str, outside: Option<&'static ModelCard>) -> Result<RigConfig, ConfigError> {
     let raw: RawRig = toml::from_str(text).map_err(|error| ConfigError::Syntax {
         file: file.to_owned(),
         line: line_of(text, error.span().map_or(0, |span| span.start)),
         message: error.message().to_owned(),
     })?;
-    let mut check = Check { faults: Faults::of(text) };
+    let mut check = Check { faults: Faults::of(text), outside };
     let config = check.rig(&raw);
     match config {
         Some(config) if check.faults.is_empty() => Ok(config),
@@ -169,24 +192,68 @@ fn identifier(name: &str) -> Result<String, String> {
     good.then(|| name.to_owned()).ok_or_else(|| format!("`{name}` is not made of letters, digits, `_` and `-`"))
 }
 
+fn substeps(raw: &RawRig) -> Result<usize, String> {
+    match (raw.model.as_str(), raw.substeps) {
+        (EXTERNAL, None) => Ok(1),
+        (EXTERNAL, Some(_)) => Err("a plant outside steps itself, expected no such key".to_owned()),
+        (_, None) => Err("the key is missing, expected 1 to 1000".to_owned()),
+        (_, Some(n)) if (1..=1000).contains(&n) => Ok(n),
+        (_, Some(n)) => Err(format!("{n} is outside 1 to 1000")),
+    }
+}
+
+/// A dead time that is not negative and not too long to be kept.
+fn dead_time(value: f64, scan_s: f64) -> Result<f64, String> {
+    not_negative(value)?;
+    let longest = DEAD_SCANS_MAX * scan_s;
+    if value <= longest { Ok(value) } else { Err(format!("{value} is above {longest}, {DEAD_SCANS_MAX} scans")) }
+}
+
 impl Check<'_> {
     fn rig(&mut self, raw: &RawRig) -> Option<RigConfig> {
-        let model = self.faults.note(top("model"), by_name(&raw.model).map_err(|e| e.to_string()));
+        let plant = self.plant(&raw.model);
+        let plant = self.faults.note(top("model"), plant);
         let prefix = self.prefix(raw);
         let (period, scan) = self.times(raw);
-        let substeps = match raw.substeps {
-            1..=1000 => Some(raw.substeps),
-            n => self.faults.note(top("substeps"), Err(format!("{n} is outside 1 to 1000"))),
-        };
+        let substeps = self.faults.note(top("substeps"), substeps(raw));
         let timeline = self.timeline(&raw.operator);
-        let model: &'static dyn PlantModel = model?;
-        let card = model.card();
-        let mvs = self.mvs(&raw.mv, card);
-        let cvs = self.cvs(&raw.cv, card);
+        let plant = plant?;
+        let card = plant.card();
+        let mvs = self.mvs(&raw.mv, card, raw.scan_s);
+        let cvs = self.cvs(&raw.cv, card, raw.scan_s);
         let dvs = self.dvs(&raw.dv, card);
-        let (title, timeline) = (raw.title.clone(), timeline?);
-        let (prefix, period, scan, substeps) = (prefix?, period?, scan?, substeps?);
-        Some(RigConfig { title, prefix, model, period, scan, substeps, mvs: mvs?, cvs: cvs?, dvs: dvs?, timeline })
+        let degradation = self.degradation(&raw.degradation, card);
+        let (title, timeline, degradation) = (raw.title.clone(), timeline?, degradation?);
+        let (prefix, period, scan, substeps, mvs) = (prefix?, period?, scan?, substeps?, mvs?);
+        let (cvs, dvs) = (cvs?, dvs?);
+        Some(RigConfig { title, prefix, plant, period, scan, substeps, mvs, cvs, dvs, degradation, timeline })
+    }
+
+    fn plant(&self, name: &str) -> Result<PlantSource, String> {
+        match (name, self.outside) {
+            (EXTERNAL, Some(card)) => Ok(PlantSource::External(card)),
+            (EXTERNAL, None) => Err("`external` is a plant outside: give it with --exec or --connect".to_owned()),
+            (name, Some(_)) => {
+                Err(format!("`{name}` is a model of ours and a plant outside is given, expected `external`"))
+            }
+            (name, None) => for_rig(name).map(PlantSource::Model).map_err(|e| e.to_string()),
+        }
+    }
+
+    fn degradation(&mut self, raw: &[RawDegradation], card: &'static ModelCard) -> Option<Vec<Degradation>> {
+        let mut found: Vec<Degradation> = Vec::new();
+        for (i, one) in raw.iter().enumerate() {
+            let at = |key| entry("degradation", i, key);
+            let place = self.faults.note(at("parameter"), variable(card.disturbances, &one.parameter, "disturbance"));
+            let law = self.faults.note(at("law"), one.law.check().map(|()| one.law));
+            let (Some((index, _)), Some(law)) = (place, law) else { continue };
+            if found.iter().any(|other| other.index == index) {
+                self.faults.add(at("parameter"), format!("`{}` decays already", one.parameter));
+                continue;
+            }
+            found.push(Degradation { index, law });
+        }
+        (found.len() == raw.len()).then_some(found)
     }
 
     fn prefix(&mut self, raw: &RawRig) -> Option<Prefix> {
@@ -223,7 +290,7 @@ impl Check<'_> {
         (timeline.len() == raw.len()).then_some(timeline)
     }
 
-    fn mvs(&mut self, raw: &[RawMv], card: &'static ModelCard) -> Option<Vec<MvConfig>> {
+    fn mvs(&mut self, raw: &[RawMv], card: &'static ModelCard, scan_s: f64) -> Option<Vec<MvConfig>> {
         let wanted: Vec<_> = card.inputs.iter().map(|v| v.name).collect();
         let given: Vec<_> = raw.iter().map(|mv| mv.name.as_str()).collect();
         if wanted != given || raw.len() > MAX_MVS {
@@ -231,11 +298,11 @@ impl Check<'_> {
             return None;
         }
         let pairs = raw.iter().zip(card.inputs).enumerate();
-        let mvs: Vec<_> = pairs.filter_map(|(i, (mv, variable))| self.mv(i, mv, variable)).collect();
+        let mvs: Vec<_> = pairs.filter_map(|(i, (mv, variable))| self.mv(i, mv, variable, scan_s)).collect();
         (mvs.len() == raw.len()).then_some(mvs)
     }
 
-    fn mv(&mut self, i: usize, raw: &RawMv, variable: &'static Variable) -> Option<MvConfig> {
+    fn mv(&mut self, i: usize, raw: &RawMv, variable: &'static Variable, scan_s: f64) -> Option<MvConfig> {
         let at = |key| entry("mv", i, key);
         let range = self.faults.note(at("range"), span(raw.range));
         let clamp = self.faults.note(at("clamp"), span_within(raw.clamp, range, "range"));
@@ -250,14 +317,15 @@ impl Check<'_> {
         };
         let backup_sp = self.faults.note(at("backup_sp"), backup);
         let slave = self.slave(at("slave"), raw.slave);
+        let dead_time_s = self.faults.note(at("dead_time_s"), dead_time(raw.dead_time_s, scan_s));
         let shed = match raw.shed {
             RawShed::HoldAuto => ShedOption::HoldAuto,
             RawShed::BackupSp => ShedOption::BackupSp,
             RawShed::Man => ShedOption::Man,
         };
         let (range, clamp, limits) = (range?, clamp?, limits?);
-        let (start, max_rate_per_s, backup_sp, slave) = (start?, rate?, backup_sp?, slave?);
-        Some(MvConfig { variable, range, start, clamp, limits, max_rate_per_s, shed, backup_sp, slave })
+        let (start, max_rate_per_s, backup_sp, slave, dead_time_s) = (start?, rate?, backup_sp?, slave?, dead_time_s?);
+        Some(MvConfig { variable, range, start, clamp, limits, max_rate_per_s, shed, backup_sp, slave, dead_time_s })
     }
 
     fn slave(&mut self, at: At<'_>, raw: RawSlave) -> Option<SlaveTuning> {
@@ -268,15 +336,15 @@ impl Check<'_> {
         self.faults.note(at, named.map(|()| SlaveTuning { gain, reset_s, rate_s, actuator_tau_s }))
     }
 
-    fn cvs(&mut self, raw: &[RawCv], card: &'static ModelCard) -> Option<Vec<CvConfig>> {
+    fn cvs(&mut self, raw: &[RawCv], card: &'static ModelCard, scan_s: f64) -> Option<Vec<CvConfig>> {
         if raw.is_empty() || raw.len() > MAX_CVS {
             self.faults.add(top("cv"), format!("{} CVs, expected 1 to {MAX_CVS}", raw.len()));
         }
-        let cvs: Vec<_> = raw.iter().enumerate().filter_map(|(i, cv)| self.cv(i, cv, card)).collect();
+        let cvs: Vec<_> = raw.iter().enumerate().filter_map(|(i, cv)| self.cv(i, cv, card, scan_s)).collect();
         (cvs.len() == raw.len()).then_some(cvs)
     }
 
-    fn cv(&mut self, i: usize, raw: &RawCv, card: &'static ModelCard) -> Option<CvConfig> {
+    fn cv(&mut self, i: usize, raw: &RawCv, card: &'static ModelCard, scan_s: f64) -> Option<CvConfig> {
         let at = |key| entry("cv", i, key);
         let found = self.faults.note(at("name"), variable(card.outputs, &raw.name, "output"));
         let range = self.faults.note(at("range"), span(raw.range));
@@ -289,10 +357,12 @@ impl Check<'_> {
         let weight = self.faults.note(at("weight"), not_negative(raw.weight));
         let noise_sd = self.faults.note(at("noise_sd"), not_negative(raw.noise_sd));
         let spared = self.faults.note(at("transmitters"), spared(raw.transmitters));
+        let lag_s = self.faults.note(at("lag_s"), not_negative(raw.lag_s));
+        let dead_time_s = self.faults.note(at("dead_time_s"), dead_time(raw.dead_time_s, scan_s));
         let (output, variable) = found?;
-        let (range, setpoint, limits) = (range?, setpoint?, limits?);
+        let (range, setpoint, limits, lag_s, dead_time_s) = (range?, setpoint?, limits?, lag_s?, dead_time_s?);
         let (weight, noise_sd, spared) = (weight?, noise_sd?, spared?);
-        Some(CvConfig { variable, output, range, setpoint, limits, weight, noise_sd, spared })
+        Some(CvConfig { variable, output, range, setpoint, limits, weight, noise_sd, spared, lag_s, dead_time_s })
     }
 
     fn dvs(&mut self, raw: &[RawDv], card: &'static ModelCard) -> Option<Vec<DvConfig>> {

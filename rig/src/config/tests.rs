@@ -66,6 +66,9 @@ fn each_fault_is_found_at_its_line_and_key() {
         ("name = \"TR\"", "name = \"TX\"", "cv[1].name", "`CB`, `TR`, `TK`"),
         ("noise_sd = 0.005", "noise_sd = -1", "dv[0].noise_sd", "below 0"),
         ("name = \"TR\"", "transmitters = 2\nname = \"TR\"", "cv[1].transmitters", "2 is neither 1 nor 3"),
+        ("noise_sd = 0.002", "noise_sd = 0.002\nlag_s = -1.0", "cv[0].lag_s", "below 0"),
+        ("noise_sd = 0.002", "noise_sd = 0.002\ndead_time_s = 1e9", "cv[0].dead_time_s", "above 100000"),
+        ("max_rate_per_s = 1.1", "dead_time_s = nan\nmax_rate_per_s = 1.1", "mv[0].dead_time_s", "NaN is below 0"),
     ] {
         let text = GOOD.replacen(from, to, 1);
         assert_ne!(text, GOOD, "{from}");
@@ -120,4 +123,32 @@ fn excess_is_percent_of_the_scale_and_infinite_for_what_is_no_number() {
         let excess = limits.excess_pct(value, scale);
         assert!(excess.is_infinite() && excess > 0.0, "{value}: {excess}");
     }
+}
+
+const DECAY: &str = "\n[[degradation]]\nparameter = \"CA0\"\nlaw = { kind = \"first_order\", rate_per_day = 0.1 }\n";
+
+#[test]
+fn a_decay_that_cannot_be_is_found_at_its_line_and_key() {
+    let text = GOOD.to_owned() + DECAY;
+    assert_eq!(RigConfig::parse(&text, "x.toml").unwrap().degradation[0].index, 0);
+    for (from, to, key, says) in [
+        ("parameter = \"CA0\"", "parameter = \"RF\"", "degradation[0].parameter", "no disturbance `RF`, it has `CA0`"),
+        ("rate_per_day = 0.1", "rate_per_day = -0.1", "degradation[0].law", "`rate_per_day` is -0.1, expected"),
+    ] {
+        let found = faults(&text.replace(from, to));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].1 == key && found[0].2.contains(says), "{found:?}");
+    }
+    let found = faults(&(text + DECAY));
+    assert!(found[0].1 == "degradation[1].parameter" && found[0].2.contains("decays already"), "{found:?}");
+}
+
+#[test]
+fn a_plant_outside_needs_its_offer_and_brings_its_own_steps() {
+    let text = GOOD.replace("model = \"cstr4\"", "model = \"external\"");
+    let found = faults(&text);
+    assert!(found.iter().any(|(_, key, says)| key == "model" && says.contains("--exec or --connect")), "{found:?}");
+    assert!(found.iter().any(|(_, key, says)| key == "substeps" && says.contains("steps itself")), "{found:?}");
+    let missing = GOOD.replace("substeps = 4", "#");
+    assert!(faults(&missing)[0].2.contains("the key is missing"), "{:?}", faults(&missing));
 }

@@ -319,7 +319,8 @@ impl Dcs {
         }
     }
 
-    fn alarm(&mut self, now: Stamp, cause: AlarmCause) {
+    /// Notes an alarm at `now`.
+    pub(crate) fn alarm(&mut self, now: Stamp, cause: AlarmCause) {
         self.tally.note(Alarm { t_s: now.secs_f64(), cause });
     }
 }

@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use plant_models::steady_state;
-use rig::RigConfig;
 use rig::config::{CvConfig, DvConfig, MvConfig, Prefix, SlaveTuning, Span};
+use rig::{PlantSource, RigConfig};
 use signals::dcs::ShedOption;
 
 use super::SimulateError;
@@ -56,13 +56,14 @@ pub fn stand_in(plant: &PlantFile) -> Result<RigConfig, SimulateError> {
     Ok(RigConfig {
         title: format!("{} of its own model", plant.name),
         prefix: Prefix { area: "Simulated".to_owned(), unit: plant.name.clone(), app: card.name.to_owned() },
-        model: plant.model,
+        plant: PlantSource::Model(plant.model),
         period: plant.period(),
         scan,
         substeps: SUBSTEPS,
         mvs,
         cvs: plant.cvs.iter().map(|cv| cv_config(cv, y.get(cv.output).copied().unwrap_or(f64::NAN))).collect(),
         dvs: dvs.collect(),
+        degradation: Vec::new(),
         timeline: Vec::new(),
     })
 }
@@ -94,6 +95,7 @@ fn mv_config(mv: &Mv, period: Duration, scan: Duration) -> MvConfig {
             rate_s: 0.0,
             actuator_tau_s: (period_s / 6.0).max(2.0 * scan_s),
         },
+        dead_time_s: 0.0,
     }
 }
 
@@ -109,6 +111,8 @@ fn cv_config(cv: &Cv, start: f64) -> CvConfig {
         weight: f64::from(u8::from(cv.weight > 0.0)),
         noise_sd: cv.measurement_sd,
         spared: cv.limits.spares_tolerance.is_some(),
+        lag_s: 0.0,
+        dead_time_s: 0.0,
     }
 }
 
