@@ -7,9 +7,15 @@
 //! - Only [`clock`] reads a clock; only [`server`] knows OPC UA.
 //! - What arrives is checked by the rig's DCS; [`server`] adds what only the wire knows: accounts and types.
 
+pub mod bed;
+pub mod campaign;
 pub mod clock;
+pub mod faults;
 pub mod live;
+pub mod record;
+pub mod scenario;
 pub mod server;
+pub mod verdict;
 
 #[cfg(test)]
 pub(crate) fn test_plant() -> rig::RigConfig {

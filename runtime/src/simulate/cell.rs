@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::kernel::{Clock, Observer, Telemetry};
 use actors::tape::Tape;
-use actors::{Board, Ending, EventQueue, Loop, LoopContext, WiringError};
+use actors::{Board, Ending, EventQueue, Loop, LoopConfig, LoopContext, MoveSink, WiringError};
 use safety::Latch;
 use tokio::task::JoinHandle;
 
@@ -24,6 +24,9 @@ pub struct Fittings {
     /// What the interlock takes up from an earlier run.
     pub latch: Latch,
 }
+
+/// Makes the end of a loop, once for each incarnation of its actuator, around the sink into the rig.
+pub type MakeSink = Box<dyn Fn(&RigSink) -> Box<dyn MoveSink> + Send>;
 
 /// A running loop and its rig. Dropping it ends the loop.
 #[derive(Debug)]
@@ -49,16 +52,31 @@ impl Cell {
     /// # Errors
     /// [`WiringError`], naming the part that cannot be made.
     pub async fn start(plant: &PlantFile, rig: SharedRig, fittings: Fittings) -> Result<(Self, Plumbing), WiringError> {
-        let Fittings { observer, tape, latch } = fittings;
-        let (clock, telemetry) = (Clock::of_tokio(), Telemetry::new(observer));
         let config = plant.loop_config();
         let board = Board::new(config.screens.len());
+        Self::of(config, plant.mode, board, rig, (fittings, Box::new(|sink| Box::new(sink.clone())))).await
+    }
+
+    /// As [`Self::start`], with the parts of a loop: what it is told, how far it reaches, its slots, and what is made of its
+    /// sink. A campaign of the rig changes one of them and leaves the rest.
+    ///
+    /// # Errors
+    /// [`WiringError`], naming the part that cannot be made.
+    pub async fn of(
+        config: LoopConfig,
+        mode: Mode,
+        board: Board,
+        rig: SharedRig,
+        (fittings, end): (Fittings, MakeSink),
+    ) -> Result<(Self, Plumbing), WiringError> {
+        let Fittings { observer, tape, latch } = fittings;
+        let (clock, telemetry) = (Clock::of_tokio(), Telemetry::new(observer));
         board.latch.put(latch);
         let plumbing = Plumbing::new(rig.clone(), board.clone());
         let sink = plumbing.sink();
-        let end = sink.clone();
-        let ending = match plant.mode {
-            Mode::ClosedLoop => Ending::ClosedLoop(Box::new(move || Box::new(end.clone()))),
+        let plain = sink.clone();
+        let ending = match mode {
+            Mode::ClosedLoop => Ending::ClosedLoop(Box::new(move || end(&plain))),
             Mode::Advisory => Ending::Advisory,
             Mode::Shadow => Ending::Shadow,
         };
