@@ -4,8 +4,9 @@
 
 use std::str::FromStr;
 
-use signals::Quality;
 use signals::dcs::{ModeRequest, MvMode};
+
+use crate::fault::{ActuatorFault, BadQuality, FaultError, NotANumber, SensorFault, Status, Stuck};
 
 /// A measured variable, numbered from 0; written `CV1`, `DV1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,15 @@ pub enum Measured {
     Cv(usize),
     /// A measured disturbance.
     Dv(usize),
+}
+
+impl std::fmt::Display for Measured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cv(n) => write!(f, "CV{}", n + 1),
+            Self::Dv(n) => write!(f, "DV{}", n + 1),
+        }
+    }
 }
 
 /// What a person answers.
@@ -34,15 +44,6 @@ pub enum SlaveAction {
     Setpoint(f64),
     /// Sets the output in percent, in MAN.
     Output(f64),
-}
-
-/// What a measurement shows in place of the plant's value.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Forced {
-    /// This value, which may be NaN.
-    Value(f64),
-    /// The value that it showed last.
-    Frozen,
 }
 
 /// A command, understood. The line that gives each is in its description.
@@ -78,10 +79,11 @@ pub enum Command {
     Rearm,
     /// `server stop|start`.
     Server(bool),
-    /// `quality CV1 bad|uncertain|good`.
-    Quality(Measured, Quality),
+    /// `fault CV1 drift per_s=0.01`, `fault CV1 off`; short for some: `quality CV1 bad|uncertain|good`,
     /// `pv CV1 nan|frozen|<number>|off`.
-    Pv(Measured, Option<Forced>),
+    SensorFault(Measured, Option<SensorFault>),
+    /// `fault MV1 slow stroke_s=300`, `fault MV1 off`.
+    ActuatorFault(usize, Option<ActuatorFault>),
     /// `writes MV1 lost|taken`: set-points are confirmed and dropped, as by a gateway whose far side is down.
     Writes(usize, bool),
     /// `quit`.
@@ -140,6 +142,12 @@ pub enum CommandError {
         /// The mode.
         mode: MvMode,
     },
+    /// The fault cannot be injected.
+    #[error("no such fault: {why}")]
+    BadFault {
+        /// Why not, in words.
+        why: String,
+    },
     /// The value lies outside what the DCS lets pass.
     #[error("{value} is outside {low} to {high}")]
     OutOfRange {
@@ -155,8 +163,14 @@ pub enum CommandError {
 const FORMS: &str = "mode off|warm|advisory|on, engage, permit on|off, sp CVn X, limits CVn|MVn LO HI, mv MVn on|off, \
     cv CVn on|off, dv DVn on|off, slave MVn man|auto|cas, slave MVn sp X, slave MVn out PCT, disturb NAME X, \
     accept ID USER, reject ID USER, answers checked|unchecked, rearm, \
-    server stop|start, quality CVn|DVn good|uncertain|bad, pv CVn|DVn nan|frozen|X|off, writes MVn lost|taken, \
+    server stop|start, fault CVn|DVn|MVn KIND key=value ..., fault CVn|DVn|MVn off, quality CVn|DVn good|uncertain|bad, pv CVn|DVn nan|frozen|X|off, writes MVn lost|taken, \
     quit";
+
+impl From<FaultError> for CommandError {
+    fn from(error: FaultError) -> Self {
+        Self::BadFault { why: error.to_string() }
+    }
+}
 
 /// What the shell around the rig has to do; the rig itself has done its part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,22 +231,37 @@ fn mode_request(word: &str) -> Option<ModeRequest> {
     ModeRequest::ALL.iter().copied().find(|m| m.label().to_lowercase() == word)
 }
 
-fn quality(word: &str) -> Option<Quality> {
-    match word {
-        "good" => Some(Quality::Good),
-        "uncertain" => Some(Quality::Uncertain),
-        "bad" => Some(Quality::Bad),
-        _ => None,
-    }
+/// The words behind `quality CV1`.
+fn quality(word: &str) -> Option<Option<SensorFault>> {
+    let status = match word {
+        "good" => return Some(None),
+        "uncertain" => Status::Uncertain,
+        "bad" => Status::Bad,
+        _ => return None,
+    };
+    Some(Some(SensorFault::BadQuality(BadQuality { status })))
 }
 
-fn forced(word: &str) -> Result<Option<Forced>, CommandError> {
-    Ok(match word {
-        "off" => None,
-        "nan" => Some(Forced::Value(f64::NAN)),
-        "frozen" => Some(Forced::Frozen),
-        value => Some(Forced::Value(number(value)?)),
-    })
+/// The words behind `pv CV1`.
+fn forced(word: &str) -> Result<Option<SensorFault>, CommandError> {
+    Ok(Some(match word {
+        "off" => return Ok(None),
+        "nan" => SensorFault::NotANumber(NotANumber {}),
+        "frozen" => SensorFault::Stuck(Stuck { at: None }),
+        value => SensorFault::Stuck(Stuck { at: Some(number(value)?) }),
+    }))
+}
+
+/// The words behind `fault`: a variable, and `off` or a fault.
+fn fault(tag: &str, words: &[&str]) -> Result<Command, CommandError> {
+    let bad = |why| CommandError::BadFault { why };
+    let mends = words == ["off"];
+    if tag.starts_with("MV") {
+        let fault = if mends { None } else { Some(ActuatorFault::from_words(words).map_err(bad)?) };
+        return Ok(Command::ActuatorFault(index(tag, "MV")?, fault));
+    }
+    let fault = if mends { None } else { Some(SensorFault::from_words(words).map_err(bad)?) };
+    Ok(Command::SensorFault(measured(tag)?, fault))
 }
 
 impl FromStr for Command {
@@ -267,8 +296,9 @@ impl FromStr for Command {
             ["rearm"] => Self::Rearm,
             ["server", "stop"] => Self::Server(false),
             ["server", "start"] => Self::Server(true),
-            ["quality", tag, word] => Self::Quality(measured(tag)?, quality(word).ok_or_else(unknown)?),
-            ["pv", tag, word] => Self::Pv(measured(tag)?, forced(word)?),
+            ["fault", tag, words @ ..] => fault(tag, words)?,
+            ["quality", tag, word] => Self::SensorFault(measured(tag)?, quality(word).ok_or_else(unknown)?),
+            ["pv", tag, word] => Self::SensorFault(measured(tag)?, forced(word)?),
             ["writes", mv, "lost"] => Self::Writes(index(mv, "MV")?, false),
             ["writes", mv, "taken"] => Self::Writes(index(mv, "MV")?, true),
             ["quit"] => Self::Quit,
@@ -280,6 +310,11 @@ impl FromStr for Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn sick(of: Measured, words: &str) -> Command {
+        let words: Vec<&str> = words.split(' ').collect();
+        Command::SensorFault(of, Some(SensorFault::from_words(&words).unwrap()))
+    }
 
     #[test]
     fn every_form_is_understood() {
@@ -305,17 +340,25 @@ mod tests {
             ("rearm", Command::Rearm),
             ("server stop", Command::Server(false)),
             ("server start", Command::Server(true)),
-            ("quality DV1 uncertain", Command::Quality(Measured::Dv(0), Quality::Uncertain)),
-            ("pv CV1 frozen", Command::Pv(Measured::Cv(0), Some(Forced::Frozen))),
-            ("pv CV1 1e9", Command::Pv(Measured::Cv(0), Some(Forced::Value(1e9)))),
-            ("pv CV1 off", Command::Pv(Measured::Cv(0), None)),
+            ("quality DV1 uncertain", sick(Measured::Dv(0), "bad_quality status=uncertain")),
+            ("quality DV1 good", Command::SensorFault(Measured::Dv(0), None)),
+            ("pv CV1 frozen", sick(Measured::Cv(0), "stuck")),
+            ("pv CV1 nan", sick(Measured::Cv(0), "not_a_number")),
+            ("pv CV1 1e9", sick(Measured::Cv(0), "stuck at=1e9")),
+            ("pv CV1 off", Command::SensorFault(Measured::Cv(0), None)),
+            ("fault CV2 drift per_s=0.01", sick(Measured::Cv(1), "drift per_s=0.01")),
+            ("fault DV1 off", Command::SensorFault(Measured::Dv(0), None)),
+            ("fault MV2 off", Command::ActuatorFault(1, None)),
+            (
+                "fault MV1 slow stroke_s=300",
+                Command::ActuatorFault(0, Some(ActuatorFault::from_words(&["slow", "stroke_s=300"]).unwrap())),
+            ),
             ("writes MV2 lost", Command::Writes(1, false)),
             ("writes MV1 taken", Command::Writes(0, true)),
             ("quit", Command::Quit),
         ] {
             assert_eq!(line.parse::<Command>(), Ok(command), "{line}");
         }
-        assert!(matches!("pv CV1 nan".parse(), Ok(Command::Pv(_, Some(Forced::Value(v)))) if v.is_nan()));
     }
 
     #[test]
@@ -331,6 +374,11 @@ mod tests {
             "mv MV1",
             "accept 7",
             "accept x Meyer",
+            "fault",
+            "fault CV1",
+            "fault CV1 slow stroke_s=3",
+            "fault MV1 drift per_s=3",
+            "fault MV0 off",
         ] {
             assert!(line.parse::<Command>().is_err(), "{line}");
         }

@@ -1,39 +1,41 @@
 //! The instruments: they put the plant's outputs and disturbances, with noise, into the words of the DCS.
 //!
-//! Place in the loop: between emulator and DCS. Faults of measurements are injected here, so that the application
-//! meets them as it would meet those of a real transmitter: a wrong number, a frozen one, a bad status.
+//! Place in the loop: between emulator and DCS. Faults of measurements ([`SensorFault`]) are injected here, so that the
+//! application meets them as it would meet those of a real transmitter: a wrong number, a frozen one, a bad status.
 
+use signals::Stamp;
 use signals::dcs::{DcsView, Reading};
-use signals::{Quality, Stamp};
 
-use crate::command::{Forced, Measured};
-use crate::config::RigConfig;
+use crate::command::Measured;
+use crate::config::{DvConfig, RigConfig};
+use crate::fault::{SensorFault, Sick};
 use crate::random::Random;
 
+/// The stream of the seed from which the chance of sensor faults comes ([`Random::stream`]).
+const FAULTS: u32 = 100;
+
 /// One transmitter.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Transmitter {
     source: usize,
+    range: (f64, f64),
     noise_sd: f64,
-    quality: Quality,
-    forced: Option<Forced>,
-    shown: f64,
+    shown: Reading<f64>,
+    sick: Option<Sick>,
 }
 
 impl Transmitter {
-    fn new(source: usize, noise_sd: f64) -> Self {
-        Self { source, noise_sd, quality: Quality::Good, forced: None, shown: f64::NAN }
+    fn new(source: usize, range: (f64, f64), noise_sd: f64) -> Self {
+        let shown = Reading::of(f64::NAN, Stamp::NEVER);
+        Self { source, range, noise_sd, shown, sick: None }
     }
 
     /// Draws its noise in every case, so that a fault does not shift the noise of the others.
     fn read(&mut self, truth: &[f64], noise: &mut Random, now: Stamp) -> Reading<f64> {
         let draw = noise.normal() * self.noise_sd;
-        self.shown = match self.forced {
-            Some(Forced::Value(value)) => value,
-            Some(Forced::Frozen) => self.shown,
-            None => truth.get(self.source).map_or(f64::NAN, |value| value + draw),
-        };
-        Reading { value: self.shown, quality: self.quality, source_time: now }
+        let healthy = Reading::of(truth.get(self.source).map_or(f64::NAN, |value| value + draw), now);
+        self.shown = self.sick.as_mut().map_or(healthy, |sick| sick.show(healthy));
+        self.shown
     }
 }
 
@@ -41,6 +43,8 @@ impl Transmitter {
 #[derive(Clone, Debug)]
 pub(crate) struct Instruments {
     noise: Random,
+    /// Where each fault gets its own chance from.
+    faults: Random,
     cvs: Vec<Transmitter>,
     dvs: Vec<Transmitter>,
 }
@@ -49,11 +53,12 @@ impl Instruments {
     /// Healthy instruments.
     #[must_use]
     pub(crate) fn new(config: &RigConfig, seed: u64) -> Self {
-        Self {
-            noise: Random::seeded(seed),
-            cvs: config.cvs.iter().map(|cv| Transmitter::new(cv.output, cv.noise_sd)).collect(),
-            dvs: config.dvs.iter().map(|dv| Transmitter::new(dv.index, dv.noise_sd)).collect(),
-        }
+        let cvs = config.cvs.iter().map(|cv| Transmitter::new(cv.output, (cv.range.low, cv.range.high), cv.noise_sd));
+        // A DV has no range in the plant file: its transmitter has that of the model's card.
+        let range = |dv: &DvConfig| (dv.variable.low, dv.variable.high);
+        let dvs = config.dvs.iter().map(|dv| Transmitter::new(dv.index, range(dv), dv.noise_sd));
+        let (noise, faults) = (Random::seeded(seed), Random::stream(seed, FAULTS));
+        Self { noise, faults, cvs: cvs.collect(), dvs: dvs.collect() }
     }
 
     /// Reads outputs `y` (NY) and disturbances `p` (NP) into the `PV`s of the image, stamped `now`.
@@ -66,14 +71,13 @@ impl Instruments {
         }
     }
 
-    /// Sets the status that a measurement bears from the next scan on; `false` when there is no such measurement.
-    pub(crate) fn set_quality(&mut self, of: Measured, quality: Quality) -> bool {
-        self.find(of).map(|t| t.quality = quality).is_some()
-    }
-
-    /// Forces what a measurement shows from the next scan on, or frees it; `false` when there is no such measurement.
-    pub(crate) fn force(&mut self, of: Measured, forced: Option<Forced>) -> bool {
-        self.find(of).map(|t| t.forced = forced).is_some()
+    /// Gives a transmitter a fault from `now` on, or mends it; `false` when there is no such measurement.
+    pub(crate) fn inject(&mut self, of: Measured, fault: Option<SensorFault>, now: Stamp) -> bool {
+        let chance = Random::seeded(self.faults.bits());
+        let Some(transmitter) = self.find(of) else { return false };
+        let (shown, range) = (transmitter.shown, transmitter.range);
+        transmitter.sick = fault.map(|fault| Sick::new(fault, now, shown, range, chance));
+        true
     }
 
     fn find(&mut self, of: Measured) -> Option<&mut Transmitter> {

@@ -20,6 +20,7 @@ pub mod command;
 pub mod config;
 pub mod dcs;
 mod emulator;
+pub mod fault;
 mod instruments;
 mod random;
 pub mod report;
@@ -29,6 +30,7 @@ mod slave;
 pub use command::{Ack, Command, CommandError};
 pub use config::{ConfigError, RigConfig};
 pub use dcs::WriteRefusal;
+pub use fault::{ActuatorFault, SensorFault};
 pub use random::Random;
 pub use rig::{Carried, Rig, RigError};
 

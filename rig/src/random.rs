@@ -2,7 +2,7 @@
 //!
 //! A run has one seed. Whoever needs chance of its own takes a [`Random::stream`] of that seed, so that one more draw in
 //! one place shifts nothing in another. The streams in use: the seed itself is the instruments' noise
-//! ([`crate::Rig::new`]); the simulation of `runtime` numbers its own.
+//! ([`crate::Rig::new`]); the simulation of `runtime` numbers its own from 0; stream 100 is that of sensor faults.
 //!
 //! Generator: SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014); a stream
 //! begins where one output of the seed's generator says, which is that paper's split.

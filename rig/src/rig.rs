@@ -17,6 +17,7 @@ use crate::command::{Ack, Command, CommandError, Measured};
 use crate::config::{RigConfig, Span};
 use crate::dcs::{Dcs, Texts, WriteRefusal};
 use crate::emulator::Emulator;
+use crate::fault::{ActuatorFault, SensorFault};
 use crate::instruments::Instruments;
 use crate::report::{CvRecord, DvRecord, MvRecord, RecRecord, Snapshot, Summary, Totals};
 
@@ -57,7 +58,7 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// A rig at rest at time zero; `seed` decides the measurement noise and nothing else.
+    /// A rig at rest at time zero; `seed` decides the measurement noise and the chance of sensor faults, and nothing else.
     ///
     /// # Errors
     /// [`RigError`] when the model has no steady state at the configured start.
@@ -180,6 +181,27 @@ impl Rig {
         self.carry_out(&command)
     }
 
+    /// Gives the transmitter of a measurement a fault from the next scan on, or mends it. A transmitter has one fault at a
+    /// time: this one replaces the one before.
+    ///
+    /// # Errors
+    /// There is no such measurement, or a parameter cannot be used; nothing has changed.
+    pub fn inject_sensor(&mut self, of: Measured, fault: Option<SensorFault>) -> Result<(), CommandError> {
+        fault.map_or(Ok(()), |fault| fault.check())?;
+        let injected = self.instruments.inject(of, fault, self.now);
+        injected.then_some(()).ok_or_else(|| CommandError::NoSuchVariable { what: of.to_string() })
+    }
+
+    /// Gives the actuator of MV `mv`, counted from 0, a fault from the next scan on, or mends it. An actuator has one
+    /// fault at a time: this one replaces the one before.
+    ///
+    /// # Errors
+    /// There is no such MV, or a parameter cannot be used; nothing has changed.
+    pub fn inject_actuator(&mut self, mv: usize, fault: Option<ActuatorFault>) -> Result<(), CommandError> {
+        fault.map_or(Ok(()), |fault| fault.check())?;
+        self.dcs.inject(mv, fault)
+    }
+
     /// The commands of the timeline carried out since the last call, oldest first.
     pub fn take_carried(&mut self) -> Vec<Carried> {
         std::mem::take(&mut self.carried)
@@ -249,12 +271,8 @@ impl Rig {
                 let index = names.position(|d| d.name == name).ok_or_else(|| no_such(name))?;
                 self.emulator.disturb(index, value);
             }
-            Command::Quality(of, quality) => {
-                self.instruments.set_quality(of, quality).then_some(()).ok_or_else(|| no_such(&name_of(of)))?;
-            }
-            Command::Pv(of, forced) => {
-                self.instruments.force(of, forced).then_some(()).ok_or_else(|| no_such(&name_of(of)))?;
-            }
+            Command::SensorFault(of, fault) => self.inject_sensor(of, fault)?,
+            Command::ActuatorFault(mv, fault) => self.inject_actuator(mv, fault)?,
             Command::Writes(mv, taken) => self.dcs.take_writes(mv, taken)?,
             Command::Server(up) => ack = if up { Ack::ServerStart } else { Ack::ServerStop },
             Command::Quit => ack = Ack::Quit,
@@ -345,13 +363,6 @@ impl Rig {
             mode_acts: tally.mode_acts.iter().map(|mode| mode.label()).collect(),
             dropped: tally.dropped,
         }
-    }
-}
-
-fn name_of(of: Measured) -> String {
-    match of {
-        Measured::Cv(n) => format!("CV{}", n + 1),
-        Measured::Dv(n) => format!("DV{}", n + 1),
     }
 }
 

@@ -210,3 +210,83 @@ fn the_exercises_of_the_shipped_reactor_are_feasible() {
     let summary = rig.summary();
     assert_eq!((summary.sheds, summary.totals.max_limit_violation), (0, 0.0));
 }
+
+/// What CV1, CV2 and MV1's plant input did over ten minutes with these commands given at the start.
+fn trace(seed: u64, commands: &[&str]) -> Vec<[u64; 3]> {
+    let mut rig = Rig::new(test_plant(), seed).unwrap();
+    for line in commands {
+        rig.command(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+    }
+    let mut seen = || {
+        rig.step(Duration::from_secs(1));
+        [rig.view().cvs[0].pv.value, rig.view().cvs[1].pv.value, rig.snapshot().mv[0].pv].map(f64::to_bits)
+    };
+    (0..600).map(|_| seen()).collect()
+}
+
+#[test]
+fn a_fault_touches_its_own_transmitter_and_no_other_and_leaves_no_trace_when_mended() {
+    let healthy = trace(7, &[]);
+    for line in SensorFault::EXAMPLES {
+        let inject = format!("fault CV1 {line}");
+        let faulty = trace(7, &[&inject]);
+        assert!(faulty.iter().zip(&healthy).any(|(f, h)| f[0] != h[0]), "{line} must show");
+        assert!(faulty.iter().zip(&healthy).all(|(f, h)| f[1..] == h[1..]), "{line} must not touch the others");
+        assert_eq!(trace(7, &[&inject, "fault CV1 off"]), healthy, "{line}");
+        assert_eq!(trace(7, &[&inject]), faulty, "{line} must repeat");
+    }
+    let noisy = |seed| trace(seed, &["fault CV1 noise sd=0.5"]);
+    assert_ne!(noisy(7), noisy(8));
+}
+
+#[test]
+fn an_actuator_fault_reaches_the_plant_and_what_is_read_back() {
+    let mut rig = rig();
+    engaged(&mut rig);
+    rig.command("fault MV1 fail_closed stroke_s=20").unwrap();
+    rig.command("fault MV2 wrong_readback by_pct=10").unwrap();
+    let sp = rig.view().mvs[1].sp_act.value;
+    rig.step(Duration::from_secs(60));
+    let mv = rig.snapshot().mv;
+    assert!(mv[0].pv < 0.1, "closed: {}", mv[0].pv);
+    assert!((mv[1].pv + 4000.0).abs() < 1.0, "in order: {}", mv[1].pv);
+    assert!((rig.view().mvs[1].sp_act.value - sp - 900.0).abs() < 1e-6, "10 % of the range too much is read back");
+    assert!(rig.truth()[0] < 0.8, "no feed, no product: {:?}", rig.truth());
+    assert_eq!(rig.view().mvs[0].windup.value, signals::dcs::Windup::Hi, "the slave works against it and winds up");
+    rig.command("fault MV1 off").unwrap();
+    rig.command("fault MV2 off").unwrap();
+    rig.step(Duration::from_secs(300));
+    assert!((rig.snapshot().mv[0].pv - 14.0).abs() < 0.1 && rig.view().mvs[1].sp_act.value < -3999.0);
+}
+
+/// The limit cycle for which stiction is known: a PI loop on a sticking valve does not settle; with a good one it does.
+#[test]
+fn stiction_makes_the_slave_loop_swing() {
+    let swing = |commands: &[&str]| {
+        let mut rig = rig();
+        for line in commands {
+            rig.command(line).unwrap();
+        }
+        rig.command("slave MV1 sp 20").unwrap();
+        rig.step(Duration::from_secs(300));
+        let seen = (0..300).map(|_| {
+            rig.step(Duration::from_secs(1));
+            rig.snapshot().mv[0].pv
+        });
+        let (low, high) = seen.fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
+        high - low
+    };
+    assert!(swing(&[]) < 0.01);
+    assert!(swing(&["fault MV1 stiction static_pct=5 kinetic_pct=1"]) > 1.0);
+}
+
+#[test]
+fn a_fault_that_cannot_be_changes_nothing() {
+    let mut rig = rig();
+    for line in ["fault CV9 sign_flip", "fault MV3 fail_in_place", "fault CV1 drift per_s=nan", "fault CV1 fly"] {
+        assert!(rig.command(line).is_err(), "{line}");
+    }
+    let unfit = SensorFault::Noise(crate::fault::NoisySensor { sd: -1.0 });
+    let refused = rig.inject_sensor(Measured::Cv(0), Some(unfit)).unwrap_err();
+    assert_eq!(refused.to_string(), "no such fault: noise: `sd` is -1, expected a finite number above 0");
+}

@@ -13,6 +13,7 @@
 use signals::dcs::{MvMode, Windup};
 
 use crate::config::{MvConfig, SlaveTuning, Span};
+use crate::fault::{ActuatorFault, Valve};
 
 /// A slave loop and its actuator.
 #[derive(Clone, Debug)]
@@ -27,6 +28,7 @@ pub(crate) struct Slave {
     last_pv: f64,
     output_pct: f64,
     integral_pct: f64,
+    faulty: Option<Valve>,
 }
 
 impl Slave {
@@ -45,6 +47,7 @@ impl Slave {
             last_pv: config.start,
             output_pct,
             integral_pct: output_pct,
+            faulty: None,
         }
     }
 
@@ -58,6 +61,18 @@ impl Slave {
     #[must_use]
     pub(crate) fn sp(&self) -> f64 {
         self.sp
+    }
+
+    /// The set-point in use as it is read back, in engineering units: [`Slave::sp`] unless the read-back is at fault.
+    #[must_use]
+    pub(crate) fn readback(&self) -> f64 {
+        self.faulty.map_or(self.sp, |valve| self.sp + valve.readback_error_pct() / 100.0 * self.range.width())
+    }
+
+    /// Gives the actuator a fault, or mends it.
+    pub(crate) fn set_fault(&mut self, fault: Option<ActuatorFault>) {
+        let at_pct = 100.0 * (self.pv - self.range.low) / self.range.width();
+        self.faulty = fault.map(|fault| Valve::new(fault, at_pct, self.output_pct));
     }
 
     /// The actuator's position: the plant's input, in engineering units.
@@ -116,7 +131,8 @@ impl Slave {
             self.output_pct = wanted.clamp(0.0, 100.0);
             self.integral_pct += gain * error * dt_s / reset_s + (self.output_pct - wanted);
         }
-        let position = self.range.low + self.output_pct / scale;
+        let aim_pct = self.faulty.as_mut().map_or(self.output_pct, |valve| valve.travel(self.output_pct, dt_s));
+        let position = self.range.low + aim_pct / scale;
         let lag = if actuator_tau_s > 0.0 { -(-dt_s / actuator_tau_s).exp_m1() } else { 1.0 };
         self.pv += (position - self.pv) * lag;
     }

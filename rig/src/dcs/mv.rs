@@ -92,9 +92,9 @@ impl MvLoop {
         true
     }
 
-    /// Whether a request equals a set-point that was in use within the last two control periods.
+    /// Whether a request equals a set-point that was read back as in use within the last two control periods.
     pub(super) fn tracks(&self, sp_req: f64) -> bool {
-        self.history.iter().chain([&self.slave.sp()]).any(|sp| self.pct(sp_req, *sp) <= SP_TOLERANCE)
+        self.history.iter().chain([&self.slave.readback()]).any(|sp| self.pct(sp_req, *sp) <= SP_TOLERANCE)
     }
 
     /// One scan of the slave. Gives the bump of a change of mode, in percent of range: how far the set-point moved in
@@ -104,7 +104,7 @@ impl MvLoop {
             self.slave.set_target(target);
         }
         self.slave.step(dt_s);
-        self.history.push_back(self.slave.sp());
+        self.history.push_back(self.slave.readback());
         if self.history.len() > self.history_len {
             self.history.pop_front();
         }
@@ -118,7 +118,7 @@ impl MvLoop {
 
     pub(super) fn image(&self, now: Stamp, out: &mut MvRead) {
         *out = MvRead {
-            sp_act: Reading::of(self.slave.sp(), now),
+            sp_act: Reading::of(self.slave.readback(), now),
             mode: Reading::of(self.slave.mode(), now),
             opr_on: Reading::of(self.opr_on, now),
             init_req: Reading::of(self.init_since.is_some(), now),

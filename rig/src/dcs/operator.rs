@@ -6,6 +6,7 @@ use signals::dcs::{CvTag, DcsTag, DvTag, ModeRequest, MvMode, MvTag, Wire, WireV
 use super::writes::wire_type;
 use super::{CvPoint, Dcs, WriteRefusal};
 use crate::command::{Answer, CommandError, SlaveAction};
+use crate::fault::ActuatorFault;
 use crate::report::AlarmCause;
 
 /// Whether the operator's account may write a tag.
@@ -120,6 +121,14 @@ impl Dcs {
     pub fn take_writes(&mut self, n: usize, taken: bool) -> Result<(), CommandError> {
         self.mvs.get_mut(n).ok_or_else(|| no_such("MV", n))?.takes_writes = taken;
         Ok(())
+    }
+
+    /// Gives the actuator of MV `n` a fault, or mends it.
+    ///
+    /// # Errors
+    /// There is no such MV.
+    pub fn inject(&mut self, n: usize, fault: Option<ActuatorFault>) -> Result<(), CommandError> {
+        self.mvs.get_mut(n).map(|mv| mv.slave.set_fault(fault)).ok_or_else(|| no_such("MV", n))
     }
 
     /// The operator's switch of CV `n`.
