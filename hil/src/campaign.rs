@@ -19,6 +19,7 @@ use crate::clock::WallClock;
 use crate::record::Record;
 use crate::scenario::{Campaign, ClockKind, Guard, Scenario, ScenarioError};
 use crate::verdict::{Finding, judge};
+use crate::wall::{self, Programs};
 
 /// One run and its verdict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,12 +82,12 @@ impl Outcome {
 /// How to run.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// A pattern that the names must match, with `*` and `?`; empty: all.
-    pub filter: String,
     /// Threads for scenarios under virtual time; 0: as many as the machine has processors.
     pub jobs: usize,
     /// Where results are kept.
     pub resume: Option<PathBuf>,
+    /// The program for scenarios by the wall's clock.
+    pub wall: Option<Programs>,
 }
 
 /// A campaign that cannot be run.
@@ -209,7 +210,7 @@ pub fn run(
                 loop {
                     let next = shared.lock().unwrap_or_else(PoisonError::into_inner).0.pop_front();
                     let Some((n, scenario)) = next else { return };
-                    let outcome = both(scenario);
+                    let outcome = both(scenario, options);
                     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
                     let (_, done, kept, told, failed) = &mut *shared;
                     *failed = failed.take().or(kept.keep(scenario, &outcome).err());
@@ -224,7 +225,7 @@ pub fn run(
         return Err(failed);
     }
     for (n, scenario) in alone {
-        let outcome = both(scenario);
+        let outcome = both(scenario, options);
         kept.keep(scenario, &outcome)?;
         told(&outcome);
         done.insert(n, outcome);
@@ -233,10 +234,10 @@ pub fn run(
 }
 
 /// A scenario and its negative control.
-fn both(scenario: &Scenario) -> Outcome {
+fn both(scenario: &Scenario, options: &Options) -> Outcome {
     let clock = WallClock::start(1.0);
-    let run = one(scenario, None);
-    let negative = Ran { record: None, ..one(scenario, Some(&scenario.negative)) };
+    let run = one(scenario, None, options);
+    let negative = Ran { record: None, ..one(scenario, Some(&scenario.negative), options) };
     Outcome {
         id: scenario.id.clone(),
         title: scenario.title.clone(),
@@ -256,8 +257,15 @@ fn both(scenario: &Scenario) -> Outcome {
     }
 }
 
-fn one(scenario: &Scenario, off: Option<&Guard>) -> Ran {
-    match bed::run(scenario, off).map_err(|e| e.to_string()) {
+fn one(scenario: &Scenario, off: Option<&Guard>, options: &Options) -> Ran {
+    let seen = match (scenario.clock, &options.wall) {
+        (ClockKind::Virtual, _) => bed::run(scenario, off).map_err(|e| e.to_string()),
+        (ClockKind::Wall { speed }, Some(programs)) => {
+            wall::run(scenario, off, speed, programs).map_err(|e| format!("{e:#}"))
+        }
+        (ClockKind::Wall { .. }, None) => Err("no program for the wall's clock: --program FILE".to_owned()),
+    };
+    match seen {
         Ok(record) => Ran { findings: judge(&scenario.pass, &record), record: Some(record), error: None },
         Err(error) => Ran { findings: Vec::new(), record: None, error: Some(error) },
     }

@@ -185,15 +185,18 @@ pub struct Observer {
     record: Record,
     requests: Vec<Request>,
     period: Duration,
-    scan_s: f64,
+    /// When it was looked last.
+    looked: Stamp,
     cycles: u64,
     mode: Option<ModeActual>,
     heartbeat: (u32, Stamp),
     any_rcas: bool,
+    /// The rig's time at which the scenario's begins.
+    epoch: Stamp,
 }
 
 impl Observer {
-    /// Nothing seen yet of this rig.
+    /// Nothing seen yet of this rig; the scenario's time begins now.
     #[must_use]
     pub fn new(rig: &Rig, onset: Duration) -> Self {
         let config = rig.config();
@@ -222,17 +225,23 @@ impl Observer {
             record,
             requests: vec![Request::default(); config.mvs.len()],
             period: config.period,
-            scan_s: config.scan.as_secs_f64(),
+            looked: rig.now(),
             cycles: u64::MAX,
             mode: None,
             heartbeat: (0, Stamp::ZERO),
             any_rcas: false,
+            epoch: rig.now(),
         }
     }
 
     /// The record, to add to.
     pub fn record_mut(&mut self) -> &mut Record {
         &mut self.record
+    }
+
+    /// Seconds of the scenario's time.
+    fn t_s(&self, rig: &Rig) -> f64 {
+        rig.now().since(self.epoch).as_secs_f64()
     }
 
     /// One look, after a scan.
@@ -242,7 +251,7 @@ impl Observer {
         self.integrate(rig);
         let any_rcas = rig.view().mvs.iter().any(|mv| mv.mode.value == MvMode::Rcas);
         if self.any_rcas && !any_rcas {
-            self.record.released_s.push(rig.now().secs_f64());
+            self.record.released_s.push(self.t_s(rig));
         }
         self.any_rcas = any_rcas;
         if rig.cycles() != self.cycles {
@@ -252,17 +261,16 @@ impl Observer {
     }
 
     fn watch_mode(&mut self, rig: &Rig) {
-        let (apc, now) = (rig.apc(), rig.now());
+        let (apc, t_s) = (rig.apc(), self.t_s(rig));
         let (mode, reason) = (apc.mode_act.value, apc.shed_reason.value);
         let changed = self.mode != Some(mode);
         if changed {
-            let t_s = now.secs_f64();
             self.record.modes.push(Stay { t_s, mode: mode.label(), reason, reason_t_s: t_s });
         } else if let Some(stay) = self.record.modes.last_mut().filter(|stay| stay.reason != reason && reason != 0) {
-            (stay.reason, stay.reason_t_s) = (reason, now.secs_f64());
+            (stay.reason, stay.reason_t_s) = (reason, t_s);
         }
         if mode == ModeActual::On && self.record.first_on_s.is_none() {
-            self.record.first_on_s = Some(now.secs_f64());
+            self.record.first_on_s = Some(t_s);
         }
         let (last, at) = self.heartbeat;
         if apc.hb_apc.value != last {
@@ -307,7 +315,8 @@ impl Observer {
     }
 
     fn integrate(&mut self, rig: &Rig) {
-        let scan_s = self.scan_s;
+        let scan_s = rig.now().since(self.looked).as_secs_f64();
+        self.looked = rig.now();
         let on = self.record.first_on_s.is_some();
         let cvs = rig.config().cvs.iter().zip(&rig.view().cvs);
         for (n, (cv, said)) in (1..).zip(cvs).filter(|(_, (_, said))| said.opr_on.value) {
@@ -321,8 +330,9 @@ impl Observer {
     }
 
     fn sample(&mut self, rig: &Rig) {
+        let t_s = self.t_s(rig);
         let trend = &mut self.record.trend;
-        trend.t_s.push(rig.now().secs_f64());
+        trend.t_s.push(t_s);
         let cvs = rig.config().cvs.iter().zip(&rig.view().cvs);
         for (trend, (cv, said)) in trend.cvs.iter_mut().zip(cvs) {
             trend.truth.push(rig.truth().get(cv.output).copied().unwrap_or(f64::NAN));
@@ -340,12 +350,12 @@ impl Observer {
     pub fn finish(mut self, rig: &Rig) -> Record {
         let summary = rig.summary();
         let refused = |reason| summary.refused_writes.get(reason).copied().unwrap_or(0);
-        self.record.t_s = summary.t_s;
+        self.record.t_s = self.t_s(rig);
         self.record.unsafe_writes.refused = REFUSED_FOR_VALUE.into_iter().map(refused).sum();
         self.record.unsafe_writes.not_on = summary.writes_while_not_on;
         self.record.cost = (summary.totals.cost, summary.totals.cost_open_loop);
         self.record.bump_pct = summary.bump_pct;
-        self.record.alarms = summary.alarms.iter().map(|alarm| (alarm.t_s, alarm.cause.to_string())).collect();
+        self.record.alarms = summary.alarms.iter().map(|a| (a.t_s - self.epoch.secs_f64(), a.cause.to_string())).collect();
         self.record.held_at_the_end = self.any_rcas;
         self.record
     }

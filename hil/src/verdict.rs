@@ -28,8 +28,10 @@ const SCANS_S: f64 = 1.0;
 #[must_use]
 pub fn judge(pass: &Pass, record: &Record) -> Vec<Finding> {
     let mut all = vec![unsafe_writes(record), answered(record)];
-    let ended = record.ended.clone().unwrap_or_else(|| "it ran to the end".to_owned());
-    all.push(finding("the loop", "runs to the end", ended, record.ended.is_none()));
+    if !pass.ends {
+        let ended = record.ended.clone().unwrap_or_else(|| "it ran to the end".to_owned());
+        all.push(finding("the loop", "runs to the end", ended, record.ended.is_none()));
+    }
     if pass.engages {
         let actual = record.first_on_s.map_or_else(|| "never".to_owned(), |t| format!("at {t:.1} s"));
         let ok = record.first_on_s.is_some_and(|t| t <= record.onset_s);
@@ -60,6 +62,10 @@ pub fn judge(pass: &Pass, record: &Record) -> Vec<Finding> {
     if pass.restarts_min > 0 {
         let (least, seen) = (pass.restarts_min, record.restarts);
         all.push(finding("stages made anew", format!("at least {least}"), seen.to_string(), seen >= least));
+    }
+    for words in &pass.noted {
+        let noted = record.notes.iter().any(|note| note.contains(words));
+        all.push(finding("noted", format!("`{words}`"), record.notes.join("; "), noted));
     }
     all
 }

@@ -25,17 +25,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rig::{Random, Rig, RigConfig, RigError};
-use runtime::config::{Loaded, Mode, load_text};
+use runtime::config::{Loaded, load_text};
 use runtime::simulate::{SharedRig, SimulateError, Simulation};
 use safety::{CellChange, CheckSet, Latch, Overlay, SafetyError};
 
+use crate::faults::network::STREAM;
 use crate::faults::{ControllerFault, Fault, HostFault, Timed};
-use crate::record::{Observer, Record, Said};
+use crate::keyboard::Keyboard;
+use crate::record::{Observer, Record};
 use crate::scenario::set::{Changes, SetError};
-use crate::scenario::{ClockKind, Guard, Line, Off, Scenario};
-
-/// The stream of the seed for the link's chance.
-const LINK_STREAM: u32 = 20;
+use crate::scenario::{ClockKind, Guard, Off, Scenario};
 
 /// A scenario that cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -115,35 +114,14 @@ pub fn run(scenario: &Scenario, off: Option<&Guard>) -> Result<Record, BedError>
     let period = rig.period;
     let rig = SharedRig::new(Rig::new(rig, scenario.seed)?);
     let observer = Observer::new(&rig.lock(), scenario.onset());
-    let chance = Random::stream(scenario.seed, LINK_STREAM);
-    let lines = lines(scenario, off, period);
-    let mut bed = Bed { scenario, off, loaded, rig, observer, chance, lines, passed: Duration::ZERO, latch: Latch::default() };
+    let chance = Random::stream(scenario.seed, STREAM);
+    let keyboard = Keyboard::new(scenario, off, period);
+    let (passed, latch) = (Duration::ZERO, Latch::default());
+    let mut bed = Bed { scenario, off, loaded, rig, observer, chance, keyboard, passed, latch };
     bed.to_the_end()?;
     let rig = bed.rig.clone();
     let record = bed.observer.finish(&rig.lock());
     Ok(record)
-}
-
-/// What is typed: the way in, and the scenario's lines.
-fn lines(scenario: &Scenario, off: Option<&Guard>, period: Duration) -> Vec<Line> {
-    let way_in: &[(u32, &str)] = match (scenario.way_in, scenario.mode) {
-        (false, _) => &[],
-        (true, Mode::Shadow) => &[(2, "mode off"), (4, "mode warm")],
-        (true, Mode::Advisory) => &[(2, "mode off"), (4, "mode warm"), (8, "mode advisory")],
-        (true, Mode::ClosedLoop) => &[(2, "mode off"), (4, "mode warm"), (8, "mode on"), (10, "engage")],
-    };
-    let typed = |(at, line): &(u32, &str)| Line {
-        at: period * *at,
-        line: (*line).to_owned(),
-        refused: false,
-        disturbance: false,
-    };
-    let helps = |line: &&Line| line.disturbance || off != Some(&Guard::Other(Off::Operator));
-    let mut lines: Vec<Line> =
-        way_in.iter().map(typed).chain(scenario.lines.iter().filter(helps).cloned()).collect();
-    lines.sort_by_key(|line| line.at);
-    lines.reverse();
-    lines
 }
 
 /// A scenario under way.
@@ -154,8 +132,7 @@ struct Bed<'a> {
     rig: SharedRig,
     observer: Observer,
     chance: Random,
-    /// What is still to be typed, the next last.
-    lines: Vec<Line>,
+    keyboard: Keyboard<'a>,
     /// Plant time so far.
     passed: Duration,
     /// What the last life has left in its state.
@@ -208,46 +185,7 @@ impl Bed<'_> {
 
     /// What the operator, the plant and the rig's own faults do before this scan.
     fn at_the_rig(&mut self) {
-        let mut rig = self.rig.lock();
-        while let Some(line) = self.lines.pop_if(|line| line.at <= self.passed) {
-            let refused = rig.command(&line.line).err().map(|e| e.to_string());
-            let as_wanted = refused.is_some() == line.refused;
-            let t_s = self.passed.as_secs_f64();
-            self.observer.record_mut().said.push(Said { t_s, line: line.line, refused, as_wanted });
-        }
-        drop(rig);
-        if self.is_off(Off::DcsWatchdog) || self.host(|host| *host == HostFault::DcsWatchdogOff) {
-            let _ = self.rig.lock().command("rearm");
-        }
-        let begins = |timed: &Timed| timed.at + self.rig.lock().config().scan > self.passed;
-        if self.acting().any(|timed| timed.fault == Fault::Host(HostFault::DeviceRestart) && begins(timed)) {
-            let count = self.rig.lock().config().mvs.len();
-            for mv in 1..=count {
-                let _ = self.rig.lock().command(&format!("slave MV{mv} auto"));
-            }
-        }
-        if self.is_off(Off::Latch) {
-            self.engage_again();
-        }
-    }
-
-    /// A DCS that takes the application back in by itself, whatever it let go for.
-    fn engage_again(&self) {
-        let mut rig = self.rig.lock();
-        let period_s = rig.config().period.as_secs_f64();
-        let after = self.passed >= self.scenario.onset() && rig.view().lease.value == 0;
-        let turn = (self.passed.as_secs_f64() / period_s) as u64 % 12;
-        let line = match turn {
-            0 => "rearm",
-            2 => "mode off",
-            4 => "mode warm",
-            7 => "mode on",
-            9 => "engage",
-            _ => return,
-        };
-        if after {
-            let _ = rig.command(line);
-        }
+        self.keyboard.at_the_rig(self.passed, &mut self.rig.lock(), self.observer.record_mut());
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | family | acts on | in |
 //! |---|---|---|
-//! | [`SensorFault`], [`ActuatorFault`] | the rig's instruments and slave loops | the crate `rig` |
+//! | [`rig::fault::SensorFault`], [`rig::fault::ActuatorFault`] | the rig's instruments and valves | the crate `rig` |
 //! | [`LinkFault`] | what passes between the DCS and the loop | [`network`] |
 //! | [`HostFault`] | the DCS's server, our process, its clock, its disk | [`host`] |
 //! | [`ControllerFault`] | what the solver answers and the controller proposes | [`controller`] |
@@ -25,6 +25,8 @@ pub use read::{KINDS, TIME_MAX_S, read};
 /// A fault of one of the families.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
+    /// Of an instrument or a valve: what follows `fault CV1` or `fault MV1` at the rig's keyboard.
+    AtTheRig(String),
     /// Of the link.
     Link(LinkFault),
     /// Of server and host.

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use rig::Random;
 
+/// The stream of a scenario's seed for the link's chance.
+pub const STREAM: u32 = 20;
+
 /// In which direction something is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {

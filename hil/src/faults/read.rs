@@ -13,7 +13,38 @@ use super::{Fault, Timed};
 pub const TIME_MAX_S: f64 = 3.6e6;
 
 /// Every kind, by family.
-pub const KINDS: [(&str, &[&str]); 3] = [
+pub const KINDS: [(&str, &[&str]); 5] = [
+    (
+        "sensor",
+        &[
+            "stuck",
+            "drift",
+            "bias",
+            "noise",
+            "spike",
+            "dropout",
+            "not_a_number",
+            "out_of_range",
+            "bad_quality",
+            "sign_flip",
+            "wrong_unit",
+            "quantised",
+            "slow_sampling",
+        ],
+    ),
+    (
+        "actuator",
+        &[
+            "stiction",
+            "saturation",
+            "fail_in_place",
+            "fail_open",
+            "fail_closed",
+            "slow",
+            "wrong_readback",
+            "hysteresis",
+        ],
+    ),
     (
         "network",
         &[
@@ -85,9 +116,51 @@ pub fn read(s: &Section<'_, '_>) -> Option<Timed> {
     let kinds: Vec<(&str, &str)> = KINDS.iter().flat_map(|(_, kinds)| kinds.iter().map(|k| (*k, *k))).collect();
     let kind = s.choice("kind", &kinds)?;
     let on = s.optional("on", "a text", |v| v.as_str().map(str::to_owned))?.unwrap_or_default();
-    let fault = link(s, kind).or_else(|| host(s, kind)).or_else(|| controller(s, kind, &on));
+    let fault = at_the_rig(s, kind, &on).or_else(|| link(s, kind)).or_else(|| host(s, kind)).or_else(|| controller(s, kind, &on));
     let span = |s: f64| Duration::from_secs_f64(s);
     Some(Timed { at: span(at?), until: until?.map(span), kind: kind.to_owned(), on, fault: fault? })
+}
+
+/// The parameters of the rig's faults.
+const PARAMETERS: [&str; 18] = [
+    "at",
+    "per_s",
+    "by",
+    "sd",
+    "size",
+    "probability",
+    "side",
+    "by_pct",
+    "status",
+    "factor",
+    "offset",
+    "step",
+    "every_s",
+    "static_pct",
+    "kinetic_pct",
+    "low_pct",
+    "high_pct",
+    "band_pct",
+];
+
+/// A fault of an instrument or a valve; the rig judges its parameters.
+fn at_the_rig(s: &Section<'_, '_>, kind: &str, on: &str) -> Option<Fault> {
+    let families = KINDS.iter().take(2).flat_map(|(_, kinds)| kinds.iter());
+    families.into_iter().find(|name| **name == kind)?;
+    let mut words = kind.to_owned();
+    for key in PARAMETERS.iter().copied().chain(["stroke_s"]) {
+        let value = s.optional(key, "a number or a word", |v| {
+            let number = runtime::config::reader::number(v).map(|number| number.to_string());
+            number.or_else(|| v.as_str().map(str::to_owned))
+        })?;
+        if let Some(value) = value {
+            words = format!("{words} {key}={value}");
+        }
+    }
+    if let Err(error) = format!("fault {on} {words}").parse::<rig::Command>() {
+        s.fault("kind", format!("a fault that the rig can have on {on:?}: {error}"));
+    }
+    Some(Fault::AtTheRig(words))
 }
 
 fn link(s: &Section<'_, '_>, kind: &str) -> Option<Fault> {

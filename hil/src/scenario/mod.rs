@@ -99,6 +99,22 @@ impl Scenario {
         read::load(file)
     }
 
+    /// Checks the text of a scenario that has no folder; `file` is its name in the messages.
+    ///
+    /// # Errors
+    /// [`ScenarioError`], with every fault.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, ScenarioError> {
+        read::parse(file, text, &Campaign::default())
+    }
+
+    /// Checks the text of a scenario as if it stood in this file of a campaign's folder.
+    ///
+    /// # Errors
+    /// [`ScenarioError`], with every fault.
+    pub fn parse_beside(file: &Path, text: &str) -> Result<Self, ScenarioError> {
+        read::parse(file, text, &Campaign::of(file.parent().unwrap_or(Path::new(".")))?)
+    }
+
     /// When the first thing befalls the loop: what is to be shown counts from here. The end of the run, when nothing does.
     #[must_use]
     pub fn onset(&self) -> Duration {

@@ -45,6 +45,8 @@ pub struct Settled {
 pub struct Pass {
     /// Whether the loop must be ON before the first thing befalls it.
     pub engages: bool,
+    /// Whether the program may end by itself; otherwise it must run to the end.
+    pub ends: bool,
     /// The greatest integral of the squared error of each CV, from the first ON on, in unit squared times seconds.
     pub ise_max: BTreeMap<String, f64>,
     /// The greatest cost, as a share of that of the plant whose inputs are held: the reference that the rig runs along.
@@ -73,6 +75,8 @@ pub struct Pass {
     pub bump_max_pct: Option<f64>,
     /// The least number of stages made anew.
     pub restarts_min: u64,
+    /// Words that must stand in the notes of the run, such as what the journal says of a full disk.
+    pub noted: Vec<String>,
 }
 
 const SHOWN: [(&str, Shown); 7] = [
@@ -88,6 +92,7 @@ const SHOWN: [(&str, Shown); 7] = [
 impl Pass {
     pub(super) fn read(s: &Section<'_, '_>) -> Option<Self> {
         let flag = s.optional("engages", "true or false", |v| v.as_bool()).map(|flag| flag.unwrap_or(true));
+        let ends = s.optional("ends", "true or false", |v| v.as_bool());
         let ise_max = by_cv(s, "ise_max");
         let cost_ratio_max = positive(s, "cost_ratio_max");
         let violation_max = by_cv(s, "violation_max");
@@ -104,8 +109,10 @@ impl Pass {
         let restarts = s.optional("restarts_min", "a whole number", |v| {
             runtime::config::reader::count(v, 0, u32::MAX).map(u64::from)
         });
+        let noted = s.texts("noted", "a list of words that the notes of the run must hold");
         let pass = Self {
             engages: flag?,
+            ends: ends?.unwrap_or(false),
             ise_max: ise_max?,
             cost_ratio_max: cost_ratio_max?,
             violation_max: violation_max?,
@@ -120,6 +127,7 @@ impl Pass {
             released_within_s: released?,
             bump_max_pct: bump?,
             restarts_min: restarts?.unwrap_or(0),
+            noted: noted?,
         };
         if pass.asks_for_nothing() {
             s.fault("end_state", "a criterion of its own beside the unsafe writes, such as `end_state = [\"on\"]`");
