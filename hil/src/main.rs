@@ -1,12 +1,13 @@
 //! `outrigger-hil`: the rig on the command line.
 //!
 //! `plant` emulates a plant file behind an OPC UA server and obeys commands on standard input; with `--exec` or
-//! `--connect` the plant is one outside, and without a plant file it is only looked at. `check` reads a plant file and
-//! says what is wrong with it. With `--json` every event is one line of JSON on standard output.
+//! `--connect` the plant is one outside, and without a plant file it is only looked at. `list`, `check`, `run`, `key` and `soak` are
+//! for campaigns ([`hil::cli`]). With `--json` every event is one line of JSON on standard output.
 
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,7 +15,7 @@ use clap::{Parser, Subcommand};
 use hil::external::{self, ExternalPlant, Place};
 use hil::live::{Event, LiveOptions};
 use hil::server::ServerOptions;
-use rig::report::{Snapshot, Summary};
+use rig::report::Summary;
 use rig::{Rig, RigConfig};
 use tokio::sync::mpsc;
 
@@ -48,11 +49,8 @@ enum Task {
         #[arg(long, default_value = "pki-rig")]
         pki: PathBuf,
     },
-    /// Read a plant file and report its faults.
-    Check {
-        /// The plant file.
-        file: PathBuf,
-    },
+    #[command(flatten)]
+    Campaign(hil::cli::Task),
 }
 
 #[derive(Debug, clap::Args)]
@@ -120,32 +118,28 @@ impl Plant {
     }
 }
 
-fn main() -> anyhow::Result<()> {
-    let level = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+fn main() -> anyhow::Result<ExitCode> {
+    let task = Cli::parse().task;
+    // A loop that is broken on purpose has much to say that is no news.
+    let usual = if matches!(task, Task::Campaign(_)) { "off" } else { "warn" };
+    let level = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| usual.into());
     tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).init();
-    match Cli::parse().task {
-        Task::Plant(plant) if plant.file.is_none() => look(&plant),
+    match task {
+        Task::Plant(plant) if plant.file.is_none() => look(&plant).map(|()| ExitCode::SUCCESS),
         Task::Plant(plant) => tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .context("cannot start the runtime")?
-            .block_on(serve(plant)),
+            .block_on(serve(plant))
+            .map(|()| ExitCode::SUCCESS),
         Task::Trust { certificate, pki } => {
             let trusted = hil::server::trust(&pki, &certificate)?;
-            Ok(writeln!(std::io::stdout(), "trusted: {}", trusted.display())?)
+            writeln!(std::io::stdout(), "trusted: {}", trusted.display())?;
+            Ok(ExitCode::SUCCESS)
         }
-        Task::Check { file } => check(&file),
+        Task::Campaign(task) => hil::cli::perform(task),
     }
-}
-
-fn check(file: &Path) -> anyhow::Result<()> {
-    let config = RigConfig::load(file)?;
-    let (title, prefix) = (config.title.clone(), config.prefix.to_string());
-    let rig = Rig::new(config, 0)?;
-    writeln!(std::io::stdout(), "{title}: {prefix} starts at rest")?;
-    write!(std::io::stdout(), "{}", cycle_text(&rig.snapshot()))?;
-    Ok(())
 }
 
 /// What the plant outside offers, and a short step response.
@@ -175,6 +169,7 @@ async fn serve(plant: Plant) -> anyhow::Result<()> {
         wall_limit,
         server: ServerOptions {
             listen: plant.listen,
+            advertised: None,
             pki: plant.pki,
             trust_clients: plant.trust_clients,
             outrigger_password: std::env::var("OUTRIGGER_DCS_PASSWORD").ok(),
@@ -230,7 +225,7 @@ fn text(event: &Event) -> String {
         Event::Ready { endpoint, certificate } => format!("serving {endpoint}, certificate {certificate}\n"),
         Event::Cycle { snapshot, server_up, .. } => {
             let link = if *server_up { "" } else { " SERVER DOWN" };
-            format!("{}{link}\n", cycle_text(snapshot).trim_end())
+            format!("{}{link}\n", hil::words::cycle(snapshot).trim_end())
         }
         Event::Ack { command, ok: true, .. } => format!("ok: {command}\n"),
         Event::Ack { command, error, .. } => format!("refused: {command}: {}\n", error.as_deref().unwrap_or("")),
@@ -240,21 +235,6 @@ fn text(event: &Event) -> String {
         }
         Event::Summary { summary, late_s, .. } => summary_text(summary, *late_s),
     }
-}
-
-fn cycle_text(s: &Snapshot) -> String {
-    let cvs = s.cv.iter().map(|cv| match cv.sp {
-        Some(sp) => format!("{} {:.4} ({sp:.4}) {}", cv.name, cv.pv, cv.unit),
-        None => format!("{} {:.2} {}", cv.name, cv.pv, cv.unit),
-    });
-    let mvs = s.mv.iter().map(|mv| format!("{} {:.2} {} {}", mv.name, mv.sp_act, mv.unit, mv.mode));
-    let values: Vec<String> = cvs.chain(mvs).collect();
-    let watchdog = if s.wd_ok { "" } else { " WATCHDOG" };
-    let open = s.rec.as_ref().and_then(|rec| Some((rec, rec.left_s?)));
-    let advice =
-        open.map(|(rec, left_s)| format!("{:>9} recommendation {}, {left_s:.0} s left: {}\n", "", rec.id, rec.reason));
-    let values = values.join(" | ");
-    format!("{:>9.1} s {}>{}{watchdog} | {values}\n{}", s.t_s, s.mode_req, s.mode_act, advice.unwrap_or_default())
 }
 
 fn summary_text(s: &Summary, late_s: f64) -> String {

@@ -8,6 +8,7 @@
 mod bench;
 mod demo;
 mod graph;
+mod hil;
 mod prove;
 mod stopwatch;
 mod test;
@@ -32,6 +33,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Test(test::TestArgs),
     Graph(graph::GraphArgs),
+    Hil(hil::HilArgs),
     Prove(prove::ProveArgs),
 }
 
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Test(args) => test::run(args),
         Command::Graph(args) => graph::run(args),
+        Command::Hil(args) => hil::run(args),
         Command::Prove(args) => prove::run(args),
     };
     match outcome {

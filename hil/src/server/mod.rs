@@ -127,6 +127,8 @@ pub enum ServerError {
 pub struct ServerOptions {
     /// The address; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where clients are told to find it, when something stands before it.
+    pub advertised: Option<SocketAddr>,
     /// Certificates: `own/`, `private/`, `trusted/`, `rejected/`, `users/`. Made if missing.
     pub pki: PathBuf,
     /// Whether to take client certificates that nobody has put into `trusted/`. For the laboratory.
@@ -171,7 +173,7 @@ impl RigServer {
         let runtime = runtime.map_err(|source| ServerError::Runtime { source })?;
         let shared = Arc::clone(rig);
         let nodes = move |context: ServerContext, space: &mut AddressSpace| RigNodes::build(shared, &context, space);
-        let builder = configured(address, options)
+        let builder = configured(options.advertised.unwrap_or(address), options)
             .with_authenticator(Arc::new(gate))
             .with_node_manager(InMemoryNodeManagerBuilder::new(nodes));
         own_certificate(&builder, address, pki)?;

@@ -10,6 +10,7 @@ use crate::test_plant;
 fn options(pki: &Path) -> ServerOptions {
     ServerOptions {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        advertised: None,
         pki: pki.to_owned(),
         trust_clients: false,
         outrigger_password: Some("secret".to_owned()),

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
+use std::path::Path;
 
 use plant_models::PlantModel;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,14 @@ impl Binding {
     /// # Errors
     /// [`CommissionError::Program`] when the program's own file cannot be read.
     pub fn of(loaded: &Loaded) -> Result<Self, CommissionError> {
+        Self::with_program(loaded, Path::new("/proc/self/exe"))
+    }
+
+    /// The binding of a plant file and of the program in this file: what a rig certifies that is not the program itself.
+    ///
+    /// # Errors
+    /// [`CommissionError::Program`] when the program's file cannot be read.
+    pub fn with_program(loaded: &Loaded, program: &Path) -> Result<Self, CommissionError> {
         let mut table: Table = loaded.text.parse().map_err(|_| CommissionError::Program {
             what: "the plant file",
             why: "it was read as TOML before and is none now".to_owned(),
@@ -52,7 +61,7 @@ impl Binding {
         let hashes = Hashes {
             configuration: sha256(canonical(&Value::Table(table)).as_bytes()),
             model: of_model(loaded.plant.model),
-            binary: of_this_program()?,
+            binary: of_program(program)?,
         };
         Ok(Self { hashes, site: sha256(canonical(&Value::Table(site)).as_bytes()) })
     }
@@ -81,11 +90,14 @@ impl Hashes {
 }
 
 /// SHA-256 in hexadecimal digits.
-pub(super) fn sha256(bytes: &[u8]) -> String {
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // A string takes what is written to it.
         let _ = write!(text, "{byte:02x}");
@@ -94,7 +106,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// The bytes of hexadecimal digits; `None` where there are others.
-pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2));
     pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
 }
@@ -155,11 +168,13 @@ fn of_model(model: &dyn PlantModel) -> String {
     sha256(text.as_bytes())
 }
 
-/// The file that this process was started from, even if another one lies in its place by now.
-fn of_this_program() -> Result<String, CommissionError> {
-    let failed = |e: std::io::Error| CommissionError::Program { what: "/proc/self/exe", why: e.to_string() };
+/// The program in this file; `/proc/self/exe` is what this process was started from, even if another one lies in its place by
+/// now.
+fn of_program(file: &Path) -> Result<String, CommissionError> {
+    let what = "the program's file";
+    let failed = |e: std::io::Error| CommissionError::Program { what, why: format!("{}: {e}", file.display()) };
     let mut hash = Sha256::new();
-    std::io::copy(&mut File::open("/proc/self/exe").map_err(failed)?, &mut hash).map_err(failed)?;
+    std::io::copy(&mut File::open(file).map_err(failed)?, &mut hash).map_err(failed)?;
     Ok(hex(&hash.finalize()))
 }
 

@@ -17,6 +17,7 @@ pub mod command;
 pub mod evidence;
 pub mod hashes;
 pub mod ladder;
+pub mod rig_key;
 mod recorder;
 #[cfg(test)]
 mod tests;

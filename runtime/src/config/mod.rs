@@ -10,7 +10,7 @@ mod checks;
 mod cross;
 mod guard;
 mod plant;
-mod reader;
+pub mod reader;
 mod sections;
 mod units;
 
@@ -95,7 +95,14 @@ pub(crate) fn config_hash(text: &str) -> ConfigHash {
 /// [`ConfigError`]; of a faulty file, every fault.
 pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
     let bytes = std::fs::read(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
-    let text = text(file, bytes)?;
+    load_text(file, text(file, bytes)?)
+}
+
+/// Checks a plant file's text, as it stands in the file or with changes; `file` is its name in the messages.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(file: &Path, text: String) -> Result<Loaded, ConfigError> {
     let plant = parse(file, &text)?;
     let revision = config_hash(&text).to_string();
     Ok(Loaded { plant, revision, text })

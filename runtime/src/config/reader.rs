@@ -55,19 +55,24 @@ impl fmt::Display for Fault {
 
 /// A TOML text and the faults found in it so far.
 #[derive(Debug)]
-pub(crate) struct Document<'t> {
+pub struct Document<'t> {
     file: PathBuf,
     text: &'t str,
     faults: RefCell<Vec<Fault>>,
 }
 
 impl<'t> Document<'t> {
-    pub(crate) fn new(file: &Path, text: &'t str) -> Self {
+    /// A text; `file` is its name in the messages.
+    #[must_use]
+    pub fn new(file: &Path, text: &'t str) -> Self {
         Self { file: file.to_owned(), text, faults: RefCell::default() }
     }
 
     /// Parses the text and hands its root to `read`; what `read` returns counts only if no fault was found.
-    pub(crate) fn read<T>(self, read: impl FnOnce(&Section<'_, 't>) -> Option<T>) -> Result<T, Faults> {
+    ///
+    /// # Errors
+    /// [`Faults`], every one, in the order of their lines.
+    pub fn read<T>(self, read: impl FnOnce(&Section<'_, 't>) -> Option<T>) -> Result<T, Faults> {
         let (root, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
             let line = self.line_at(error.span().map_or(0, |s| s.start));
@@ -101,7 +106,7 @@ impl<'t> Document<'t> {
 
 /// A table of the document. Keys that were never asked for are faults when the section is finished.
 #[derive(Debug)]
-pub(crate) struct Section<'d, 't> {
+pub struct Section<'d, 't> {
     document: &'d Document<'t>,
     path: String,
     line: usize,
@@ -120,17 +125,17 @@ impl<'d, 't> Section<'d, 't> {
     }
 
     /// Whether the key is there.
-    pub(crate) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
     /// Leaves a key unread, and unfaulted.
-    pub(crate) fn skip(&self, key: &'static str) {
+    pub fn skip(&self, key: &'static str) {
         self.known.borrow_mut().insert(key);
     }
 
     /// Reports that `key` does not hold what was expected.
-    pub(crate) fn fault(&self, key: &str, expected: impl Into<String>) {
+    pub fn fault(&self, key: &str, expected: impl Into<String>) {
         let (line, value) = match self.table.get(key) {
             Some(v) => (self.document.line_at(v.span().start), text_of(v.get_ref())),
             None => (self.line, String::new()),
@@ -139,7 +144,7 @@ impl<'d, 't> Section<'d, 't> {
     }
 
     /// Reports a fault of `key` in the `i`-th (from 0) of the tables `[[tables]]`.
-    pub(crate) fn fault_in(&self, tables: &str, i: usize, key: &str, expected: impl Into<String>) {
+    pub fn fault_in(&self, tables: &str, i: usize, key: &str, expected: impl Into<String>) {
         let items = self.table.get(tables).and_then(|v| v.get_ref().as_array());
         let Some(item) = items.and_then(|items| items.get(i)) else { return };
         let Some(table) = item.get_ref().as_table() else { return };
@@ -148,14 +153,14 @@ impl<'d, 't> Section<'d, 't> {
     }
 
     /// Reports a fault of `key` in the table `[section]`.
-    pub(crate) fn fault_in_section(&self, section: &str, key: &str, expected: impl Into<String>) {
+    pub fn fault_in_section(&self, section: &str, key: &str, expected: impl Into<String>) {
         let Some(table) = self.table.get(section).and_then(|v| v.get_ref().as_table()) else { return };
         let (path, line) = (section.to_owned(), self.line_of(section));
         Section { document: self.document, path, line, table, known: RefCell::default() }.fault(key, expected);
     }
 
     /// A value of any type that `decode` accepts; `expected` says in words what that is.
-    pub(crate) fn get<T>(
+    pub fn get<T>(
         &self,
         key: &'static str,
         expected: &str,
@@ -173,7 +178,7 @@ impl<'d, 't> Section<'d, 't> {
         clippy::option_option,
         reason = "the outer says whether the key is in order, the inner whether it is there"
     )]
-    pub(crate) fn optional<T>(
+    pub fn optional<T>(
         &self,
         key: &'static str,
         expected: &str,
@@ -186,43 +191,43 @@ impl<'d, 't> Section<'d, 't> {
     }
 
     /// A finite number.
-    pub(crate) fn number(&self, key: &'static str, expected: &str) -> Option<f64> {
+    pub fn number(&self, key: &'static str, expected: &str) -> Option<f64> {
         self.get(key, expected, number)
     }
 
     /// A finite number above zero.
-    pub(crate) fn positive(&self, key: &'static str, expected: &str) -> Option<f64> {
+    pub fn positive(&self, key: &'static str, expected: &str) -> Option<f64> {
         self.get(key, &format!("{expected}, above 0"), |v| number(v).filter(|x| *x > 0.0))
     }
 
     /// A finite number of at least zero.
-    pub(crate) fn non_negative(&self, key: &'static str, expected: &str) -> Option<f64> {
+    pub fn non_negative(&self, key: &'static str, expected: &str) -> Option<f64> {
         self.get(key, &format!("{expected}, at least 0"), |v| number(v).filter(|x| *x >= 0.0))
     }
 
     /// A number from `low` to `high`.
-    pub(crate) fn between(&self, key: &'static str, expected: &str, low: f64, high: f64) -> Option<f64> {
+    pub fn between(&self, key: &'static str, expected: &str, low: f64, high: f64) -> Option<f64> {
         let expected = format!("{expected}, from {low} to {high}");
         self.get(key, &expected, |v| number(v).filter(|x| (low..=high).contains(x)))
     }
 
     /// A whole number between `low` and `high`.
-    pub(crate) fn count(&self, key: &'static str, low: u32, high: u32) -> Option<u32> {
+    pub fn count(&self, key: &'static str, low: u32, high: u32) -> Option<u32> {
         self.get(key, &format!("a whole number from {low} to {high}"), |v| count(v, low, high))
     }
 
     /// A truth value.
-    pub(crate) fn flag(&self, key: &'static str) -> Option<bool> {
+    pub fn flag(&self, key: &'static str) -> Option<bool> {
         self.get(key, "true or false", DeValue::as_bool)
     }
 
     /// A text that is not empty.
-    pub(crate) fn text(&self, key: &'static str, expected: &str) -> Option<String> {
+    pub fn text(&self, key: &'static str, expected: &str) -> Option<String> {
         self.get(key, expected, |v| v.as_str().filter(|s| !s.is_empty()).map(str::to_owned))
     }
 
     /// One of a few words.
-    pub(crate) fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
+    pub fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
         let words = choices.iter().map(|(w, _)| format!("\"{w}\"")).collect::<Vec<_>>().join(", ");
         self.get(key, &format!("one of {words}"), |v| {
             choices.iter().find(|(w, _)| v.as_str() == Some(w)).map(|(_, choice)| *choice)
@@ -234,7 +239,7 @@ impl<'d, 't> Section<'d, 't> {
         clippy::option_option,
         reason = "the outer says whether the key is in order, the inner whether it is there"
     )]
-    pub(crate) fn optional_choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<Option<T>> {
+    pub fn optional_choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<Option<T>> {
         if self.raw(key).is_none() {
             return Some(None);
         }
@@ -242,7 +247,7 @@ impl<'d, 't> Section<'d, 't> {
     }
 
     /// A list of texts; left out, an empty one.
-    pub(crate) fn texts(&self, key: &'static str, expected: &str) -> Option<Vec<String>> {
+    pub fn texts(&self, key: &'static str, expected: &str) -> Option<Vec<String>> {
         let decode = |v: &DeValue<'t>| -> Option<Vec<String>> {
             v.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
         };
@@ -250,14 +255,14 @@ impl<'d, 't> Section<'d, 't> {
     }
 
     /// A list of whole numbers between `low` and `high`.
-    pub(crate) fn counts(&self, key: &'static str, low: u32, high: u32) -> Option<Vec<u32>> {
+    pub fn counts(&self, key: &'static str, low: u32, high: u32) -> Option<Vec<u32>> {
         self.get(key, &format!("a list of whole numbers from {low} to {high}"), |v| {
             v.as_array()?.iter().map(|item| count(item.get_ref(), low, high)).collect()
         })
     }
 
     /// A table below this one.
-    pub(crate) fn section<T>(&self, key: &'static str, read: impl FnOnce(&Section<'d, 't>) -> Option<T>) -> Option<T> {
+    pub fn section<T>(&self, key: &'static str, read: impl FnOnce(&Section<'d, 't>) -> Option<T>) -> Option<T> {
         let table = self.raw(key).and_then(|v| v.get_ref().as_table());
         let Some(table) = table else {
             self.fault(key, format!("a table [{}]", self.path_of(key)));
@@ -267,7 +272,7 @@ impl<'d, 't> Section<'d, 't> {
     }
 
     /// The tables `[[key]]`, at least `least` and at most `most` of them.
-    pub(crate) fn sections<T>(
+    pub fn sections<T>(
         &self,
         key: &'static str,
         (least, most): (usize, usize),
@@ -299,7 +304,7 @@ impl<'d, 't> Section<'d, 't> {
     }
 
     /// A table of numbers above or equal to zero with just these keys.
-    pub(crate) fn numbers(&self, key: &'static str, names: &[&'static str]) -> Option<Vec<f64>> {
+    pub fn numbers(&self, key: &'static str, names: &[&'static str]) -> Option<Vec<f64>> {
         self.section(key, |section| {
             let read: Vec<Option<f64>> = names.iter().map(|n| section.non_negative(n, "a number")).collect();
             read.into_iter().collect()
@@ -337,7 +342,9 @@ impl<'d, 't> Section<'d, 't> {
     }
 }
 
-pub(crate) fn number(value: &DeValue<'_>) -> Option<f64> {
+/// A finite number, whole or not.
+#[must_use]
+pub fn number(value: &DeValue<'_>) -> Option<f64> {
     let text = match value {
         DeValue::Float(f) => f.as_str().to_owned(),
         DeValue::Integer(i) if i.radix() == 10 => i.as_str().to_owned(),
@@ -346,7 +353,9 @@ pub(crate) fn number(value: &DeValue<'_>) -> Option<f64> {
     text.replace('_', "").parse().ok().filter(|x: &f64| x.is_finite())
 }
 
-pub(crate) fn count(value: &DeValue<'_>, low: u32, high: u32) -> Option<u32> {
+/// A whole number within these bounds.
+#[must_use]
+pub fn count(value: &DeValue<'_>, low: u32, high: u32) -> Option<u32> {
     let n: u32 = value.as_integer().filter(|i| i.radix() == 10)?.as_str().replace('_', "").parse().ok()?;
     (low..=high).contains(&n).then_some(n)
 }

@@ -115,7 +115,10 @@ impl Journal {
     }
 
     /// Begins to write on an open file.
-    pub(super) fn on(file: File, header: &Header, settings: Settings) -> std::io::Result<Self> {
+    ///
+    /// # Errors
+    /// The system's, when there is no thread for it. What the file does not take stops the journal and is told by its status.
+    pub fn on(file: File, header: &Header, settings: Settings) -> std::io::Result<Self> {
         let (producer, ring) = RingBuffer::new(settings.ring_bytes);
         let (status, closing) = (JournalStatus::default(), Arc::new(AtomicBool::new(false)));
         let when_full = if settings.waits { WhenFull::Wait } else { WhenFull::Lose };

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::kernel::{Clock, Observer, Telemetry};
 use actors::tape::Tape;
-use actors::{Board, Ending, EventQueue, Loop, LoopContext, WiringError};
+use actors::{Board, Ending, EventQueue, Loop, LoopConfig, LoopContext, MoveSink, WiringError};
 use safety::Latch;
 use tokio::task::JoinHandle;
 
@@ -27,6 +27,9 @@ pub struct Fittings {
     /// ones can be judged; over OPC UA nobody knows of them.
     pub gap_max: Option<u64>,
 }
+
+/// Makes the end of a loop, once for each incarnation of its actuator, around the sink into the rig.
+pub type MakeSink = Box<dyn Fn(&RigSink) -> Box<dyn MoveSink> + Send>;
 
 /// A running loop and its rig. Dropping it ends the loop.
 #[derive(Debug)]
@@ -52,17 +55,33 @@ impl Cell {
     /// # Errors
     /// [`WiringError`], naming the part that cannot be made.
     pub async fn start(plant: &PlantFile, rig: SharedRig, fittings: Fittings) -> Result<(Self, Plumbing), WiringError> {
+        let config = plant.loop_config();
+        let board = Board::with_spares(config.screens.len(), config.interlock.spared());
+        Self::of(config, plant.mode, board, rig, (fittings, Box::new(|sink| Box::new(sink.clone())))).await
+    }
+
+    /// As [`Self::start`], with the parts of a loop: what it is told, how far it reaches, its slots, and what is made of its
+    /// sink. A campaign of the rig changes one of them and leaves the rest.
+    ///
+    /// # Errors
+    /// [`WiringError`], naming the part that cannot be made.
+    pub async fn of(
+        mut config: LoopConfig,
+        mode: Mode,
+        board: Board,
+        rig: SharedRig,
+        (fittings, end): (Fittings, MakeSink),
+    ) -> Result<(Self, Plumbing), WiringError> {
         let Fittings { observer, tape, latch, gap_max } = fittings;
         let (clock, telemetry) = (Clock::of_tokio(), Telemetry::new(observer));
-        let mut config = plant.loop_config();
         config.interlock.tags.iter_mut().for_each(|tag| tag.gap_max = gap_max);
-        let board = Board::with_spares(config.screens.len(), config.interlock.spared());
+        let spared = config.interlock.spared();
         board.latch.put(latch);
-        let plumbing = Plumbing::new(rig.clone(), board.clone()).with_spares(plant.spared());
+        let plumbing = Plumbing::new(rig.clone(), board.clone()).with_spares(spared);
         let sink = plumbing.sink();
-        let end = sink.clone();
-        let ending = match plant.mode {
-            Mode::ClosedLoop => Ending::ClosedLoop(Box::new(move || Box::new(end.clone()))),
+        let plain = sink.clone();
+        let ending = match mode {
+            Mode::ClosedLoop => Ending::ClosedLoop(Box::new(move || end(&plain))),
             Mode::Advisory => Ending::Advisory,
             Mode::Shadow => Ending::Shadow,
         };

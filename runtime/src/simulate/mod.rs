@@ -38,13 +38,13 @@ use safety::{Latch, State};
 use signals::{Spared, TagId};
 use tokio::time::Instant;
 
-pub use cell::{Cell, Fittings};
+pub use cell::{Cell, Fittings, MakeSink};
 pub use command::{SimulateArgs, perform};
 pub use crashes::{Crashes, Moment, Victim};
 pub use fingerprint::Fingerprint;
 pub use judge::InvalidMoves;
 pub use operator::{Operator, Shift};
-pub use outcome::Outcome;
+pub use outcome::{Outcome, REFUSED_FOR_VALUE};
 pub use plumbing::{LATE_MAX, LinkFaults, Plumbing, RigSink, SharedRig};
 pub use stand_in::stand_in;
 pub use sweep::sweep;

@@ -12,6 +12,10 @@ use super::operator::Shift;
 use super::upsets::UpsetCounts;
 use crate::advice::AdviceReport;
 
+/// The reasons for which the DCS refuses a write that no loop should ever have made.
+pub const REFUSED_FOR_VALUE: [&str; 6] =
+    ["no_such_tag", "not_writable", "wrong_type", "no_such_code", "not_finite", "outside_clamp"];
+
 /// A run, summed up.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
@@ -91,10 +95,7 @@ impl Outcome {
     #[must_use]
     pub fn is_valid(&self) -> bool {
         let refused = |reason| self.refused_writes.get(reason).copied().unwrap_or(0);
-        let refused: u64 = ["no_such_tag", "not_writable", "wrong_type", "no_such_code", "not_finite", "outside_clamp"]
-            .into_iter()
-            .map(refused)
-            .sum();
+        let refused: u64 = REFUSED_FOR_VALUE.into_iter().map(refused).sum();
         self.invalid.total() + refused + self.writes_while_not_on == 0
     }
 }

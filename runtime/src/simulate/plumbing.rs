@@ -40,14 +40,21 @@ impl SharedRig {
 /// What is wrong with the link; by default nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkFaults {
-    /// Nothing passes, in neither direction, and nobody is told.
-    pub frozen: bool,
+    /// Nothing comes in, and nobody is told.
+    pub deaf: bool,
+    /// Nothing goes out, and nobody is told.
+    pub mute: bool,
     /// Images and samples come so many scans late; at most [`LATE_MAX`].
     pub late_scans: usize,
+    /// The image of so many scans ago comes once more, behind the newest: 0 is a duplicate, more is out of order; at most
+    /// [`LATE_MAX`].
+    pub again: Option<usize>,
     /// The samples of this tag are lost, those of all its transmitters.
     pub lost_tag: Option<TagId>,
     /// Writes of moves fail, and the loop is told.
     pub failing_writes: bool,
+    /// The last look before a write is left out: what a negative control switches off.
+    pub no_last_look: bool,
 }
 
 /// The rig's time at which the loop's begins: a loop that is started beside a rig which has run for a while counts its own.
@@ -131,7 +138,7 @@ impl MoveSink for RigSink {
         let mut judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
         judge.judge(&approved, rig.view(), &self.board, now);
         drop(judge);
-        if faults.frozen || self.is_void(&approved, now) {
+        if faults.mute || (!faults.no_last_look && self.is_void(&approved, now)) {
             return;
         }
         if let Some(view) = self.board.outlet.read() {
@@ -237,7 +244,7 @@ impl Plumbing {
         let faults = self.faults.read().unwrap_or_default();
         let view = {
             let mut rig = self.rig.lock();
-            if let Some(view) = self.board.outlet.read().filter(|_| !faults.frozen) {
+            if let Some(view) = self.board.outlet.read().filter(|_| !faults.mute) {
                 self.status.lock().unwrap_or_else(PoisonError::into_inner).carry(view, &mut rig);
             }
             rig.step(dt);
@@ -250,9 +257,16 @@ impl Plumbing {
         let newest = self.said.len().saturating_sub(1);
         let Some(view) = self.said.get(newest.saturating_sub(faults.late_scans)).copied() else { return };
         // A link that has become slow stands still until its time has come; it does not go back.
-        if !faults.frozen && view.hb_dcs.source_time > self.carried {
+        if faults.deaf {
+            return;
+        }
+        if view.hb_dcs.source_time > self.carried {
             self.carried = view.hb_dcs.source_time;
             self.carry_in(&view, faults.lost_tag);
+        }
+        let again = faults.again.and_then(|scans| self.said.get(newest.checked_sub(scans)?)).copied();
+        if let Some(again) = again {
+            self.carry_in(&again, faults.lost_tag);
         }
     }
 
@@ -306,12 +320,26 @@ mod tests {
         };
         let healthy = LinkFaults::default();
         let first = run(healthy, 3);
-        assert_eq!(run(LinkFaults { frozen: true, ..healthy }, 5), first);
+        assert_eq!(run(LinkFaults { deaf: true, mute: true, ..healthy }, 5), first);
         let after = run(healthy, 1);
         assert_eq!(after, first.map(|hb| hb + 6));
         // It stands still for the first of the scans that it is late, and does not go back.
         assert_eq!(run(LinkFaults { late_scans: 4, ..healthy }, 3), after);
         assert_eq!(run(LinkFaults { late_scans: 4, ..healthy }, 3), after.map(|hb| hb + 2));
+    }
+
+    #[test]
+    fn an_image_that_comes_again_is_the_newest_that_the_loop_sees() {
+        let mut plumbing = plumbing();
+        let (inlet, faults) = (plumbing.board.inlet.clone(), plumbing.faults());
+        let mut heard = |again| {
+            faults.put(LinkFaults { again, ..LinkFaults::default() });
+            plumbing.exchange(SCAN);
+            inlet.dcs.read().map(|view| view.hb_dcs.value)
+        };
+        assert_eq!([heard(None), heard(None), heard(Some(0))], [Some(1), Some(2), Some(3)]);
+        assert_eq!(heard(Some(2)), Some(2), "the fourth image came, and then the second once more");
+        assert_eq!(heard(None), Some(5));
     }
 
     #[test]

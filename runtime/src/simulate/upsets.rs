@@ -120,11 +120,14 @@ impl Upsets {
             let moment = if self.chance.below(2) == 0 { Moment::Before } else { Moment::After };
             self.crashes.plan(Victim::Stage(stage), moment);
         }
+        let frozen = self.frozen.at(now).is_some();
         LinkFaults {
-            frozen: self.frozen.at(now).is_some(),
+            deaf: frozen,
+            mute: frozen,
             late_scans: self.late.at(now).map_or(0, |scans| scans + 1),
             lost_tag: self.lost.at(now).and_then(|tag| u16::try_from(tag).ok()).map(TagId),
             failing_writes: self.failing.at(now).is_some(),
+            ..LinkFaults::default()
         }
     }
 

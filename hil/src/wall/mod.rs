@@ -1,0 +1,215 @@
+//! The test bed on the wall's clock: the program `outrigger` as a black box, over Basic256Sha256, through the rig's proxy.
+//!
+//! ```text
+//! outrigger ◀─ OPC UA ─▶ proxy ◀─▶ server ◀─▶ rig ◀─ operator, faults
+//! ```
+//!
+//! The scenario's time begins when the program has said its first word. Of the program nothing is known but the tags; what it
+//! is killed, stopped and limited by is the operating system's.
+
+mod device;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rig::{Random, Rig};
+use signals::Stamp;
+use tokio::sync::watch;
+
+use crate::bed::{self, Fitted};
+use crate::clock::WallClock;
+use crate::faults::network::{Passing, STREAM};
+use crate::faults::{Fault, HostFault};
+use crate::keyboard::Keyboard;
+use crate::proxy::Proxy;
+use crate::record::{Observer, Record};
+use crate::scenario::{Guard, Off, Scenario};
+use crate::server::{RigServer, ServerOptions, SharedRig, certificate_path, lock, trust};
+use device::Device;
+
+/// How often the rig is stepped.
+const TICK: Duration = Duration::from_millis(10);
+/// How long the program may take to say its first word.
+const FIRST_WORD: Duration = Duration::from_secs(30);
+
+/// The program under test.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// `outrigger`.
+    pub outrigger: PathBuf,
+    /// A folder in which each run gets one of its own.
+    pub folder: PathBuf,
+}
+
+/// Runs a scenario against the program, so many times as fast as the wall, with that guard switched off.
+///
+/// # Errors
+/// A program that cannot be started or says nothing; a fault that only virtual time has.
+pub fn run(scenario: &Scenario, off: Option<&Guard>, speed: f64, programs: &Programs) -> anyhow::Result<Record> {
+    if let Some(fault) = scenario.faults.iter().find(|timed| !device::can(&timed.fault)) {
+        bail!("the fault `{}` is for virtual time", fault.kind);
+    }
+    if let Some(Guard::Check(_) | Guard::Cell(_) | Guard::Other(Off::Interlock | Off::LastLook | Off::Supervision | Off::Controller | Off::DiskThread)) = off {
+        bail!("the guard `{}` cannot be switched off from outside the program", off.map(Guard::name).unwrap_or_default());
+    }
+    let fitted = bed::fit(scenario, off)?;
+    let folder = programs.folder.join(format!("{}{}", scenario.id, if off.is_some() { "-negative" } else { "" }));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let wall = Wall::start(scenario, off, (fitted, speed), (programs, &folder));
+    runtime.block_on(Box::pin(async { Box::pin(wall.await?.to_the_end()).await }))
+}
+
+/// A scenario under way.
+struct Wall<'a> {
+    scenario: &'a Scenario,
+    keyboard: Keyboard<'a>,
+    rig: SharedRig,
+    clock: WallClock,
+    server: Option<RigServer>,
+    options: ServerOptions,
+    target: watch::Sender<std::net::SocketAddr>,
+    proxy: Proxy,
+    device: Device,
+    chance: Random,
+    speed: f64,
+    scan: Duration,
+}
+
+impl<'a> Wall<'a> {
+    async fn start(
+        scenario: &'a Scenario,
+        off: Option<&'a Guard>,
+        (fitted, speed): (Fitted, f64),
+        (programs, folder): (&Programs, &Path),
+    ) -> anyhow::Result<Self> {
+        let (period, scan) = (fitted.rig.period, fitted.rig.scan);
+        let rig: SharedRig = Arc::new(std::sync::Mutex::new(Rig::new(fitted.rig, scenario.seed)?));
+        let clock = WallClock::start(speed);
+        let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let (target, watched) = watch::channel(any);
+        let proxy = Proxy::start(watched).await?;
+        let password = format!("rig-{}", std::process::id());
+        let options = ServerOptions {
+            listen: any,
+            advertised: Some(proxy.address()),
+            pki: folder.join("rig-pki"),
+            trust_clients: false,
+            outrigger_password: Some(password.clone()),
+            operator_password: None,
+        };
+        let server = RigServer::start(&rig, &clock, &options)?;
+        target.send_replace(server.address());
+        let options = ServerOptions { listen: server.address(), ..options };
+        let device = Device::new(programs, folder, (&fitted.loaded.text, &password), (proxy.address(), speed), scenario)?;
+        trust(&options.pki, &device.certificate()?)?;
+        device.trust(&certificate_path(&options.pki))?;
+        let chance = Random::stream(scenario.seed, STREAM);
+        let keyboard = Keyboard::new(scenario, off, period);
+        Ok(Self { scenario, keyboard, rig, clock, server: Some(server), options, target, proxy, device, chance, speed, scan })
+    }
+
+    async fn to_the_end(mut self) -> anyhow::Result<Record> {
+        self.device.spawn()?;
+        self.first_word().await?;
+        let began = lock(&self.rig).now();
+        let mut observer = Observer::new(&lock(&self.rig), self.scenario.onset());
+        let (mut scanned, mut was_down) = (Duration::ZERO, false);
+        loop {
+            tokio::time::sleep(TICK).await;
+            self.step();
+            let passed = lock(&self.rig).now().since(began);
+            if passed >= self.scenario.duration {
+                break;
+            }
+            while scanned + self.scan <= passed {
+                scanned += self.scan;
+                self.keyboard.at_the_rig(scanned, &mut lock(&self.rig), observer.record_mut());
+                self.befall(scanned);
+            }
+            let down = self.host(scanned, |host| *host == HostFault::DeviceRestart);
+            if down != was_down {
+                self.restart(down).await?;
+                was_down = down;
+            }
+            self.device.befall(self.scenario, scanned, &self.options.pki)?;
+            observer.look(&lock(&self.rig));
+        }
+        observer.record_mut().ended = self.device.end();
+        let late = self.clock.dropped();
+        if !late.is_zero() {
+            observer.record_mut().notes.push(format!("the rig was {:.1} s late: the machine could not keep up", late.as_secs_f64()));
+        }
+        observer.record_mut().late_scans = u64::from(lock(&self.rig).apc().overruns.value);
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+        let record = observer.finish(&lock(&self.rig));
+        Ok(record)
+    }
+
+    /// Steps the rig to the present and serves what it says.
+    fn step(&mut self) {
+        let due = self.clock.due();
+        lock(&self.rig).step(due);
+        if let Some(server) = &mut self.server
+            && let Err(error) = server.publish(&self.rig, &self.clock)
+        {
+            tracing::error!(%error, "publishing failed");
+        }
+    }
+
+    async fn first_word(&mut self) -> anyhow::Result<()> {
+        let from = self.clock.elapsed();
+        while lock(&self.rig).apc().mode_act.source_time == Stamp::NEVER {
+            if self.clock.elapsed() > from + FIRST_WORD {
+                bail!("the program has said nothing for {FIRST_WORD:?}: {}", self.device.last_words());
+            }
+            tokio::time::sleep(TICK).await;
+            self.step();
+        }
+        Ok(())
+    }
+
+    fn host(&self, now: Duration, is: impl Fn(&HostFault) -> bool) -> bool {
+        let acting = self.scenario.faults.iter().filter(|timed| timed.acts(now));
+        acting.into_iter().any(|timed| matches!(&timed.fault, Fault::Host(host) if is(host)))
+    }
+
+    /// Tells the proxy what passes.
+    fn befall(&mut self, now: Duration) {
+        let mut passing = Passing::default();
+        for timed in self.scenario.faults.iter().filter(|timed| timed.acts(now)) {
+            let one = match &timed.fault {
+                Fault::Link(link) => link.at(now - timed.at, self.scan, &mut self.chance),
+                Fault::Host(HostFault::SessionLoss | HostFault::DeviceRestart) => {
+                    Passing { down: true, ..Passing::default() }
+                }
+                // The connection ends; the next one fails at the certificate.
+                Fault::Host(HostFault::CertificateExpiry) => {
+                    Passing { down: now - timed.at < 2 * self.scan, ..Passing::default() }
+                }
+                _ => continue,
+            };
+            passing = passing.and(one);
+        }
+        self.proxy.set(Passing { late: passing.late.div_f64(self.speed), ..passing });
+    }
+
+    /// Takes the DCS's server away, or brings it back.
+    async fn restart(&mut self, away: bool) -> anyhow::Result<()> {
+        match (away, self.server.take()) {
+            (true, Some(server)) => server.stop().await,
+            (false, None) => {
+                let server = RigServer::start(&self.rig, &self.clock, &self.options)?;
+                self.target.send_replace(server.address());
+                self.server = Some(server);
+            }
+            (_, server) => self.server = server,
+        }
+        Ok(())
+    }
+}
