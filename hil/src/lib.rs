@@ -21,6 +21,7 @@ pub mod clock;
 pub mod faults;
 pub mod keyboard;
 pub mod live;
+pub mod modbus;
 pub mod proxy;
 pub mod record;
 pub mod report;
