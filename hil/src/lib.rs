@@ -22,6 +22,7 @@ pub mod external;
 pub mod faults;
 pub mod keyboard;
 pub mod live;
+pub mod modbus;
 pub mod proxy;
 pub mod record;
 pub mod report;

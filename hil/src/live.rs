@@ -3,6 +3,7 @@
 //! Place in the loop: the outermost shell of `outrigger-hil`. Everything that it says is an [`Event`]; how events are
 //! printed is the caller's affair.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::clock::WallClock;
+use crate::modbus::{ModbusError, ModbusServer};
 use crate::server::{RigServer, ServerError, ServerOptions, SharedRig, certificate_path, lock};
 use rig::Rig;
 use rig::report::{Snapshot, Summary};
@@ -27,6 +29,19 @@ pub struct LiveOptions {
     pub wall_limit: Option<Duration>,
     /// The server.
     pub server: ServerOptions,
+    /// Where Modbus masters are served as well, if at all; port 0 takes a free one.
+    pub modbus: Option<SocketAddr>,
+}
+
+/// A rig that cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// Over OPC UA.
+    #[error(transparent)]
+    OpcUa(#[from] ServerError),
+    /// Over Modbus.
+    #[error(transparent)]
+    Modbus(#[from] ModbusError),
 }
 
 /// What the rig has to say. Serialised, it is one JSON object with the key `event`.
@@ -39,6 +54,9 @@ pub enum Event {
         endpoint: String,
         /// The file of its certificate.
         certificate: String,
+        /// Where Modbus masters are served.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        modbus: Option<SocketAddr>,
     },
     /// A control period has ended.
     Cycle {
@@ -88,6 +106,7 @@ struct Live {
     options: LiveOptions,
     server: Option<RigServer>,
     plant_silent: bool,
+    modbus: Option<ModbusServer>,
 }
 
 /// Runs `rig` until a command, the wall limit or `stop` ends it. `tell` is given every event; it ends the run by
@@ -101,8 +120,8 @@ pub async fn run(
     mut commands: mpsc::Receiver<String>,
     stop: impl Future<Output = ()>,
     mut tell: impl FnMut(Event) -> bool,
-) -> Result<(), ServerError> {
-    let mut live = Live::start(rig, options)?;
+) -> Result<(), LiveError> {
+    let mut live = Live::start(rig, options).await?;
     let mut listened_to = tell(live.ready());
     tokio::pin!(stop);
     let mut next_tick = live.clock.after(TICK);
@@ -139,18 +158,23 @@ pub async fn run(
 }
 
 impl Live {
-    fn start(rig: Rig, mut options: LiveOptions) -> Result<Self, ServerError> {
+    async fn start(rig: Rig, mut options: LiveOptions) -> Result<Self, LiveError> {
         let rig = Arc::new(Mutex::new(rig));
         let clock = WallClock::start(options.speed);
         let server = RigServer::start(&rig, &clock, &options.server)?;
         // A restart comes back to the port that the clients know.
         options.server.listen = server.address();
-        Ok(Self { rig, clock, options, server: Some(server), plant_silent: false })
+        let modbus = match options.modbus {
+            Some(address) => Some(ModbusServer::start(Arc::clone(&rig), address).await?),
+            None => None,
+        };
+        Ok(Self { rig, clock, options, server: Some(server), plant_silent: false, modbus })
     }
 
     fn ready(&self) -> Event {
         let endpoint = self.server.as_ref().map(RigServer::endpoint).unwrap_or_default();
-        Event::Ready { endpoint, certificate: certificate_path(&self.options.server.pki).display().to_string() }
+        let certificate = certificate_path(&self.options.server.pki).display().to_string();
+        Event::Ready { endpoint, certificate, modbus: self.modbus.as_ref().map(ModbusServer::address) }
     }
 
     fn is_over(&self) -> bool {

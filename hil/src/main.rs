@@ -14,6 +14,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use hil::external::{self, ExternalPlant, Place};
 use hil::live::{Event, LiveOptions};
+use hil::modbus::map::Map;
 use hil::server::ServerOptions;
 use rig::report::Summary;
 use rig::{Rig, RigConfig};
@@ -49,6 +50,11 @@ enum Task {
         #[arg(long, default_value = "pki-rig")]
         pki: PathBuf,
     },
+    /// Print where each tag lies in the Modbus registers: reference, table, address, registers and quality, type, tag.
+    Registers {
+        /// The plant file.
+        file: PathBuf,
+    },
     #[command(flatten)]
     Campaign(hil::cli::Task),
 }
@@ -76,6 +82,9 @@ struct Plant {
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:4855")]
     listen: SocketAddr,
+    /// Serve Modbus masters here as well, without any account: whoever reaches it is the application. `registers` has the map.
+    #[arg(long, value_name = "ADDRESS")]
+    modbus: Option<SocketAddr>,
     /// Folder of the certificates; made if missing.
     #[arg(long, default_value = "pki-rig")]
     pki: PathBuf,
@@ -138,6 +147,7 @@ fn main() -> anyhow::Result<ExitCode> {
             writeln!(std::io::stdout(), "trusted: {}", trusted.display())?;
             Ok(ExitCode::SUCCESS)
         }
+        Task::Registers { file } => registers(&file).map(|()| ExitCode::SUCCESS),
         Task::Campaign(task) => hil::cli::perform(task),
     }
 }
@@ -161,12 +171,20 @@ fn look(plant: &Plant) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn registers(file: &Path) -> anyhow::Result<()> {
+    let rig = Rig::new(RigConfig::load(file)?, 0)?;
+    let map = Map::of(&hil::modbus::tags(&rig));
+    let mut out = std::io::stdout().lock();
+    map.places().iter().try_for_each(|place| writeln!(out, "{place}")).context("standard output")
+}
+
 async fn serve(plant: Plant) -> anyhow::Result<()> {
     let rig = plant.rig(plant.file.as_deref().context("no plant file")?)?;
     let wall_limit = plant.seconds.map(Duration::try_from_secs_f64).transpose().context("--seconds")?;
     let options = LiveOptions {
         speed: plant.speed,
         wall_limit,
+        modbus: plant.modbus,
         server: ServerOptions {
             listen: plant.listen,
             advertised: None,
@@ -222,7 +240,10 @@ fn print(event: &Event, json: bool) -> std::io::Result<()> {
 
 fn text(event: &Event) -> String {
     match event {
-        Event::Ready { endpoint, certificate } => format!("serving {endpoint}, certificate {certificate}\n"),
+        Event::Ready { endpoint, certificate, modbus } => {
+            let modbus = modbus.map(|address| format!("modbus: {address}, without accounts\n")).unwrap_or_default();
+            format!("serving {endpoint}, certificate {certificate}\n{modbus}")
+        }
         Event::Cycle { snapshot, server_up, .. } => {
             let link = if *server_up { "" } else { " SERVER DOWN" };
             format!("{}{link}\n", hil::words::cycle(snapshot).trim_end())

@@ -12,9 +12,8 @@ use clap::Args;
 
 use crate::stopwatch::Stopwatch;
 
-/// The foreign OPC UA client of the interop tests.
-const INTEROP_CLIENT: &str = "asyncua";
-const INTEROP_CLIENT_VERSION: &str = "2.1.0";
+/// The foreign parts of the interop tests, as modules of Python with their versions: an OPC UA client and a Modbus master.
+const FOREIGN: [(&str, &str); 2] = [("asyncua", "2.1.0"), ("pymodbus", "3.16.1")];
 /// The tests that need the client look for a Python here and skip without it.
 const PYTHON_VARIABLE: &str = "OUTRIGGER_TEST_PYTHON";
 /// Where this one is set, they fail instead.
@@ -138,7 +137,8 @@ fn tests(root: &Path) -> Result<Outcome> {
         envs.extend([(PYTHON_VARIABLE, python.as_os_str()), (REQUIRE_VARIABLE, OsStr::new("1"))]);
     } else {
         eprintln!(
-            "    no {INTEROP_CLIENT} {INTEROP_CLIENT_VERSION} in target/venv: the interop tests skip, or fail if {REQUIRE_VARIABLE} is set"
+            "    no {} in target/venv: the interop tests skip, or fail if {REQUIRE_VARIABLE} is set",
+            pins().join(", ")
         );
     }
     let cargo = crate::cargo();
@@ -160,11 +160,15 @@ fn quiet(program: &OsStr, args: &[&str]) -> bool {
     done.is_ok_and(|status| status.success())
 }
 
-/// True if this Python imports the pinned version of the client.
+/// The foreign parts as pip is asked for them.
+fn pins() -> [String; 2] {
+    FOREIGN.map(|(name, version)| format!("{name}=={version}"))
+}
+
+/// True if this Python imports the pinned versions.
 fn has_client(python: &Path) -> bool {
-    let script = format!(
-        "import {INTEROP_CLIENT}, importlib.metadata as m; assert m.version('{INTEROP_CLIENT}') == '{INTEROP_CLIENT_VERSION}'"
-    );
+    let one = |(name, version)| format!("import {name}; assert m.version('{name}') == '{version}'");
+    let script = format!("import importlib.metadata as m; {}", FOREIGN.map(one).join("; "));
     quiet(python.as_os_str(), &["-c", &script])
 }
 
@@ -185,7 +189,7 @@ fn without_python(required: bool) -> Outcome {
 fn interop_client(root: &Path) -> Result<Outcome> {
     let python = venv_python(root);
     if has_client(&python) {
-        eprintln!("    {INTEROP_CLIENT} {INTEROP_CLIENT_VERSION} is there already");
+        eprintln!("    {} are there already", pins().join(", "));
         return Ok(Outcome::Passed);
     }
     let system = OsString::from("python3");
@@ -196,8 +200,9 @@ fn interop_client(root: &Path) -> Result<Outcome> {
     if !matches!(made, Outcome::Passed) {
         return Ok(Outcome::Failed("python3 cannot make a virtual environment (Debian: python3-venv)".to_owned()));
     }
-    let pin = format!("{INTEROP_CLIENT}=={INTEROP_CLIENT_VERSION}");
-    let args = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", pin.as_str()];
+    let pins = pins();
+    let mut args = vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    args.extend(pins.iter().map(String::as_str));
     command(root, python.as_os_str(), &args, &[])
 }
 
