@@ -46,7 +46,10 @@ fn the_standard_campaign_has_every_fault_and_sixty_scenarios() {
 
 /// A few scenarios of the standard campaign, that are quick.
 fn few() -> Vec<Scenario> {
-    ["permit", "perf-setpoint", "nan-weights", "control-time-out"].into_iter().flat_map(|name| scenarios("cstr", name)).collect()
+    ["permit", "perf-setpoint", "nan-weights", "control-time-out"]
+        .into_iter()
+        .flat_map(|name| scenarios("cstr", name))
+        .collect()
 }
 
 fn ran(scenarios: &[Scenario]) -> (Vec<Outcome>, Count) {

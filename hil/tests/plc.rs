@@ -21,7 +21,10 @@ fn python() -> Option<PathBuf> {
     if has.is_ok_and(|status| status.success()) {
         return Some(found);
     }
-    assert!(std::env::var_os("OUTRIGGER_REQUIRE_PYTHON").is_none(), "no Python with pymodbus; `cargo xtask test` makes one");
+    assert!(
+        std::env::var_os("OUTRIGGER_REQUIRE_PYTHON").is_none(),
+        "no Python with pymodbus; `cargo xtask test` makes one"
+    );
     eprintln!("skipped: no Python with pymodbus (`cargo xtask test` makes one)");
     None
 }

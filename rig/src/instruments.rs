@@ -97,8 +97,11 @@ impl Instruments {
     /// exception, or a stuck one would show a good value of a plant that is not there.
     pub(crate) fn blind(now: Stamp, view: &mut DcsView) {
         let nothing = Reading { value: f64::NAN, quality: Quality::Bad, source_time: now };
-        for (pv, spares) in
-            view.cvs.iter_mut().map(|cv| (&mut cv.pv, &mut cv.spares)).chain(view.dvs.iter_mut().map(|dv| (&mut dv.pv, &mut dv.spares)))
+        for (pv, spares) in view
+            .cvs
+            .iter_mut()
+            .map(|cv| (&mut cv.pv, &mut cv.spares))
+            .chain(view.dvs.iter_mut().map(|dv| (&mut dv.pv, &mut dv.spares)))
         {
             *pv = nothing;
             spares.iter_mut().flatten().for_each(|spare| *spare = nothing);

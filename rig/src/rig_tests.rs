@@ -4,6 +4,7 @@ use signals::TagId;
 use signals::dcs::{CvTag, ModeActual, MvMode, MvTag, Wire};
 
 use super::*;
+use crate::command::Measured;
 use crate::test_plant;
 
 const TS: Duration = Duration::from_secs(18);

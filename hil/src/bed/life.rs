@@ -114,8 +114,12 @@ impl Life {
         if bed.is_off(Off::Controller) {
             saboteur.idle();
         }
-        let fittings =
-            Fittings { observer: Box::new(crashes.clone()), tape: Arc::clone(&saboteur) as Arc<dyn Tape>, latch: bed.latch, gap_max: None };
+        let fittings = Fittings {
+            observer: Box::new(crashes.clone()),
+            tape: Arc::clone(&saboteur) as Arc<dyn Tape>,
+            latch: bed.latch,
+            gap_max: None,
+        };
         let end = Box::new(|sink: &runtime::simulate::RigSink| Box::new(sink.clone()) as Box<dyn actors::MoveSink>);
         let started = Cell::of(config, mode, board, bed.rig.clone(), (fittings, end)).await;
         let (cell, plumbing) = started.map_err(SimulateError::from)?;
@@ -130,9 +134,9 @@ impl Life {
         for timed in bed.scenario.faults.iter().filter(|timed| timed.acts(bed.passed)) {
             let now = match &timed.fault {
                 Fault::Link(link) => link.at(bed.passed - timed.at, scan, &mut bed.chance),
-                Fault::Host(
-                    HostFault::SessionLoss | HostFault::CertificateExpiry | HostFault::DeviceRestart,
-                ) => Passing { down: true, deaf: true, mute: true, ..Passing::default() },
+                Fault::Host(HostFault::SessionLoss | HostFault::CertificateExpiry | HostFault::DeviceRestart) => {
+                    Passing { down: true, deaf: true, mute: true, ..Passing::default() }
+                }
                 _ => continue,
             };
             passing = passing.and(now);
@@ -184,7 +188,8 @@ impl Life {
         let t_s = bed.passed.as_secs_f64();
         while let Some(event) = self.cell.events.receive() {
             let cause = match event {
-                Event::Raised { cause, .. } | Event::Changed { why: Why::Cause(cause) | Why::HoldExpired(cause), .. } => cause,
+                Event::Raised { cause, .. }
+                | Event::Changed { why: Why::Cause(cause) | Why::HoldExpired(cause), .. } => cause,
                 _ => {
                     note_clamp(&event, t_s, &mut bed.observer.record_mut().raised);
                     continue;
@@ -216,8 +221,7 @@ impl Life {
 }
 
 /// The stages of a loop, by their names in it.
-const STAGES: [&str; 8] =
-    ["sensor", "estimator", "model", "mpc", "selector", "interlock", "recommender", "actuator"];
+const STAGES: [&str; 8] = ["sensor", "estimator", "model", "mpc", "selector", "interlock", "recommender", "actuator"];
 
 fn note_clamp(event: &Event, t_s: f64, raised: &mut Vec<RaisedSeen>) {
     let Event::Clamped { mv, asked, given, by } = *event else { return };

@@ -139,7 +139,8 @@ impl Device {
             let reading = field.ok_or(ExceptionCode::IllegalDataAddress)?.get();
             let quality = (table == Table::Input).then(|| quality_word(reading.quality));
             let registers = encode(reading.value).into_iter().chain(quality);
-            words.extend((place.address..).zip(registers).filter(|(at, _)| (address..end).contains(at)).map(|(_, w)| w));
+            words
+                .extend((place.address..).zip(registers).filter(|(at, _)| (address..end).contains(at)).map(|(_, w)| w));
         }
         Ok(words)
     }
