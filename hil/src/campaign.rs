@@ -117,7 +117,8 @@ pub fn files(places: &[PathBuf]) -> Result<Vec<PathBuf>, CampaignError> {
     let mut all = Vec::new();
     for place in places {
         if place.is_dir() {
-            let read = std::fs::read_dir(place).map_err(|source| CampaignError::File { file: place.clone(), source })?;
+            let read =
+                std::fs::read_dir(place).map_err(|source| CampaignError::File { file: place.clone(), source })?;
             let mut here: Vec<_> = read.filter_map(Result::ok).map(|entry| entry.path()).collect();
             here.retain(|file| {
                 file.extension().is_some_and(|e| e == "toml") && file.file_name().is_some_and(|n| n != "campaign.toml")
@@ -157,7 +158,8 @@ pub fn load(places: &[PathBuf], filter: &str) -> Result<Vec<Scenario>, CampaignE
 /// The title of the campaign of the first of these places.
 #[must_use]
 pub fn title(places: &[PathBuf]) -> String {
-    let folder = places.first().map(|place| if place.is_dir() { place.as_path() } else { place.parent().unwrap_or(place) });
+    let folder =
+        places.first().map(|place| if place.is_dir() { place.as_path() } else { place.parent().unwrap_or(place) });
     let campaign = folder.and_then(|folder| Campaign::of(folder).ok()).unwrap_or_default();
     if campaign.title.is_empty() { "unnamed campaign".to_owned() } else { campaign.title }
 }
@@ -169,7 +171,10 @@ pub fn matches(pattern: &str, name: &str) -> bool {
         (None, None) => true,
         (Some('*'), _) => {
             let rest = pattern.get(1..).unwrap_or_default();
-            name.char_indices().map(|(i, _)| i).chain([name.len()]).any(|i| matches(rest, name.get(i..).unwrap_or_default()))
+            name.char_indices()
+                .map(|(i, _)| i)
+                .chain([name.len()])
+                .any(|i| matches(rest, name.get(i..).unwrap_or_default()))
         }
         (Some(p), Some(n)) if p == '?' || p == n => {
             matches(pattern.get(p.len_utf8()..).unwrap_or_default(), name.get(n.len_utf8()..).unwrap_or_default())
@@ -242,9 +247,11 @@ fn both(scenario: &Scenario, options: &Options) -> Outcome {
         id: scenario.id.clone(),
         title: scenario.title.clone(),
         requirements: scenario.requirements.clone(),
-        faults: scenario.faults.iter().map(|f| {
-            (f.at.as_secs_f64(), f.until.map(|until| until.as_secs_f64()), f.kind.clone(), f.on.clone())
-        }).collect(),
+        faults: scenario
+            .faults
+            .iter()
+            .map(|f| (f.at.as_secs_f64(), f.until.map(|until| until.as_secs_f64()), f.kind.clone(), f.on.clone()))
+            .collect(),
         clock: match scenario.clock {
             ClockKind::Virtual => "virtual".to_owned(),
             ClockKind::Wall { speed } => format!("wall x {speed}"),
@@ -297,7 +304,8 @@ impl Kept {
         if file.exists() {
             let lines = BufReader::new(File::open(file).map_err(failed)?).lines();
             // A line that a kill has torn is a result that was not kept.
-            let read = lines.map_while(Result::ok).filter_map(|line| serde_json::from_str::<(String, Outcome)>(&line).ok());
+            let read =
+                lines.map_while(Result::ok).filter_map(|line| serde_json::from_str::<(String, Outcome)>(&line).ok());
             results = read.filter(|(_, outcome)| outcome.is_good()).collect();
         }
         let open = OpenOptions::new().create(true).append(true).open(file).map_err(failed)?;

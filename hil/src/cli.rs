@@ -12,6 +12,7 @@ use rig::{Rig, RigConfig};
 use runtime::commission::certificate::rfc3339;
 use runtime::commission::rig_key::{RigKey, public};
 
+use crate::bed;
 use crate::campaign::{self, Count, Options, Outcome};
 use crate::certify;
 use crate::clock::WallClock;
@@ -19,7 +20,6 @@ use crate::report::{self, Subject};
 use crate::scenario::Scenario;
 use crate::soak::Soak;
 use crate::wall::Programs;
-use crate::bed;
 
 /// A task of a campaign.
 #[derive(Debug, Subcommand)]
@@ -205,7 +205,10 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let (clock, bar) = (WallClock::start(1.0), bar(scenarios.len() as u64));
     let outcomes = campaign::run(&scenarios, &options, |outcome| {
         let line = line(outcome);
-        bar.suspend(|| if args.json { writeln!(std::io::stderr(), "{line}") } else { writeln!(std::io::stdout(), "{line}") }).ok();
+        bar.suspend(|| {
+            if args.json { writeln!(std::io::stderr(), "{line}") } else { writeln!(std::io::stdout(), "{line}") }
+        })
+        .ok();
         bar.inc(1);
     })?;
     bar.finish_and_clear();
@@ -240,10 +243,12 @@ fn beside() -> Option<PathBuf> {
 }
 
 fn line(outcome: &Outcome) -> String {
-    let mut out = format!("{:<4} {:<28} {:>6.1} s  {}", mark(outcome.is_good()), outcome.id, outcome.seconds, outcome.title);
+    let mut out =
+        format!("{:<4} {:<28} {:>6.1} s  {}", mark(outcome.is_good()), outcome.id, outcome.seconds, outcome.title);
     let errors = [&outcome.run, &outcome.negative].into_iter().filter_map(|ran| ran.error.as_ref());
     let wrong = outcome.run.findings.iter().filter(|f| !f.ok);
-    for text in errors.cloned().chain(wrong.map(|f| format!("{}: {} instead of {}", f.criterion, f.actual, f.expected))) {
+    for text in errors.cloned().chain(wrong.map(|f| format!("{}: {} instead of {}", f.criterion, f.actual, f.expected)))
+    {
         out.push_str(&format!("\n       {text}"));
     }
     if outcome.negative.passed() {

@@ -355,7 +355,8 @@ impl Observer {
         self.record.unsafe_writes.not_on = summary.writes_while_not_on;
         self.record.cost = (summary.totals.cost, summary.totals.cost_open_loop);
         self.record.bump_pct = summary.bump_pct;
-        self.record.alarms = summary.alarms.iter().map(|a| (a.t_s - self.epoch.secs_f64(), a.cause.to_string())).collect();
+        self.record.alarms =
+            summary.alarms.iter().map(|a| (a.t_s - self.epoch.secs_f64(), a.cause.to_string())).collect();
         self.record.held_at_the_end = self.any_rcas;
         self.record
     }

@@ -70,8 +70,7 @@ const FAULTS: [&str; 41] = [
 ];
 
 /// The stages that crash now and then.
-const STAGES: [&str; 8] =
-    ["sensor", "estimator", "model", "mpc", "selector", "interlock", "recommender", "actuator"];
+const STAGES: [&str; 8] = ["sensor", "estimator", "model", "mpc", "selector", "interlock", "recommender", "actuator"];
 
 /// What is soaked.
 #[derive(Clone, Debug)]

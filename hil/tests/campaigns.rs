@@ -1,5 +1,10 @@
 //! The campaigns as they ship, and what a broken controller comes to in one.
-#![allow(clippy::unwrap_used, reason = "a campaign that cannot be run has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a campaign that cannot be run has failed"
+)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -46,7 +51,10 @@ fn the_standard_campaign_has_every_fault_and_sixty_scenarios() {
 
 /// A few scenarios of the standard campaign, that are quick.
 fn few() -> Vec<Scenario> {
-    ["permit", "perf-setpoint", "nan-weights", "control-time-out"].into_iter().flat_map(|name| scenarios("cstr", name)).collect()
+    ["permit", "perf-setpoint", "nan-weights", "control-time-out"]
+        .into_iter()
+        .flat_map(|name| scenarios("cstr", name))
+        .collect()
 }
 
 fn ran(scenarios: &[Scenario]) -> (Vec<Outcome>, Count) {

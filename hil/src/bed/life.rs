@@ -45,11 +45,12 @@ pub(super) async fn live(bed: &mut Bed<'_>) -> Result<(), BedError> {
     while bed.passed + scan <= bed.scenario.duration && life.cell.ended().is_none() {
         bed.passed += scan;
         sleep_until(start + (bed.passed - from)).await;
+        bed.at_the_rig();
         if bed.is_dead() {
-            bed.passed -= scan;
+            bed.rig.lock().step(scan);
+            bed.observer.look(&bed.rig.lock());
             break;
         }
-        bed.at_the_rig();
         life.befall(bed);
         stall(bed, scan).await;
         life.plumbing.exchange(scan);
@@ -114,8 +115,11 @@ impl Life {
         if bed.is_off(Off::Controller) {
             saboteur.idle();
         }
-        let fittings =
-            Fittings { observer: Box::new(crashes.clone()), tape: Arc::clone(&saboteur) as Arc<dyn Tape>, latch: bed.latch };
+        let fittings = Fittings {
+            observer: Box::new(crashes.clone()),
+            tape: Arc::clone(&saboteur) as Arc<dyn Tape>,
+            latch: bed.latch,
+        };
         let end = Box::new(|sink: &runtime::simulate::RigSink| Box::new(sink.clone()) as Box<dyn actors::MoveSink>);
         let started = Cell::of(config, mode, board, bed.rig.clone(), (fittings, end)).await;
         let (cell, plumbing) = started.map_err(SimulateError::from)?;
@@ -130,9 +134,9 @@ impl Life {
         for timed in bed.scenario.faults.iter().filter(|timed| timed.acts(bed.passed)) {
             let now = match &timed.fault {
                 Fault::Link(link) => link.at(bed.passed - timed.at, scan, &mut bed.chance),
-                Fault::Host(
-                    HostFault::SessionLoss | HostFault::CertificateExpiry | HostFault::DeviceRestart,
-                ) => Passing { down: true, deaf: true, mute: true, ..Passing::default() },
+                Fault::Host(HostFault::SessionLoss | HostFault::CertificateExpiry | HostFault::DeviceRestart) => {
+                    Passing { down: true, deaf: true, mute: true, ..Passing::default() }
+                }
                 _ => continue,
             };
             passing = passing.and(now);
@@ -184,7 +188,8 @@ impl Life {
         let t_s = bed.passed.as_secs_f64();
         while let Some(event) = self.cell.events.receive() {
             let cause = match event {
-                Event::Raised { cause, .. } | Event::Changed { why: Why::Cause(cause) | Why::HoldExpired(cause), .. } => cause,
+                Event::Raised { cause, .. }
+                | Event::Changed { why: Why::Cause(cause) | Why::HoldExpired(cause), .. } => cause,
                 _ => {
                     note_clamp(&event, t_s, &mut bed.observer.record_mut().raised);
                     continue;
@@ -216,8 +221,7 @@ impl Life {
 }
 
 /// The stages of a loop, by their names in it.
-const STAGES: [&str; 8] =
-    ["sensor", "estimator", "model", "mpc", "selector", "interlock", "recommender", "actuator"];
+const STAGES: [&str; 8] = ["sensor", "estimator", "model", "mpc", "selector", "interlock", "recommender", "actuator"];
 
 fn note_clamp(event: &Event, t_s: f64, raised: &mut Vec<RaisedSeen>) {
     let Event::Clamped { mv, asked, given, by } = *event else { return };

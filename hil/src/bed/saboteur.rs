@@ -122,7 +122,9 @@ impl Saboteur {
                 self.board.selected.put(frozen);
                 return;
             }
-            _ if plan.idle => self.board.image.dcs.read().map(|dcs| Values::collect(dcs.mvs.iter().map(|mv| mv.sp_act.value))),
+            _ if plan.idle => {
+                self.board.image.dcs.read().map(|dcs| Values::collect(dcs.mvs.iter().map(|mv| mv.sp_act.value)))
+            }
             _ => None,
         };
         if let Some(u) = changed {

@@ -97,8 +97,7 @@ pub struct Passing {
 }
 
 impl Passing {
-    const DOWN: Self =
-        Self { down: true, deaf: true, mute: true, failing: false, late: Duration::ZERO, again: None };
+    const DOWN: Self = Self { down: true, deaf: true, mute: true, failing: false, late: Duration::ZERO, again: None };
 
     /// What passes under both.
     #[must_use]
@@ -208,11 +207,9 @@ mod tests {
     #[test]
     fn a_half_open_connection_is_silent_then_down_then_anew() {
         let all = passing(LinkFault::HalfOpen { silent_s: 1.0, reconnect_s: 0.5 }, 4);
-        assert_eq!(all.iter().map(|p| (p.deaf, p.down)).collect::<Vec<_>>(), [
-            (true, false),
-            (true, false),
-            (true, true),
-            (false, false)
-        ]);
+        assert_eq!(
+            all.iter().map(|p| (p.deaf, p.down)).collect::<Vec<_>>(),
+            [(true, false), (true, false), (true, true), (false, false)]
+        );
     }
 }

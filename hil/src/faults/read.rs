@@ -116,7 +116,10 @@ pub fn read(s: &Section<'_, '_>) -> Option<Timed> {
     let kinds: Vec<(&str, &str)> = KINDS.iter().flat_map(|(_, kinds)| kinds.iter().map(|k| (*k, *k))).collect();
     let kind = s.choice("kind", &kinds)?;
     let on = s.optional("on", "a text", |v| v.as_str().map(str::to_owned))?.unwrap_or_default();
-    let fault = at_the_rig(s, kind, &on).or_else(|| link(s, kind)).or_else(|| host(s, kind)).or_else(|| controller(s, kind, &on));
+    let fault = at_the_rig(s, kind, &on)
+        .or_else(|| link(s, kind))
+        .or_else(|| host(s, kind))
+        .or_else(|| controller(s, kind, &on));
     let span = |s: f64| Duration::from_secs_f64(s);
     Some(Timed { at: span(at?), until: until?.map(span), kind: kind.to_owned(), on, fault: fault? })
 }

@@ -35,7 +35,13 @@ pub(super) fn page(subject: &Subject, outcomes: &[Outcome], count: &Count) -> St
         out,
         "<p class=\"{class}\"><b>{verdict}</b>: {} scenarios with {} kinds of faults, {} passed, {} failed; of {} negative controls {} \
          failed as they must; {:.1} s of wall time.</p><p><b>{NOT_A_SIS}</b></p>",
-        count.scenarios, count.faults, count.passed, count.failed, count.negative_controls, count.negative_failed_as_expected, count.seconds,
+        count.scenarios,
+        count.faults,
+        count.passed,
+        count.failed,
+        count.negative_controls,
+        count.negative_failed_as_expected,
+        count.seconds,
     );
     identity(&mut out, subject);
     limits(&mut out, subject);
@@ -95,7 +101,11 @@ fn limits(out: &mut String, subject: &Subject) {
             variable.high
         );
     }
-    let _ = write!(out, "</table>\n<details><summary>The plant file, word by word</summary><pre>{}</pre></details>\n", escaped(&subject.loaded.text));
+    let _ = write!(
+        out,
+        "</table>\n<details><summary>The plant file, word by word</summary><pre>{}</pre></details>\n",
+        escaped(&subject.loaded.text)
+    );
 }
 
 fn requirements(out: &mut String, outcomes: &[Outcome]) {
@@ -132,7 +142,12 @@ fn deviations(out: &mut String, outcomes: &[Outcome]) {
             let why = outcome.negative.error.as_deref().unwrap_or("the run passed without its guard");
             what.push(format!("negative control ({}): {why}", outcome.guard));
         }
-        let _ = write!(out, "<tr><td>{n}<td><a href=\"#{0}\">{0}</a><td>{1}<td>", escaped(&outcome.id), escaped(&what.join("; ")));
+        let _ = write!(
+            out,
+            "<tr><td>{n}<td><a href=\"#{0}\">{0}</a><td>{1}<td>",
+            escaped(&outcome.id),
+            escaped(&what.join("; "))
+        );
     }
     out.push_str("</table>\n");
 }

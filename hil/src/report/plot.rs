@@ -62,7 +62,10 @@ pub(super) fn trend(record: &Record, faults: &[(f64, Option<f64>, String, String
         let frame = Frame { end_s: record.t_s, low, high };
         open(&mut out, &frame, &format!("{} {}", cv.tag, cv.name), faults);
         let limit = |of: fn(&(f64, f64)) -> f64| {
-            t_s.iter().copied().zip(cv.limits.iter().map(of)).map(|(t, v)| (t, Some(v).filter(|v| (low..=high).contains(v))))
+            t_s.iter()
+                .copied()
+                .zip(cv.limits.iter().map(of))
+                .map(|(t, v)| (t, Some(v).filter(|v| (low..=high).contains(v))))
         };
         frame.line(&mut out, "limit", limit(|l| l.0).step_by(step));
         frame.line(&mut out, "limit", limit(|l| l.1).step_by(step));
@@ -111,7 +114,10 @@ fn open(out: &mut String, frame: &Frame, title: &str, faults: &[(f64, Option<f64
 /// `MODE_ACT` as a bar.
 fn modes(out: &mut String, record: &Record) {
     let frame = Frame { end_s: record.t_s, low: 0.0, high: 1.0 };
-    let _ = write!(out, "<svg class=\"modes\" viewBox=\"0 0 {WIDTH} 20\" role=\"img\"><text x=\"2\" y=\"14\">MODE_ACT</text>");
+    let _ = write!(
+        out,
+        "<svg class=\"modes\" viewBox=\"0 0 {WIDTH} 20\" role=\"img\"><text x=\"2\" y=\"14\">MODE_ACT</text>"
+    );
     let ends = record.modes.iter().skip(1).map(|stay| stay.t_s).chain([record.t_s]);
     for (stay, end) in record.modes.iter().zip(ends) {
         let (x, width) = (frame.x(stay.t_s), frame.x(end) - frame.x(stay.t_s));
@@ -131,7 +137,8 @@ fn modes(out: &mut String, record: &Record) {
 /// A histogram of counts by class, each a tenth of a period wide.
 pub(super) fn histogram(counts: &[u64]) -> String {
     let most = counts.iter().copied().max().unwrap_or(0).max(1) as f64;
-    let mut out = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\"><title>intervals between heartbeats</title>");
+    let mut out =
+        format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\"><title>intervals between heartbeats</title>");
     let width = (WIDTH - 12.0) / counts.len().max(1) as f64;
     for (class, count) in counts.iter().enumerate() {
         // By the logarithm, so that a single late one is seen beside thousands.
@@ -145,7 +152,12 @@ pub(super) fn histogram(counts: &[u64]) -> String {
             class as f64 / 10.0
         );
         if class % 5 == 0 {
-            let _ = write!(out, "<text class=\"n\" x=\"{x:.1}\" y=\"{}\">{:.1} T</text>", HEIGHT - 2.0, class as f64 / 10.0);
+            let _ = write!(
+                out,
+                "<text class=\"n\" x=\"{x:.1}\" y=\"{}\">{:.1} T</text>",
+                HEIGHT - 2.0,
+                class as f64 / 10.0
+            );
         }
     }
     out.push_str("</svg>");

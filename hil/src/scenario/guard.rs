@@ -67,16 +67,19 @@ impl Guard {
             .collect();
         let checks: Vec<(&str, CheckId)> = checks.iter().map(|(name, check)| (name.as_str(), *check)).collect();
         let check = s.optional_choice("check", &checks);
-        let off = s.optional_choice("guard", &[
-            ("interlock", Off::Interlock),
-            ("last_look", Off::LastLook),
-            ("dcs_watchdog", Off::DcsWatchdog),
-            ("supervision", Off::Supervision),
-            ("controller", Off::Controller),
-            ("disk_thread", Off::DiskThread),
-            ("operator", Off::Operator),
-            ("latch", Off::Latch),
-        ]);
+        let off = s.optional_choice(
+            "guard",
+            &[
+                ("interlock", Off::Interlock),
+                ("last_look", Off::LastLook),
+                ("dcs_watchdog", Off::DcsWatchdog),
+                ("supervision", Off::Supervision),
+                ("controller", Off::Controller),
+                ("disk_thread", Off::DiskThread),
+                ("operator", Off::Operator),
+                ("latch", Off::Latch),
+            ],
+        );
         let cell = if s.has("cell") { s.section("cell", read_cell).map(Some) } else { Some(None) };
         let keys = "a table of keys and values, such as { \"cv.1.frozen_samples\" = 0 }";
         let plant = s.optional("plant", keys, Changes::read);

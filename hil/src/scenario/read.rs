@@ -157,7 +157,8 @@ fn judge_whole(s: &Section<'_, '_>, scenario: &Scenario) {
     if !scenario.pass.told.is_empty() && scenario.clock != ClockKind::Virtual {
         s.fault_in("told", 0, "cause", "no such criterion by the wall clock: the DCS is not shown warnings");
     }
-    if !scenario.pass.told.is_empty() || scenario.pass.first_out.is_some() || scenario.pass.released_within_s.is_some() {
+    if !scenario.pass.told.is_empty() || scenario.pass.first_out.is_some() || scenario.pass.released_within_s.is_some()
+    {
         let onset = scenario.onset();
         if onset >= scenario.duration {
             s.fault_in_section("pass", "first_out", "a fault or a line at the keyboard before it");
@@ -166,9 +167,7 @@ fn judge_whole(s: &Section<'_, '_>, scenario: &Scenario) {
 }
 
 fn read_common(s: &Section<'_, '_>, folder: &Path) -> Option<Common> {
-    let path = |key| {
-        s.optional(key, "a file", |v| v.as_str().map(|file| folder.join(file)))
-    };
+    let path = |key| s.optional(key, "a file", |v| v.as_str().map(|file| folder.join(file)));
     let (plant, rig) = (path("plant"), path("rig"));
     for (key, file) in [("plant", &plant), ("rig", &rig)] {
         if let Some(Some(file)) = file
@@ -181,9 +180,8 @@ fn read_common(s: &Section<'_, '_>, folder: &Path) -> Option<Common> {
     let duration_s = s.optional("duration_s", "seconds of plant time, from 1 to 3600000", |v| {
         number(v).filter(|x| (1.0..=faults::TIME_MAX_S).contains(x))
     });
-    let clock = s.optional("clock", "\"virtual\", \"wall\" or \"wall x N\" with N from 0.001 to 10000", |v| {
-        clock(v.as_str()?)
-    });
+    let clock =
+        s.optional("clock", "\"virtual\", \"wall\" or \"wall x N\" with N from 0.001 to 10000", |v| clock(v.as_str()?));
     let modes = [("shadow", Mode::Shadow), ("advisory", Mode::Advisory), ("closed-loop", Mode::ClosedLoop)];
     let mode = s.optional_choice("mode", &modes);
     let way_in = s.optional("way_in", "true or false", |v| v.as_bool());

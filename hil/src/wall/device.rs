@@ -53,8 +53,14 @@ impl Device {
     ) -> anyhow::Result<Self> {
         std::fs::write(folder.join("plant.toml"), plant)?;
         let has = |what: &HostFault| scenario.faults.iter().any(|timed| timed.fault == Fault::Host(*what));
-        let mut arguments: Vec<String> = ["run", "plant.toml", "--pki", "pki", "--state", "state"].map(str::to_owned).into();
-        arguments.extend(["--endpoint".to_owned(), format!("opc.tcp://{endpoint}/"), "--speed".to_owned(), speed.to_string()]);
+        let mut arguments: Vec<String> =
+            ["run", "plant.toml", "--pki", "pki", "--state", "state"].map(str::to_owned).into();
+        arguments.extend([
+            "--endpoint".to_owned(),
+            format!("opc.tcp://{endpoint}/"),
+            "--speed".to_owned(),
+            speed.to_string(),
+        ]);
         arguments.extend(["--override", "a campaign at the rig", "--override-hours", "1"].map(str::to_owned));
         if has(&HostFault::DiskFull) || has(&HostFault::IoError) {
             arguments.extend(["--journal".to_owned(), "run.journal".to_owned()]);

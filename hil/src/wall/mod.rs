@@ -51,8 +51,16 @@ pub fn run(scenario: &Scenario, off: Option<&Guard>, speed: f64, programs: &Prog
     if let Some(fault) = scenario.faults.iter().find(|timed| !device::can(&timed.fault)) {
         bail!("the fault `{}` is for virtual time", fault.kind);
     }
-    if let Some(Guard::Check(_) | Guard::Cell(_) | Guard::Other(Off::Interlock | Off::LastLook | Off::Supervision | Off::Controller | Off::DiskThread)) = off {
-        bail!("the guard `{}` cannot be switched off from outside the program", off.map(Guard::name).unwrap_or_default());
+    if let Some(
+        Guard::Check(_)
+        | Guard::Cell(_)
+        | Guard::Other(Off::Interlock | Off::LastLook | Off::Supervision | Off::Controller | Off::DiskThread),
+    ) = off
+    {
+        bail!(
+            "the guard `{}` cannot be switched off from outside the program",
+            off.map(Guard::name).unwrap_or_default()
+        );
     }
     let fitted = bed::fit(scenario, off)?;
     let folder = programs.folder.join(format!("{}{}", scenario.id, if off.is_some() { "-negative" } else { "" }));
@@ -104,12 +112,26 @@ impl<'a> Wall<'a> {
         let server = RigServer::start(&rig, &clock, &options)?;
         target.send_replace(server.address());
         let options = ServerOptions { listen: server.address(), ..options };
-        let device = Device::new(programs, folder, (&fitted.loaded.text, &password), (proxy.address(), speed), scenario)?;
+        let device =
+            Device::new(programs, folder, (&fitted.loaded.text, &password), (proxy.address(), speed), scenario)?;
         trust(&options.pki, &device.certificate()?)?;
         device.trust(&certificate_path(&options.pki))?;
         let chance = Random::stream(scenario.seed, STREAM);
         let keyboard = Keyboard::new(scenario, off, period);
-        Ok(Self { scenario, keyboard, rig, clock, server: Some(server), options, target, proxy, device, chance, speed, scan })
+        Ok(Self {
+            scenario,
+            keyboard,
+            rig,
+            clock,
+            server: Some(server),
+            options,
+            target,
+            proxy,
+            device,
+            chance,
+            speed,
+            scan,
+        })
     }
 
     async fn to_the_end(mut self) -> anyhow::Result<Record> {
@@ -141,7 +163,10 @@ impl<'a> Wall<'a> {
         observer.record_mut().ended = self.device.end();
         let late = self.clock.dropped();
         if !late.is_zero() {
-            observer.record_mut().notes.push(format!("the rig was {:.1} s late: the machine could not keep up", late.as_secs_f64()));
+            observer
+                .record_mut()
+                .notes
+                .push(format!("the rig was {:.1} s late: the machine could not keep up", late.as_secs_f64()));
         }
         observer.record_mut().late_scans = u64::from(lock(&self.rig).apc().overruns.value);
         if let Some(server) = self.server.take() {

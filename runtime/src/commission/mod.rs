@@ -17,8 +17,8 @@ pub mod command;
 pub mod evidence;
 pub mod hashes;
 pub mod ladder;
-pub mod rig_key;
 mod recorder;
+pub mod rig_key;
 #[cfg(test)]
 mod tests;
 
