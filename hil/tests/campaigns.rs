@@ -49,6 +49,15 @@ fn the_standard_campaign_has_every_fault_and_sixty_scenarios() {
     assert!(wall.len() >= 12 && wall.iter().all(|s| s.clock != ClockKind::Virtual));
 }
 
+/// Every fault does what its scenario says, and every scenario fails without its guard.
+#[test]
+fn the_campaigns_under_virtual_time_are_passed_whole() {
+    for campaign in ["cstr", "cstr2", "quadtank"] {
+        let (outcomes, count) = ran(&scenarios(campaign, ""));
+        assert!(count.is_good(), "{campaign}: {:#?}", failed(&outcomes));
+    }
+}
+
 /// A few scenarios of the standard campaign, that are quick.
 fn few() -> Vec<Scenario> {
     ["permit", "perf-setpoint", "nan-weights", "control-time-out"]
