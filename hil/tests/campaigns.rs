@@ -1,5 +1,10 @@
 //! The campaigns as they ship, and what a broken controller comes to in one.
-#![allow(clippy::unwrap_used, reason = "a campaign that cannot be run has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a campaign that cannot be run has failed"
+)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -42,6 +47,15 @@ fn the_standard_campaign_has_every_fault_and_sixty_scenarios() {
     assert!(all.len() >= 60, "{}", all.len());
     let wall = scenarios("cstr-wall", "");
     assert!(wall.len() >= 12 && wall.iter().all(|s| s.clock != ClockKind::Virtual));
+}
+
+/// Every fault does what its scenario says, and every scenario fails without its guard.
+#[test]
+fn the_campaigns_under_virtual_time_are_passed_whole() {
+    for campaign in ["cstr", "cstr2", "quadtank"] {
+        let (outcomes, count) = ran(&scenarios(campaign, ""));
+        assert!(count.is_good(), "{campaign}: {:#?}", failed(&outcomes));
+    }
 }
 
 /// A few scenarios of the standard campaign, that are quick.

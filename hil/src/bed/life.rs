@@ -45,11 +45,12 @@ pub(super) async fn live(bed: &mut Bed<'_>) -> Result<(), BedError> {
     while bed.passed + scan <= bed.scenario.duration && life.cell.ended().is_none() {
         bed.passed += scan;
         sleep_until(start + (bed.passed - from)).await;
+        bed.at_the_rig();
         if bed.is_dead() {
-            bed.passed -= scan;
+            bed.rig.lock().step(scan);
+            bed.observer.look(&bed.rig.lock());
             break;
         }
-        bed.at_the_rig();
         life.befall(bed);
         stall(bed, scan).await;
         life.plumbing.exchange(scan);

@@ -27,7 +27,7 @@ use std::time::Duration;
 use rig::{Random, Rig, RigConfig, RigError};
 use runtime::config::{Loaded, load_text};
 use runtime::simulate::{SharedRig, SimulateError, Simulation};
-use safety::{CellChange, CheckSet, Latch, Overlay, SafetyError};
+use safety::{CheckSet, Latch, Overlay, SafetyError};
 
 use crate::faults::network::STREAM;
 use crate::faults::{ControllerFault, Fault, HostFault, Timed};
@@ -195,7 +195,7 @@ fn loop_config(bed: &Bed<'_>) -> Result<actors::LoopConfig, BedError> {
     match bed.off {
         Some(Guard::Check(check)) => config.interlock.switched_off = CheckSet::EMPTY.with(*check),
         Some(Guard::Cell(cell)) => {
-            Overlay { cell: vec![CellChange { ..cell.clone() }] }.apply(&mut config.interlock)?;
+            Overlay { cell: vec![cell.clone()] }.apply(&mut config.interlock)?;
         }
         Some(Guard::Other(Off::Supervision)) => config.restarts.intensity = 0,
         _ => {}

@@ -151,7 +151,7 @@ pub(super) fn histogram(counts: &[u64]) -> String {
             width - 1.0,
             class as f64 / 10.0
         );
-        if class % 5 == 0 {
+        if class.is_multiple_of(5) {
             let _ = write!(
                 out,
                 "<text class=\"n\" x=\"{x:.1}\" y=\"{}\">{:.1} T</text>",
