@@ -57,7 +57,8 @@ impl Cell {
     pub async fn start(plant: &PlantFile, rig: SharedRig, fittings: Fittings) -> Result<(Self, Plumbing), WiringError> {
         let config = plant.loop_config();
         let board = Board::with_spares(config.screens.len(), config.interlock.spared());
-        Self::of(config, plant.mode, board, rig, (fittings, Box::new(|sink| Box::new(sink.clone())))).await
+        let end: MakeSink = Box::new(|sink| Box::new(sink.clone()));
+        Box::pin(Self::of(config, plant.mode, board, rig, (fittings, end))).await
     }
 
     /// As [`Self::start`], with the parts of a loop: what it is told, how far it reaches, its slots, and what is made of its
