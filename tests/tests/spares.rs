@@ -196,7 +196,9 @@ async fn lost_samples_are_told_of_their_own_transmitter_and_only_while_check_20_
         };
         let told: Vec<_> = bench.events().iter().filter_map(of).collect();
         match gap_max {
-            Some(_) => assert!(matches!(&told[..], [(tag, 8..=11, Effect::Warn)] if tag.starts_with("CV2 ")), "{told:?}"),
+            Some(_) => {
+                assert!(matches!(&told[..], [(tag, 8..=11, Effect::Warn)] if tag.starts_with("CV2 ")), "{told:?}")
+            }
             None => assert!(told.is_empty(), "the negative control: {told:?}"),
         }
         assert_eq!(bench.state(), State::Active);
