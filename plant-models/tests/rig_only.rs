@@ -101,6 +101,6 @@ fn a_fresh_tank_is_the_tank_of_the_literature_and_an_old_one_converts_less() {
     assert_eq!(fresh, literature);
     let (_, old) = at_rest(&AgedCstr2::NOMINAL, &u, &[1.0, 350.0, 0.5, 1.0]);
     assert!(old[0] > fresh[0] && old[1] < fresh[1], "less reaction, less heat: {old:?} {fresh:?}");
-    let (_, fouled) = at_rest(&AgedCstr2::NOMINAL, &u, &[1.0, 350.0, 1.0, 0.9]);
+    let (_, fouled) = at_rest(&AgedCstr2::NOMINAL, &u, &[1.0, 350.0, 1.0, 0.95]);
     assert!(fouled[1] > fresh[1], "less cooling: {fouled:?} {fresh:?}");
 }

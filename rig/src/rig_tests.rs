@@ -404,7 +404,7 @@ fn a_month_takes_a_catalyst_and_a_jacket_down() {
     let mut rig = Rig::new(config, 1).unwrap();
     let fresh = rig.truth().to_vec();
     rig.step(Duration::from_secs(30 * 86_400));
-    let (p, left) = (rig.emulator.p().to_vec(), 1.0 - 0.1 * (1.0 - (-1.0_f64 / 3.0).exp()));
+    let (p, left) = (rig.emulator.p().to_vec(), 1.0 - 0.05 * (1.0 - (-1.0_f64 / 3.0).exp()));
     assert!((p[2] - (-0.03_f64).exp()).abs() < 1e-9 && (p[3] - left).abs() < 1e-9, "{p:?}");
     assert!(rig.truth().iter().zip(&fresh).any(|(now, then)| (now - then).abs() > 1e-3), "{:?} {fresh:?}", rig.truth());
 }

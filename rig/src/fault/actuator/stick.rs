@@ -85,9 +85,9 @@ mod tests {
         let got = travelled("stiction static_pct=3 kinetic_pct=1", (0..=400).map(triangle));
         let top = got[200];
         let back = (200..=400).find(|&k| got[usize::try_from(k).unwrap()] < top - 1e-9).unwrap();
-        // At the top up to f_s - f_d is held back already; the stem leaves after a reversal of at most f_s + f_d.
+        // At the top up to f_s - f_d is held back already; the stem leaves after a reversal of at most f_s + f_d and a step.
         let gone_back = triangle(200) - triangle(back);
-        assert!((2.0..=4.2).contains(&gone_back), "{gone_back}");
+        assert!((2.0..=4.25).contains(&gone_back), "{gone_back}");
         assert!(got.windows(2).all(|w| (w[1] - w[0]).abs() < 1e-9 || (w[1] - w[0]).abs() > 1.9), "it slips in jumps");
     }
 
