@@ -137,7 +137,8 @@ impl Saboteur {
     /// One end of each MV's range in odd cycles, the other in even ones.
     fn ends(&self, cycle: u64) -> Option<Values<{ signals::MAX_MVS }>> {
         let dcs = self.board.image.dcs.read()?;
-        let end = |mv: &signals::dcs::MvRead| if cycle.is_multiple_of(2) { mv.clamp_lo.value } else { mv.clamp_hi.value };
+        let end =
+            |mv: &signals::dcs::MvRead| if cycle.is_multiple_of(2) { mv.clamp_lo.value } else { mv.clamp_hi.value };
         Some(Values::collect(dcs.mvs.iter().map(end)))
     }
 }
