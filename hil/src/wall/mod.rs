@@ -68,7 +68,7 @@ pub fn run(scenario: &Scenario, off: Option<&Guard>, speed: f64, programs: &Prog
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let wall = Wall::start(scenario, off, (fitted, speed), (programs, &folder));
-    runtime.block_on(Box::pin(async { Box::pin(wall.await?.to_the_end()).await }))
+    runtime.block_on(Box::pin(async { Box::pin(wall.await?.watch()).await }))
 }
 
 /// A scenario under way.
@@ -134,7 +134,7 @@ impl<'a> Wall<'a> {
         })
     }
 
-    async fn to_the_end(mut self) -> anyhow::Result<Record> {
+    async fn watch(mut self) -> anyhow::Result<Record> {
         self.device.spawn()?;
         self.first_word().await?;
         let began = lock(&self.rig).now();
@@ -157,7 +157,7 @@ impl<'a> Wall<'a> {
                 self.restart(down).await?;
                 was_down = down;
             }
-            self.device.befall(self.scenario, scanned, &self.options.pki)?;
+            self.device.befall(self.scenario, scanned)?;
             observer.look(&lock(&self.rig));
         }
         observer.record_mut().ended = self.device.end();
@@ -212,10 +212,6 @@ impl<'a> Wall<'a> {
                 Fault::Link(link) => link.at(now - timed.at, self.scan, &mut self.chance),
                 Fault::Host(HostFault::SessionLoss | HostFault::DeviceRestart) => {
                     Passing { down: true, ..Passing::default() }
-                }
-                // The connection ends; the next one fails at the certificate.
-                Fault::Host(HostFault::CertificateExpiry) => {
-                    Passing { down: now - timed.at < 2 * self.scan, ..Passing::default() }
                 }
                 _ => continue,
             };
