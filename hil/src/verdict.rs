@@ -110,8 +110,8 @@ fn settles(settled: &Settled, record: &Record) -> Finding {
         return finding(&name, expected, "no such CV", false);
     };
     let errors = record.trend.t_s.iter().zip(trend.truth.iter().zip(&trend.sp));
-    let errors = errors.map(|(t, (y, sp))| (*t, sp.map_or(f64::NAN, |sp| (y - sp).abs())));
-    let last = errors.filter(|(_, e)| !(e <= band)).last();
+    let mut errors = errors.map(|(t, (y, sp))| (*t, sp.map_or(f64::NAN, |sp| (y - sp).abs())));
+    let last = errors.rfind(|(_, e)| e.is_nan() || *e > *band);
     let end = record.trend.t_s.last().copied().unwrap_or(0.0);
     let at = last.map_or(0.0, |(t, _)| t);
     finding(&name, expected, format!("last outside at {at:.1} s of {end:.1} s"), at < *by_s && end >= *by_s)

@@ -118,7 +118,7 @@ pub fn run(scenario: &Scenario, off: Option<&Guard>) -> Result<Record, BedError>
     let keyboard = Keyboard::new(scenario, off, period);
     let (passed, latch) = (Duration::ZERO, Latch::default());
     let mut bed = Bed { scenario, off, loaded, rig, observer, chance, keyboard, passed, latch };
-    bed.to_the_end()?;
+    bed.live_through()?;
     let rig = bed.rig.clone();
     let record = bed.observer.finish(&rig.lock());
     Ok(record)
@@ -140,7 +140,7 @@ struct Bed<'a> {
 }
 
 impl Bed<'_> {
-    fn to_the_end(&mut self) -> Result<(), BedError> {
+    fn live_through(&mut self) -> Result<(), BedError> {
         let scan = self.rig.lock().config().scan;
         while self.passed + scan <= self.scenario.duration {
             if self.is_dead() {

@@ -43,12 +43,12 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port of this machine and passes on to `target`.
+    /// Listens there and passes on to `target`; port 0 takes a free one.
     ///
     /// # Errors
-    /// The system's, when there is no port.
-    pub async fn start(target: watch::Receiver<SocketAddr>) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    /// The system's, when it cannot be listened there.
+    pub async fn start(at: SocketAddr, target: watch::Receiver<SocketAddr>) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(at).await?;
         let address = listener.local_addr()?;
         let (passing, watched) = watch::channel(Passing::default());
         let accepting = tokio::spawn(async move {

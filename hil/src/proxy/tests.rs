@@ -25,7 +25,7 @@ async fn echo() -> SocketAddr {
 
 async fn started() -> (Proxy, TcpStream) {
     let (target, watched) = watch::channel(echo().await);
-    let proxy = Proxy::start(watched).await.unwrap();
+    let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], 0)), watched).await.unwrap();
     std::mem::forget(target);
     let stream = TcpStream::connect(proxy.address()).await.unwrap();
     (proxy, stream)

@@ -13,7 +13,7 @@
 mod auth;
 mod nodes;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -127,8 +127,8 @@ pub enum ServerError {
 pub struct ServerOptions {
     /// The address; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Where clients are told to find it, when something stands before it.
-    pub advertised: Option<SocketAddr>,
+    /// The address at which clients are told to find it, when something stands before it there, at the same port.
+    pub advertised: Option<IpAddr>,
     /// Certificates: `own/`, `private/`, `trusted/`, `rejected/`, `users/`. Made if missing.
     pub pki: PathBuf,
     /// Whether to take client certificates that nobody has put into `trusted/`. For the laboratory.
@@ -173,10 +173,12 @@ impl RigServer {
         let runtime = runtime.map_err(|source| ServerError::Runtime { source })?;
         let shared = Arc::clone(rig);
         let nodes = move |context: ServerContext, space: &mut AddressSpace| RigNodes::build(shared, &context, space);
-        let builder = configured(options.advertised.unwrap_or(address), options)
+        // The library takes the port of whatever it listens on; only the host is ours to say.
+        let told = SocketAddr::new(options.advertised.unwrap_or(address.ip()), address.port());
+        let builder = configured(told, options)
             .with_authenticator(Arc::new(gate))
             .with_node_manager(InMemoryNodeManagerBuilder::new(nodes));
-        own_certificate(&builder, address, pki)?;
+        own_certificate(&builder, told, pki)?;
 
         let entered = runtime.enter();
         let refused = |reason: &str| ServerError::Refused { reason: reason.to_owned() };

@@ -23,7 +23,7 @@ const LAST_WORDS: usize = 20;
 pub(super) fn can(fault: &Fault) -> bool {
     match fault {
         Fault::AtTheRig(_) | Fault::Link(_) => true,
-        Fault::Host(host) => !matches!(host, HostFault::ClockJump { .. }),
+        Fault::Host(host) => !matches!(host, HostFault::ClockJump { .. } | HostFault::CertificateExpiry),
         Fault::Controller(_) => false,
     }
 }
@@ -39,7 +39,6 @@ pub(super) struct Device {
     child: Option<Child>,
     killed: bool,
     stopped: bool,
-    expired: bool,
     folder_is_gone: bool,
 }
 
@@ -74,7 +73,6 @@ impl Device {
             child: None,
             killed: false,
             stopped: false,
-            expired: false,
             folder_is_gone: false,
         };
         device.call(&["certificate", "--pki", "pki"])?;
@@ -124,8 +122,8 @@ impl Device {
         Ok(())
     }
 
-    /// What acts at `now` befalls the process, its certificate and its folder.
-    pub(super) fn befall(&mut self, scenario: &Scenario, now: Duration, rig_pki: &Path) -> anyhow::Result<()> {
+    /// What acts at `now` befalls the process and its folder.
+    pub(super) fn befall(&mut self, scenario: &Scenario, now: Duration) -> anyhow::Result<()> {
         let acting = |is: fn(&HostFault) -> bool| {
             let all = scenario.faults.iter().filter(|timed| timed.acts(now));
             all.into_iter().find(|timed| matches!(&timed.fault, Fault::Host(host) if is(host)))
@@ -146,13 +144,6 @@ impl Device {
         if hog != self.stopped {
             self.signal(if hog { "-STOP" } else { "-CONT" })?;
             self.stopped = hog;
-        }
-        let expired = acting(|host| *host == HostFault::CertificateExpiry).is_some();
-        if expired != self.expired {
-            let (trusted, aside) = (rig_pki.join("trusted"), rig_pki.join("aside"));
-            let (from, to) = if expired { (&trusted, &aside) } else { (&aside, &trusted) };
-            move_all(from, to)?;
-            self.expired = expired;
         }
         if !self.folder_is_gone && acting(|host| *host == HostFault::IoError).is_some() {
             self.folder_is_gone = true;
@@ -194,13 +185,4 @@ impl Drop for Device {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn move_all(from: &Path, to: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        std::fs::rename(entry.path(), to.join(entry.file_name()))?;
-    }
-    Ok(())
 }

@@ -9,6 +9,7 @@
 
 mod device;
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,10 @@ use crate::scenario::{Guard, Off, Scenario};
 use crate::server::{RigServer, ServerOptions, SharedRig, certificate_path, lock, trust};
 use device::Device;
 
+/// Where the program finds the DCS, which is the proxy, and where the server is: at the same port, for that is what the
+/// server tells its clients.
+const FRONT: Ipv4Addr = Ipv4Addr::LOCALHOST;
+const BEHIND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// How often the rig is stepped.
 const TICK: Duration = Duration::from_millis(10);
 /// How long the program may take to say its first word.
@@ -68,7 +73,7 @@ pub fn run(scenario: &Scenario, off: Option<&Guard>, speed: f64, programs: &Prog
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let wall = Wall::start(scenario, off, (fitted, speed), (programs, &folder));
-    runtime.block_on(Box::pin(async { Box::pin(wall.await?.to_the_end()).await }))
+    runtime.block_on(Box::pin(async { Box::pin(wall.await?.watch()).await }))
 }
 
 /// A scenario under way.
@@ -97,20 +102,18 @@ impl<'a> Wall<'a> {
         let (period, scan) = (fitted.rig.period, fitted.rig.scan);
         let rig: SharedRig = Arc::new(std::sync::Mutex::new(Rig::new(fitted.rig, scenario.seed)?));
         let clock = WallClock::start(speed);
-        let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        let (target, watched) = watch::channel(any);
-        let proxy = Proxy::start(watched).await?;
         let password = format!("rig-{}", std::process::id());
         let options = ServerOptions {
-            listen: any,
-            advertised: Some(proxy.address()),
+            listen: (BEHIND, 0).into(),
+            advertised: Some(FRONT.into()),
             pki: folder.join("rig-pki"),
             trust_clients: false,
             outrigger_password: Some(password.clone()),
             operator_password: None,
         };
         let server = RigServer::start(&rig, &clock, &options)?;
-        target.send_replace(server.address());
+        let (target, watched) = watch::channel(server.address());
+        let proxy = Proxy::start((FRONT, server.address().port()).into(), watched).await?;
         let options = ServerOptions { listen: server.address(), ..options };
         let device =
             Device::new(programs, folder, (&fitted.loaded.text, &password), (proxy.address(), speed), scenario)?;
@@ -134,7 +137,7 @@ impl<'a> Wall<'a> {
         })
     }
 
-    async fn to_the_end(mut self) -> anyhow::Result<Record> {
+    async fn watch(mut self) -> anyhow::Result<Record> {
         self.device.spawn()?;
         self.first_word().await?;
         let began = lock(&self.rig).now();
@@ -157,7 +160,7 @@ impl<'a> Wall<'a> {
                 self.restart(down).await?;
                 was_down = down;
             }
-            self.device.befall(self.scenario, scanned, &self.options.pki)?;
+            self.device.befall(self.scenario, scanned)?;
             observer.look(&lock(&self.rig));
         }
         observer.record_mut().ended = self.device.end();
@@ -212,10 +215,6 @@ impl<'a> Wall<'a> {
                 Fault::Link(link) => link.at(now - timed.at, self.scan, &mut self.chance),
                 Fault::Host(HostFault::SessionLoss | HostFault::DeviceRestart) => {
                     Passing { down: true, ..Passing::default() }
-                }
-                // The connection ends; the next one fails at the certificate.
-                Fault::Host(HostFault::CertificateExpiry) => {
-                    Passing { down: now - timed.at < 2 * self.scan, ..Passing::default() }
                 }
                 _ => continue,
             };
