@@ -75,7 +75,7 @@ async fn what_a_master_writes_is_what_the_application_says_and_the_dcs_refuses_w
     for wrong in [f64::NAN, f64::INFINITY, 1e6] {
         let refused = bench.write("MV1.SP_REQ", WireValue::Double(wrong)).await;
         assert_eq!(refused, Err(ExceptionCode::IllegalDataValue), "{wrong}");
-        assert_eq!(lock(&bench.rig).apc().mvs[0].sp_req.value, 14.0);
+        assert_eq!(lock(&bench.rig).apc().mvs[0].sp_req.value.to_bits(), 14.0_f64.to_bits());
     }
     assert_eq!(bench.write("MODE_ACT", WireValue::Int32(9)).await, Err(ExceptionCode::IllegalDataValue));
 }
