@@ -10,7 +10,7 @@ import time
 from pymodbus.client import ModbusTcpClient
 
 PERIOD_S = 0.1  # of the wall's clock
-GAIN = 8.0  # 1/h per mol/L and period
+GAIN, RESET = 30.0, 120.0  # 1/h per mol/L; periods
 places = {}
 for line in open(sys.argv[1]):
     _, table, address, words, kind, tag = line.split()
@@ -40,7 +40,7 @@ def write(tag, value):
 
 
 OFF, INIT, WARM, ON = 0, 1, 2, 4
-beat, sp, until = 0, None, time.monotonic() + float(sys.argv[4])
+beat, sp, integral, until = 0, None, 0.0, time.monotonic() + float(sys.argv[4])
 while time.monotonic() < until:
     request, lease, permit = read("MODE_REQ"), read("LEASE"), read("PERMIT")
     remote = request == 3 and lease and permit and read("MV1.MODE") == 3
@@ -49,9 +49,12 @@ while time.monotonic() < until:
             write(f"{mv}.SP_REQ", read(f"{mv}.SP_ACT"))
             write(f"{mv}.INIT_ACK", int(request == 3 and read(f"{mv}.INIT_REQ")))
     if remote:
-        step = GAIN * (read("CV1.SP_OPR") - read("CV1.PV"))
+        error = read("CV1.SP_OPR") - read("CV1.PV")
         low, high = read("MV1.LO_OPR"), read("MV1.HI_OPR")
-        sp = min(max((read("MV1.SP_ACT") if sp is None else sp) + step, low), high)
+        if sp is None:  # bumpless: the first move is none
+            integral = read("MV1.SP_ACT") - GAIN * error
+        integral = min(max(integral + GAIN * error / RESET, low - GAIN * error), high - GAIN * error)
+        sp = min(max(integral + GAIN * error, low), high)
         write("MV1.SP_REQ", sp)
     else:
         sp = None

@@ -391,7 +391,7 @@ mod tests {
             ("pv CV1 1e9", sick(cv1(0), "stuck at=1e9")),
             ("pv CV1 off", Command::SensorFault(cv1(0), None)),
             ("pv CV1.B 7", sick(cv1(1), "stuck at=7")),
-            ("quality CV1.C bad", sick(cv1(2), "bad_quality")),
+            ("quality CV1.C bad", sick(cv1(2), "bad_quality status=bad")),
             ("fault CV2 drift per_s=0.01", sick(Measured::Cv(1).into(), "drift per_s=0.01")),
             ("fault CV1.B off", Command::SensorFault(cv1(1), None)),
             ("fault MV2 off", Command::ActuatorFault(1, None)),
