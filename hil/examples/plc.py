@@ -10,7 +10,7 @@ import time
 from pymodbus.client import ModbusTcpClient
 
 PERIOD_S = 0.1  # of the wall's clock
-GAIN, RESET = 30.0, 120.0  # 1/h per mol/L; periods
+GAIN, RESET = 30.0, 60.0  # 1/h per mol/L; periods
 places = {}
 for line in open(sys.argv[1]):
     _, table, address, words, kind, tag = line.split()
