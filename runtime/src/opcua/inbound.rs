@@ -10,7 +10,7 @@ use actors::kernel::Clock;
 use opcua::client::{MonitoredItem, OnSubscriptionNotification, Session};
 use opcua::types::{
     DataChangeFilter, DataChangeTrigger, DataValue, ExtensionObject, MonitoredItemCreateRequest, MonitoringMode,
-    MonitoringParameters, NodeId, ReadValueId, StatusChangeNotification, TimestampsToReturn,
+    MonitoringParameters, NodeId, ReadValueId, StatusChangeNotification, StatusCode, TimestampsToReturn,
 };
 use signals::dcs::{DcsTag, DcsView, Direction, MvTag, Reading, WireValue};
 use signals::{Quality, Sample, Spared};
@@ -207,6 +207,11 @@ impl Image {
             WireValue::Double(v) => WireValue::Double(by.value(v)),
             other => other,
         });
+        // Some servers accept an item on a node that they do not have, and say so in its value.
+        let unknown = [StatusCode::BadNodeIdUnknown, StatusCode::BadNodeIdInvalid];
+        if let Some(status) = data.status.filter(|status| unknown.contains(status)) {
+            tracing::error!(%tag, %status, "the server does not know this tag");
+        }
         let quality = value::quality(data.status);
         if !field.set(wire, quality, source_time) && quality != Quality::Bad {
             self.counts.0.refused_values.fetch_add(1, Ordering::Relaxed);

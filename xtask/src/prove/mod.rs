@@ -192,13 +192,13 @@ fn mutate(root: &Path, report: &mut Report) -> Result<()> {
 fn kills(root: &Path, report: &mut Report) -> Result<()> {
     if !report.long {
         let (name, kills) = KILLS_SHORT;
-        let passed = tests(root, &["--package", "tests", "--test", "kill_campaign", "--", "--exact", name])?;
+        let passed = tests(root, &["--workspace", "--test", "kill_campaign", "--", "--exact", name])?;
         report.kills = passed.then_some(kills);
         report.expect(passed, "the kill campaign failed");
         return Ok(());
     }
     for (file, name, time, count) in KILLS {
-        let args = ["--package", "tests", "--test", file, "--", "--ignored", "--nocapture", "--exact", name];
+        let args = ["--workspace", "--test", file, "--", "--ignored", "--nocapture", "--exact", name];
         let passed = tests(root, &args)?.then_some(count);
         *if time == "wall" { &mut report.wall_kills } else { &mut report.kills } = passed;
         report.expect(passed.is_some(), &format!("{file}: the kill campaign failed"));
