@@ -254,6 +254,21 @@ mod tests {
     }
 
     #[test]
+    fn a_silence_of_exactly_the_time_out_is_none_yet() {
+        let (mut link, mut echo) = (DcsWatch::default(), DcsWatch::default());
+        let mut dcs = DcsView::default();
+        for (hb, seconds) in [(1, 0.0), (2, 1.0), (3, 2.0)] {
+            dcs.hb_dcs = good(hb);
+            link.observe(&dcs, seconds < 1.0, (0, 5), at(seconds));
+            echo.observe(&dcs, true, (0, 5), at(seconds));
+        }
+        echo.beat(at(1.0));
+        assert_eq!((link.silence(T, at(2.0)), echo.silence(T, at(2.0))), (None, None));
+        let over = at(2.0) + Duration::from_nanos(1);
+        assert_eq!((link.silence(T, over), echo.silence(T, over)), (Some(Silence::Link), Some(Silence::HbEcho)));
+    }
+
+    #[test]
     fn an_echo_follows_across_the_wrap_of_the_counter() {
         let mut echo = Echo { value: Some(u32::MAX), behind_since: Some(at(1.0)) };
         echo.observe(&good(0), 1, 5, at(2.0));
