@@ -1,3 +1,5 @@
+//! A Modbus master before the rig: what it reads, what it may write, and what is refused.
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
