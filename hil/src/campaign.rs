@@ -270,7 +270,7 @@ fn one(scenario: &Scenario, off: Option<&Guard>, options: &Options) -> Ran {
         (ClockKind::Wall { speed }, Some(programs)) => {
             wall::run(scenario, off, speed, programs).map_err(|e| format!("{e:#}"))
         }
-        (ClockKind::Wall { .. }, None) => Err("no program for the wall's clock: --program FILE".to_owned()),
+        (ClockKind::Wall { .. }, None) => Err("no folder for the wall's clock".to_owned()),
     };
     match seen {
         Ok(record) => Ran { findings: judge(&scenario.pass, &record), record: Some(record), error: None },

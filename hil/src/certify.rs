@@ -20,6 +20,9 @@ pub enum CertifyError {
     /// The campaign was not passed.
     #[error("no certificate: of {} scenarios {} failed, and of {} negative controls {} failed as they must", .0.scenarios, .0.failed, .0.negative_controls, .0.negative_failed_as_expected)]
     NotPassed(Count),
+    /// The campaign has tried another device than `outrigger`.
+    #[error("no certificate: it speaks of `outrigger`, and this campaign has tried another device, {0}")]
+    OtherDevice(String),
     /// A part of the campaign was left out.
     #[error("no certificate: {0} scenarios of the campaign were left out")]
     NotWhole(usize),
@@ -57,6 +60,12 @@ pub fn subject(scenarios: &[Scenario]) -> Result<Loaded, CertifyError> {
     }
 }
 
+/// The device under test, where it is not `outrigger`.
+#[must_use]
+pub fn device(scenarios: &[Scenario]) -> Option<String> {
+    scenarios.iter().find_map(|scenario| scenario.device.as_ref()).map(|device| device.name.clone())
+}
+
 /// The hashes of a plant file and of the program that is to run it, which must be of this version.
 ///
 /// # Errors
@@ -72,14 +81,17 @@ pub fn binding(loaded: &Loaded, program: &Path) -> Result<Binding, CertifyError>
 /// The certificate of a campaign that was passed whole, for so many days from now.
 ///
 /// # Errors
-/// [`CertifyError::NotPassed`], [`CertifyError::NotWhole`].
+/// [`CertifyError::OtherDevice`], [`CertifyError::NotPassed`], [`CertifyError::NotWhole`].
 pub fn certificate(
     campaign: &str,
+    (scenarios, left_out): (&[Scenario], usize),
     count: &Count,
-    left_out: usize,
     binding: &Binding,
     (key, days): (&RigKey, u32),
 ) -> Result<Certificate, CertifyError> {
+    if let Some(device) = device(scenarios) {
+        return Err(CertifyError::OtherDevice(device));
+    }
     if !count.is_good() {
         return Err(CertifyError::NotPassed(count.clone()));
     }

@@ -200,8 +200,8 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let key = args.key.as_deref().map(RigKey::read).transpose()?;
     let program = args.program.clone().or_else(beside);
     let folder = std::env::temp_dir().join(format!("outrigger-hil-{}", std::process::id()));
-    let wall = program.clone().map(|outrigger| Programs { outrigger, folder: folder.clone() });
-    let options = Options { jobs: args.jobs, resume: args.resume.clone(), wall };
+    let wall = Programs { outrigger: program.clone(), folder: folder.clone() };
+    let options = Options { jobs: args.jobs, resume: args.resume.clone(), wall: Some(wall) };
     let (clock, bar) = (WallClock::start(1.0), bar(scenarios.len() as u64));
     let outcomes = campaign::run(&scenarios, &options, |outcome| {
         let line = line(outcome);
@@ -218,10 +218,12 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let title = campaign::title(&which.places);
     if let Some(folder) = &args.report {
         let loaded = certify::subject(&scenarios)?;
-        let binding = program.as_deref().map(|program| certify::binding(&loaded, program)).transpose();
+        let device = certify::device(&scenarios);
+        let ours = program.as_deref().filter(|_| device.is_none());
+        let binding = ours.map(|program| certify::binding(&loaded, program)).transpose();
         let date = rfc3339(Clock::calendar_s());
         // A report names the program where it can; a certificate must.
-        let subject = Subject { campaign: title.clone(), date, loaded, binding: binding.ok().flatten() };
+        let subject = Subject { campaign: title.clone(), date, device, loaded, binding: binding.ok().flatten() };
         report::write(folder, &subject, &outcomes, &count).with_context(|| folder.display().to_string())?;
     }
     let out = if args.json { serde_json::to_string(&count)? } else { in_words(&count) };
@@ -229,7 +231,7 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if let (Some(file), Some(key)) = (&args.certificate, &key) {
         let program = program.context("no program to certify: --program FILE")?;
         let binding = certify::binding(&certify::subject(&scenarios)?, &program)?;
-        let certificate = certify::certificate(&title, &count, left_out, &binding, (key, args.days))?;
+        let certificate = certify::certificate(&title, (&scenarios, left_out), &count, &binding, (key, args.days))?;
         std::fs::write(file, serde_json::to_string_pretty(&certificate)?)
             .with_context(|| file.display().to_string())?;
     }

@@ -14,7 +14,6 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use hil::external::{self, ExternalPlant, Place};
 use hil::live::{Event, LiveOptions};
-use hil::modbus::map::Map;
 use hil::server::ServerOptions;
 use rig::report::Summary;
 use rig::{Rig, RigConfig};
@@ -173,9 +172,7 @@ fn look(plant: &Plant) -> anyhow::Result<()> {
 
 fn registers(file: &Path) -> anyhow::Result<()> {
     let rig = Rig::new(RigConfig::load(file)?, 0)?;
-    let map = Map::of(&hil::modbus::tags(&rig));
-    let mut out = std::io::stdout().lock();
-    map.places().iter().try_for_each(|place| writeln!(out, "{place}")).context("standard output")
+    write!(std::io::stdout().lock(), "{}", hil::modbus::registers(&rig)).context("standard output")
 }
 
 async fn serve(plant: Plant) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use actors::kernel::Clock;
 use hil::campaign::{Count, Options, Outcome, load, run};
 use hil::certify::{CertifyError, certificate};
 use hil::faults::{ControllerFault, Fault, KINDS, Timed};
-use hil::scenario::{ClockKind, Scenario};
+use hil::scenario::{ClockKind, Foreign, Scenario, Wire};
 use runtime::commission::Dossier;
 use runtime::commission::hashes::Binding;
 use runtime::commission::rig_key::{RigKey, public};
@@ -79,10 +79,14 @@ fn failed(outcomes: &[Outcome]) -> Vec<String> {
 
 /// A certificate of the few, into the folder of the evidence.
 fn certified(count: &Count, dir: &Path) -> Result<PathBuf, CertifyError> {
-    let loaded = runtime::config::load(&few()[0].plant)?;
+    certified_of(&few(), count, dir)
+}
+
+fn certified_of(scenarios: &[Scenario], count: &Count, dir: &Path) -> Result<PathBuf, CertifyError> {
+    let loaded = runtime::config::load(&scenarios[0].plant)?;
     let key = dir.join("rig.key");
     let key = if key.exists() { RigKey::read(&key) } else { RigKey::create(&key) }.unwrap();
-    let certificate = certificate("a few", count, 0, &Binding::of(&loaded)?, (&key, 1))?;
+    let certificate = certificate("a few", (scenarios, 0), count, &Binding::of(&loaded)?, (&key, 1))?;
     let file = dir.join("certificate.json");
     std::fs::write(&file, serde_json::to_string(&certificate).unwrap()).unwrap();
     Ok(file)
@@ -102,6 +106,18 @@ fn a_campaign_that_was_passed_gets_a_certificate_that_the_ladder_takes() {
     let taken = dossier.certificate(&file, now);
     assert!(taken.is_ok(), "{taken:?}");
     assert!(dossier.certificate(&file, now + 2 * 86_400).is_err(), "the control: it was for a day");
+}
+
+#[test]
+fn a_campaign_against_another_device_gives_no_certificate() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, count) = ran(&few());
+    let mut scenarios = few();
+    certified_of(&scenarios, &count, dir.path()).unwrap();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    scenarios[1].device = Some(Foreign { name: "a PLC".to_owned(), wire: Wire::Modbus, listen, exec: Vec::new() });
+    let refused = certified_of(&scenarios, &count, dir.path());
+    assert!(matches!(refused, Err(CertifyError::OtherDevice(name)) if name == "a PLC"));
 }
 
 #[test]

@@ -50,6 +50,12 @@ pub fn tags(rig: &Rig) -> Vec<DcsTag> {
     DcsTag::all(mvs, cvs, dvs).into_iter().chain(DcsTag::spares(cvs, dvs, config.spared())).collect()
 }
 
+/// The lines that tell where each tag of a rig lies.
+#[must_use]
+pub fn registers(rig: &Rig) -> String {
+    Map::of(&tags(rig)).places().iter().map(|place| format!("{place}\n")).collect()
+}
+
 /// A rig served to Modbus masters, until it is dropped.
 #[derive(Debug)]
 pub struct ModbusServer {

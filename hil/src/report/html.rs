@@ -68,6 +68,9 @@ fn identity(out: &mut String, subject: &Subject) {
     let mut row = |what: &str, value: &str| {
         let _ = write!(out, "<tr><th>{what}<td>{}", escaped(value));
     };
+    if let Some(device) = &subject.device {
+        row("device", device);
+    }
     row("loop", &plant.name);
     row("model", plant.model.card().title);
     row("control period", &format!("{} s", plant.period_s));

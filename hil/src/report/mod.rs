@@ -21,6 +21,8 @@ pub struct Subject {
     pub campaign: String,
     /// When it was run, RFC 3339.
     pub date: String,
+    /// The device under test, where it is not `outrigger`.
+    pub device: Option<String>,
     /// The plant file under test.
     pub loaded: Loaded,
     /// Its hashes, with those of the program where one was named.

@@ -31,7 +31,8 @@ fn files(outcomes: &[Outcome]) -> (String, String) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/plants/cstr-1hz.toml");
     let loaded = runtime::config::load(&file).unwrap();
     let binding = Some(Binding::of(&loaded).unwrap());
-    let subject = Subject { campaign: "a campaign".into(), date: "2026-11-28".into(), loaded, binding };
+    let (campaign, date, device) = ("a campaign".into(), "2026-11-28".into(), Some("a PLC".into()));
+    let subject = Subject { campaign, date, device, loaded, binding };
     let dir = tempfile::tempdir().unwrap();
     let count = Count::of(outcomes, std::time::Duration::from_secs(1));
     write(dir.path(), &subject, outcomes, &count).unwrap();
@@ -44,6 +45,7 @@ fn a_report_has_every_part_and_asks_nothing_of_the_network() {
     let (page, junit) = files(&[outcome("one", true, true)]);
     for part in [
         "System under test",
+        "a PLC",
         "SHA-256 of the program",
         "Tags and limits",
         "Cause-and-effect matrix",

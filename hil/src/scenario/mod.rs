@@ -6,6 +6,7 @@
 //! # Invariant
 //! Each scenario has its negative control: one guard that is switched off, and with it the run must fail.
 
+mod foreign;
 mod guard;
 mod pass;
 mod read;
@@ -20,6 +21,7 @@ use runtime::config::Mode;
 
 use crate::faults::Timed;
 
+pub use foreign::{Foreign, Wire};
 pub use guard::{Guard, Off};
 pub use pass::{Cause, Pass, Settled, Shown, Told};
 pub use read::{Campaign, ScenarioError};
@@ -29,7 +31,7 @@ pub use read::{Campaign, ScenarioError};
 pub enum ClockKind {
     /// The whole loop in this process, in no time.
     Virtual,
-    /// The program `outrigger` over the wire, so many times as fast as the wall.
+    /// The device under test over the wire, `outrigger` or another, so many times as fast as the wall.
     Wall {
         /// Plant seconds per wall second.
         speed: f64,
@@ -74,6 +76,8 @@ pub struct Scenario {
     pub mode: Mode,
     /// Whether the operator takes the loop in at the start.
     pub way_in: bool,
+    /// What is under test instead of `outrigger`, on the wall's clock.
+    pub device: Option<Foreign>,
     /// Keys of the plant file that this scenario changes.
     pub plant_set: set::Changes,
     /// Keys of the rig's file that it changes.

@@ -7,6 +7,7 @@ use rig::Command;
 use runtime::config::Mode;
 use runtime::config::reader::{Document, Faults, Section, number};
 
+use super::foreign::Foreign;
 use super::guard::Guard;
 use super::pass::Pass;
 use super::set::Changes;
@@ -52,6 +53,7 @@ struct Common {
     clock: Option<ClockKind>,
     mode: Option<Mode>,
     way_in: Option<bool>,
+    device: Option<Foreign>,
     plant_set: Changes,
     rig_set: Changes,
 }
@@ -135,6 +137,7 @@ fn read_scenario(s: &Section<'_, '_>, (file, folder): (&Path, &Path), campaign: 
         clock: common.clock.or(usual.clock).unwrap_or(ClockKind::Virtual),
         mode: common.mode.or(usual.mode).unwrap_or(Mode::ClosedLoop),
         way_in: common.way_in.or(usual.way_in).unwrap_or(true),
+        device: common.device.or_else(|| usual.device.clone()),
         plant_set: both(&usual.plant_set, common.plant_set),
         rig_set: both(&usual.rig_set, common.rig_set),
         lines: lines?,
@@ -153,6 +156,9 @@ fn judge_whole(s: &Section<'_, '_>, scenario: &Scenario) {
         if fault.at >= scenario.duration {
             s.fault_in("fault", i, "at_s", format!("before the end of the run, {:?}", scenario.duration));
         }
+    }
+    if scenario.device.is_some() && scenario.clock == ClockKind::Virtual {
+        s.fault("clock", "\"wall\" or \"wall x N\": a device is no part of virtual time");
     }
     if !scenario.pass.told.is_empty() && scenario.clock != ClockKind::Virtual {
         s.fault_in("told", 0, "cause", "no such criterion by the wall clock: the DCS is not shown warnings");
@@ -185,6 +191,10 @@ fn read_common(s: &Section<'_, '_>, folder: &Path) -> Option<Common> {
     let modes = [("shadow", Mode::Shadow), ("advisory", Mode::Advisory), ("closed-loop", Mode::ClosedLoop)];
     let mode = s.optional_choice("mode", &modes);
     let way_in = s.optional("way_in", "true or false", |v| v.as_bool());
+    let device = match s.has("device") {
+        true => s.section("device", |s| Foreign::read(s, folder)).map(Some),
+        false => Some(None),
+    };
     let keys = "a table of keys and values, such as { \"cv.1.frozen_samples\" = 10 }";
     let plant_set = s.optional("plant_set", keys, Changes::read).map(Option::unwrap_or_default);
     let rig_set = s.optional("rig_set", keys, Changes::read).map(Option::unwrap_or_default);
@@ -196,6 +206,7 @@ fn read_common(s: &Section<'_, '_>, folder: &Path) -> Option<Common> {
         clock: clock?,
         mode: mode?,
         way_in: way_in?,
+        device: device?,
         plant_set: plant_set?,
         rig_set: rig_set?,
     })

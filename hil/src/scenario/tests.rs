@@ -32,6 +32,38 @@ fn what_a_scenario_leaves_out_is_that_of_its_campaign() {
     assert_eq!(scenario.onset(), Duration::from_secs(60));
 }
 
+/// A scenario with a device of its own.
+fn with_device(table: &str, clock: &str) -> String {
+    GOOD.replacen("[[fault]]", &format!("clock = \"{clock}\"\n[device]\n{table}\n[[fault]]"), 1)
+}
+
+#[test]
+fn a_device_is_told_where_the_rig_is() {
+    let table = "name = \"PLC\"\nwire = \"modbus\"\nexec = [\"python3\", \"./plc.py\", \"{host}:{port}\"]";
+    let device = read(&with_device(table, "wall x 10")).unwrap().device.unwrap();
+    assert_eq!((device.name.as_str(), device.wire, device.listen.port()), ("PLC", Wire::Modbus, 0));
+    let words = device.words(&[("{host}", "127.0.0.1".to_owned()), ("{port}", "502".to_owned())]);
+    assert_eq!(words[0], "python3");
+    assert_eq!(words[1], folder().join("./plc.py").display().to_string(), "a file beside the scenario");
+    assert_eq!(words[2], "127.0.0.1:502");
+}
+
+#[test]
+fn a_device_with_faults_is_told_by_its_keys() {
+    let good = "name = \"PLC\"\nwire = \"modbus\"";
+    for (table, clock, key, says) in [
+        (good, "virtual", "clock", "no part of virtual time"),
+        ("name = \"PLC\"\nwire = \"rope\"", "wall", "device.wire", "\"opcua\""),
+        ("wire = \"opcua\"", "wall", "device.name", "what the device is called"),
+        ("name = \"PLC\"\nwire = \"modbus\"\nlisten = \"0.0.0.0:502\"", "wall", "device.listen", "of this machine"),
+        ("name = \"PLC\"\nwire = \"modbus\"\nexec = \"plc.py\"", "wall", "device.exec", "a program and its arguments"),
+    ] {
+        let found = faults(&with_device(table, clock));
+        assert!(found.iter().any(|f| f.1 == key && f.2.contains(says)), "{table}: {found:?}");
+    }
+    assert!(read(&with_device(good, "wall")).unwrap().device.unwrap().exec.is_empty(), "the negative control");
+}
+
 #[test]
 fn each_fault_is_found_at_its_line_and_key() {
     for (from, to, key, says) in [

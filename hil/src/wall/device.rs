@@ -8,29 +8,48 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::Programs;
 use crate::faults::{Fault, HostFault};
-use crate::scenario::Scenario;
+use crate::scenario::{Foreign, Scenario};
 
 /// The variable of the password.
 const PASSWORD: &str = "OUTRIGGER_DCS_PASSWORD";
 /// Blocks of 512 bytes or a KiB that a file may have on the full disk: the journal's first block fits, and no more.
 const FULL_BLOCKS: u32 = 16;
+/// Where a device finds the map of the Modbus registers.
+pub(super) const REGISTERS: &str = "registers.txt";
 /// Lines of the log that are shown when something is wrong.
 const LAST_WORDS: usize = 20;
 
-/// Whether a fault can befall a program from outside.
-pub(super) fn can(fault: &Fault) -> bool {
-    match fault {
-        Fault::AtTheRig(_) | Fault::Link(_) => true,
-        Fault::Host(host) => !matches!(host, HostFault::ClockJump { .. } | HostFault::CertificateExpiry),
-        Fault::Controller(_) => false,
+/// Whether a fault can befall a device from outside: `outrigger` where none is named. The disk is that of `outrigger`; a
+/// device that a person has started is not ours to kill.
+pub(super) fn can(fault: &Fault, device: Option<&Foreign>) -> bool {
+    let host = match fault {
+        Fault::AtTheRig(_) | Fault::Link(_) => return true,
+        Fault::Controller(_) => return false,
+        Fault::Host(host) => host,
+    };
+    match host {
+        HostFault::ClockJump { .. } | HostFault::CertificateExpiry => false,
+        HostFault::DiskFull | HostFault::IoError => device.is_none(),
+        HostFault::Kill | HostFault::CpuHog { .. } => device.is_none_or(|device| !device.exec.is_empty()),
+        HostFault::DeviceRestart | HostFault::SessionLoss | HostFault::DcsWatchdogOff => true,
     }
+}
+
+/// What a device is told of the rig.
+pub(super) struct Told<'a> {
+    /// Where it finds it.
+    pub(super) rig: SocketAddr,
+    /// Plant seconds per wall second.
+    pub(super) speed: f64,
+    /// The password of user `outrigger`.
+    pub(super) password: &'a str,
 }
 
 /// The program, in a folder of its own.
 #[derive(Debug)]
 pub(super) struct Device {
+    /// Nothing where a person starts it.
     program: PathBuf,
     folder: PathBuf,
     arguments: Vec<String>,
@@ -43,12 +62,43 @@ pub(super) struct Device {
 }
 
 impl Device {
-    pub(super) fn new(
-        programs: &Programs,
+    fn new(program: PathBuf, arguments: Vec<String>, folder: &Path, password: &str) -> Self {
+        Self {
+            program,
+            folder: folder.to_owned(),
+            arguments,
+            password: password.to_owned(),
+            disk_is_full: false,
+            child: None,
+            killed: false,
+            stopped: false,
+            folder_is_gone: false,
+        }
+    }
+
+    /// A foreign device: its own program with what it is told, or one that a person starts.
+    pub(super) fn foreign(foreign: &Foreign, folder: &Path, scenario: &Scenario, told: &Told<'_>) -> Self {
+        let seconds = scenario.duration.as_secs_f64() / told.speed;
+        let words = foreign.words(&[
+            ("{host}", told.rig.ip().to_string()),
+            ("{port}", told.rig.port().to_string()),
+            ("{endpoint}", format!("opc.tcp://{}/", told.rig)),
+            ("{registers}", folder.join(REGISTERS).display().to_string()),
+            ("{speed}", told.speed.to_string()),
+            // With what it takes to start.
+            ("{seconds}", (seconds.ceil() + 60.0).to_string()),
+        ]);
+        let mut words = words.into_iter();
+        Self::new(words.next().unwrap_or_default().into(), words.collect(), folder, told.password)
+    }
+
+    /// `outrigger`, with a certificate of its own.
+    pub(super) fn outrigger(
+        program: &Path,
         folder: &Path,
-        (plant, password): (&str, &str),
-        (endpoint, speed): (SocketAddr, f64),
+        plant: &str,
         scenario: &Scenario,
+        told: &Told<'_>,
     ) -> anyhow::Result<Self> {
         std::fs::write(folder.join("plant.toml"), plant)?;
         let has = |what: &HostFault| scenario.faults.iter().any(|timed| timed.fault == Fault::Host(*what));
@@ -56,25 +106,17 @@ impl Device {
             ["run", "plant.toml", "--pki", "pki", "--state", "state"].map(str::to_owned).into();
         arguments.extend([
             "--endpoint".to_owned(),
-            format!("opc.tcp://{endpoint}/"),
+            format!("opc.tcp://{}/", told.rig),
             "--speed".to_owned(),
-            speed.to_string(),
+            told.speed.to_string(),
         ]);
         arguments.extend(["--override", "a campaign at the rig", "--override-hours", "1"].map(str::to_owned));
         if has(&HostFault::DiskFull) || has(&HostFault::IoError) {
             arguments.extend(["--journal".to_owned(), "run.journal".to_owned()]);
         }
-        let device = Self {
-            program: programs.outrigger.canonicalize().with_context(|| programs.outrigger.display().to_string())?,
-            folder: folder.to_owned(),
-            arguments,
-            password: password.to_owned(),
-            disk_is_full: has(&HostFault::DiskFull),
-            child: None,
-            killed: false,
-            stopped: false,
-            folder_is_gone: false,
-        };
+        let program = program.canonicalize().with_context(|| program.display().to_string())?;
+        let mut device = Self::new(program, arguments, folder, told.password);
+        device.disk_is_full = has(&HostFault::DiskFull);
         device.call(&["certificate", "--pki", "pki"])?;
         Ok(device)
     }
@@ -102,7 +144,11 @@ impl Device {
         self.call(&["certificate", "--pki", "pki", "--trust", &certificate])
     }
 
+    /// Starts it; one that a person starts is waited for by the rig.
     pub(super) fn spawn(&mut self) -> anyhow::Result<()> {
+        if self.program.as_os_str().is_empty() {
+            return Ok(());
+        }
         let log = File::options().create(true).append(true).open(self.folder.join("log"))?;
         let mut command = match self.disk_is_full {
             false => Command::new(&self.program),

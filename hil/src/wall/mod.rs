@@ -1,15 +1,17 @@
-//! The test bed on the wall's clock: the program `outrigger` as a black box, over Basic256Sha256, through the rig's proxy.
+//! The test bed on the wall's clock: a device under test as a black box, through the rig's proxy. The device is the program
+//! `outrigger` over Basic256Sha256, or a foreign one over OPC UA or Modbus TCP.
 //!
 //! ```text
-//! outrigger ◀─ OPC UA ─▶ proxy ◀─▶ server ◀─▶ rig ◀─ operator, faults
+//! device ◀─ OPC UA or Modbus ─▶ proxy ◀─▶ server ◀─▶ rig ◀─ operator, faults
 //! ```
 //!
-//! The scenario's time begins when the program has said its first word. Of the program nothing is known but the tags; what it
+//! The scenario's time begins when the device has said its first word. Of the program nothing is known but the tags; what it
 //! is killed, stopped and limited by is the operating system's.
 
 mod device;
 
-use std::net::Ipv4Addr;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +26,12 @@ use crate::clock::WallClock;
 use crate::faults::network::{Passing, STREAM};
 use crate::faults::{Fault, HostFault};
 use crate::keyboard::Keyboard;
+use crate::modbus::{ModbusServer, registers};
 use crate::proxy::Proxy;
 use crate::record::{Observer, Record};
-use crate::scenario::{Guard, Off, Scenario};
+use crate::scenario::{Guard, Off, Scenario, Wire};
 use crate::server::{RigServer, ServerOptions, SharedRig, certificate_path, lock, trust};
-use device::Device;
+use device::{Device, REGISTERS, Told};
 
 /// Where the program finds the DCS, which is the proxy, and where the server is: at the same port, for that is what the
 /// server tells its clients.
@@ -36,25 +39,26 @@ const FRONT: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const BEHIND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// How often the rig is stepped.
 const TICK: Duration = Duration::from_millis(10);
-/// How long the program may take to say its first word.
+/// How long a program may take to say its first word, and a person to start a device.
 const FIRST_WORD: Duration = Duration::from_secs(30);
+const BY_HAND: Duration = Duration::from_secs(600);
 
 /// The program under test.
 #[derive(Clone, Debug)]
 pub struct Programs {
-    /// `outrigger`.
-    pub outrigger: PathBuf,
+    /// `outrigger`; a scenario with a device of its own needs none.
+    pub outrigger: Option<PathBuf>,
     /// A folder in which each run gets one of its own.
     pub folder: PathBuf,
 }
 
-/// Runs a scenario against the program, so many times as fast as the wall, with that guard switched off.
+/// Runs a scenario against the device, so many times as fast as the wall, with that guard switched off.
 ///
 /// # Errors
-/// A program that cannot be started or says nothing; a fault that only virtual time has.
+/// A program that cannot be started or says nothing; a fault that cannot befall the device from outside.
 pub fn run(scenario: &Scenario, off: Option<&Guard>, speed: f64, programs: &Programs) -> anyhow::Result<Record> {
-    if let Some(fault) = scenario.faults.iter().find(|timed| !device::can(&timed.fault)) {
-        bail!("the fault `{}` is for virtual time", fault.kind);
+    if let Some(fault) = scenario.faults.iter().find(|timed| !device::can(&timed.fault, scenario.device.as_ref())) {
+        bail!("the fault `{}` cannot befall this device from outside", fault.kind);
     }
     if let Some(
         Guard::Check(_)
@@ -63,7 +67,7 @@ pub fn run(scenario: &Scenario, off: Option<&Guard>, speed: f64, programs: &Prog
     ) = off
     {
         bail!(
-            "the guard `{}` cannot be switched off from outside the program",
+            "the guard `{}` cannot be switched off from outside the device",
             off.map(Guard::name).unwrap_or_default()
         );
     }
@@ -83,8 +87,10 @@ struct Wall<'a> {
     rig: SharedRig,
     clock: WallClock,
     server: Option<RigServer>,
+    /// Held while it serves; of its restart a master sees no more than of a lost connection.
+    modbus: Option<ModbusServer>,
     options: ServerOptions,
-    target: watch::Sender<std::net::SocketAddr>,
+    target: watch::Sender<SocketAddr>,
     proxy: Proxy,
     device: Device,
     chance: Random,
@@ -103,22 +109,44 @@ impl<'a> Wall<'a> {
         let rig: SharedRig = Arc::new(std::sync::Mutex::new(Rig::new(fitted.rig, scenario.seed)?));
         let clock = WallClock::start(speed);
         let password = format!("rig-{}", std::process::id());
+        let foreign = scenario.device.as_ref();
+        let front = foreign.map_or(SocketAddr::new(IpAddr::V4(FRONT), 0), |device| device.listen);
+        let overmodbus = foreign.is_some_and(|device| device.wire == Wire::Modbus);
         let options = ServerOptions {
-            listen: (BEHIND, 0).into(),
-            advertised: Some(FRONT.into()),
+            listen: (BEHIND, if overmodbus { 0 } else { front.port() }).into(),
+            advertised: Some(front.ip()),
             pki: folder.join("rig-pki"),
-            trust_clients: false,
+            // A foreign device has made no certificate that the rig could know beforehand.
+            trust_clients: foreign.is_some(),
             outrigger_password: Some(password.clone()),
             operator_password: None,
         };
         let server = RigServer::start(&rig, &clock, &options)?;
-        let (target, watched) = watch::channel(server.address());
-        let proxy = Proxy::start((FRONT, server.address().port()).into(), watched).await?;
+        let modbus = match overmodbus {
+            true => Some(ModbusServer::start(Arc::clone(&rig), (BEHIND, 0).into()).await?),
+            false => None,
+        };
+        let (behind, front) = match &modbus {
+            Some(modbus) => (modbus.address(), front),
+            None => (server.address(), SocketAddr::new(front.ip(), server.address().port())),
+        };
+        let (target, watched) = watch::channel(behind);
+        let proxy = Proxy::start(front, watched).await?;
         let options = ServerOptions { listen: server.address(), ..options };
-        let device =
-            Device::new(programs, folder, (&fitted.loaded.text, &password), (proxy.address(), speed), scenario)?;
-        trust(&options.pki, &device.certificate()?)?;
-        device.trust(&certificate_path(&options.pki))?;
+        let told = Told { rig: proxy.address(), speed, password: &password };
+        let device = match (foreign, &programs.outrigger) {
+            (Some(foreign), _) => {
+                std::fs::write(folder.join(REGISTERS), registers(&lock(&rig)))?;
+                Device::foreign(foreign, folder, scenario, &told)
+            }
+            (None, Some(program)) => {
+                let device = Device::outrigger(program, folder, &fitted.loaded.text, scenario, &told)?;
+                trust(&options.pki, &device.certificate()?)?;
+                device.trust(&certificate_path(&options.pki))?;
+                device
+            }
+            (None, None) => bail!("no program for the wall's clock: --program FILE"),
+        };
         let chance = Random::stream(scenario.seed, STREAM);
         let keyboard = Keyboard::new(scenario, off, period);
         Ok(Self {
@@ -127,6 +155,7 @@ impl<'a> Wall<'a> {
             rig,
             clock,
             server: Some(server),
+            modbus,
             options,
             target,
             proxy,
@@ -191,10 +220,15 @@ impl<'a> Wall<'a> {
     }
 
     async fn first_word(&mut self) -> anyhow::Result<()> {
-        let from = self.clock.elapsed();
+        let by_hand = self.scenario.device.as_ref().is_some_and(|device| device.exec.is_empty());
+        let (from, patience) = (self.clock.elapsed(), if by_hand { BY_HAND } else { FIRST_WORD });
+        if by_hand {
+            let told = writeln!(std::io::stderr(), "{}: start the device at {}", self.scenario.id, self.proxy.address());
+            told.context("standard error")?;
+        }
         while lock(&self.rig).apc().mode_act.source_time == Stamp::NEVER {
-            if self.clock.elapsed() > from + FIRST_WORD {
-                bail!("the program has said nothing for {FIRST_WORD:?}: {}", self.device.last_words());
+            if self.clock.elapsed() > from + patience {
+                bail!("the device has said nothing for {patience:?}: {}", self.device.last_words());
             }
             tokio::time::sleep(TICK).await;
             self.step();
@@ -226,6 +260,8 @@ impl<'a> Wall<'a> {
     /// Takes the DCS's server away, or brings it back.
     async fn restart(&mut self, away: bool) -> anyhow::Result<()> {
         match (away, self.server.take()) {
+            // Behind the proxy, which is down then, a Modbus server may stand.
+            (_, server) if self.modbus.is_some() => self.server = server,
             (true, Some(server)) => server.stop().await,
             (false, None) => {
                 let server = RigServer::start(&self.rig, &self.clock, &self.options)?;

@@ -239,7 +239,8 @@ impl Process {
             true => said.mode_act != ModeActual::On || !(permitted || at.has(Bug::LastLookSkipped)),
             false => silent,
         };
-        void || at.now > approval.valid_until
+        let unheard = approval.moves && at.now.since(heard.hb_dcs.source_time) > PERIOD;
+        void || unheard || at.now > approval.valid_until
     }
 
     /// What a process that hangs writes: nothing, unless somebody else beats for it.

@@ -41,7 +41,7 @@ use crate::config::Loaded;
 pub use browse::{Found, browse};
 pub use connect::Pki;
 pub use error::LinkError;
-pub(crate) use outbound::{objection, overdue};
+pub(crate) use outbound::{objection, overdue, unheard};
 
 /// What a link needs beside the plant file.
 #[derive(Clone, Debug)]

@@ -87,6 +87,13 @@ pub(crate) fn objection(kind: MoveKind, lease: u32, mode: ModeActual, dcs: &DcsV
     }
 }
 
+/// What speaks, right before the write, against a move by the age of what the DCS said last. A DCS gives one control period
+/// for a withdrawal to be heard; over a link that is slower, a move may be written that it has withdrawn before.
+pub(crate) fn unheard(kind: MoveKind, said: Stamp, now: Stamp, period: Duration) -> Option<&'static str> {
+    let old = kind == MoveKind::Move && now.since(said) > period;
+    old.then_some("what the DCS said is older than a control period")
+}
+
 /// What the DCS is told in the place of `view` once the watchdog has dropped the permit: FAULT, for a cause that is check
 /// 24 unless another came first. The heartbeat is not written any more; it stands where it was.
 fn without_permit(mut view: ApcView) -> ApcView {
@@ -198,7 +205,9 @@ impl<'a> Writer<'a> {
         let (Some(dcs), Some(ours)) = (self.link.inlet.dcs.read(), self.link.outlet.read()) else {
             return Some("nothing is known of the DCS");
         };
-        objection(approved.kind(), approved.lease(), ours.mode_act.value, &dcs)
+        let (said, now) = (dcs.hb_dcs.source_time, self.link.settings.clock.now());
+        unheard(approved.kind(), said, now, self.link.settings.loaded.plant.period())
+            .or_else(|| objection(approved.kind(), approved.lease(), ours.mode_act.value, &dcs))
     }
 
     /// A loop that hangs puts no status any more: once the permit is dropped, say so in its stead.
@@ -351,6 +360,15 @@ mod tests {
             spoil(&mut dcs);
             assert!(on(&dcs).is_some(), "case {case}");
         }
+    }
+
+    #[test]
+    fn a_move_is_not_written_on_words_that_are_older_than_a_period() {
+        let (now, period) = (Stamp::from_secs_f64(100.0), Duration::from_secs(1));
+        let ask = |kind, said_s| unheard(kind, Stamp::from_secs_f64(said_s), now, period).is_some();
+        assert!(ask(MoveKind::Move, 98.9) && !ask(MoveKind::Move, 99.0));
+        assert!(!ask(MoveKind::Track, 90.0), "tracking moves nothing");
+        assert!(!ask(MoveKind::Move, 100.5), "a clock that is a little ahead");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use signals::vote::TRANSMITTERS;
 use signals::{Fixed, MAX_MVS, Quality, Sample, Spared, Stamp, TagId};
 
 use super::judge::{InvalidMoves, Judge};
-use crate::opcua::{objection, overdue};
+use crate::opcua::{objection, overdue, unheard};
 
 /// The most scans by which images may be late.
 pub const LATE_MAX: usize = 15;
@@ -105,6 +105,7 @@ pub struct RigSink {
     status: Arc<Mutex<Status>>,
     judge: Arc<Mutex<Judge>>,
     epoch: Epoch,
+    period: Duration,
     permit: Permit,
     failures: Fixed<u32, MAX_MVS>,
     confirmed: u64,
@@ -125,7 +126,9 @@ impl RigSink {
     /// Whether the last look before the write, the link's own, speaks against it. No watchdog watches the wall's clock here.
     fn is_void(&self, approved: &ApprovedMove, now: Stamp) -> bool {
         let heard = self.board.inlet.dcs.read().unwrap_or_default();
+        let said = self.epoch.on_the_loops_clock(heard.hb_dcs.source_time);
         overdue(&self.permit, 0, now, approved.valid_until()).is_some()
+            || unheard(approved.kind(), said, now, self.period).is_some()
             || objection(approved.kind(), approved.lease(), self.mode(), &heard).is_some()
     }
 }
@@ -229,6 +232,7 @@ impl Plumbing {
             status: Arc::clone(&self.status),
             judge: Arc::new(Mutex::new(Judge::new(period))),
             epoch: self.epoch,
+            period,
             permit: self.board.heartbeat.permit(),
         }
     }

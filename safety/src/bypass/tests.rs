@@ -57,6 +57,22 @@ fn at(book: &BypassBook, calendar: Calendar, mark: Calendar) -> BypassSet {
 }
 
 #[test]
+fn every_check_is_found_by_its_number_and_no_other_number_is_one() {
+    for check in CheckId::ALL {
+        assert_eq!(CheckId::numbered(check.number()), Some(check));
+    }
+    assert_eq!((CheckId::numbered(0), CheckId::numbered(25)), (None, None));
+}
+
+/// The vectors of 64-bit FNV-1a that its authors publish.
+#[test]
+fn a_person_is_the_fnv_1a_of_the_name() {
+    assert_eq!(Person::named(""), Person(0xcbf2_9ce4_8422_2325));
+    assert_eq!(Person::named("a"), Person(0xaf63_dc4c_8601_ec8c));
+    assert_eq!(Person::named("foobar"), Person(0x8594_4171_f739_67e8));
+}
+
+#[test]
 fn two_people_put_a_bypass_in_force_from_the_approval_to_its_end() {
     let book = approved();
     let now = Stamp::from_secs_f64(1000.0);

@@ -35,7 +35,7 @@ fn set(bypasses: impl IntoIterator<Item = Bypass>) -> BypassSet {
 
 /// Makes the disturbance and lets so many scans pass; the last state, and every event.
 fn after(world: &mut World, disturbance: &str, scans: usize) -> (State, Vec<Event>) {
-    change(world, disturbance);
+    disturbance.split_whitespace().for_each(|token| change(world, token));
     let decisions: Vec<Decision> = (0..scans).map(|_| world.scan()).collect();
     (decisions[scans - 1].state, decisions.iter().flat_map(|d| d.events.to_vec()).collect())
 }
@@ -67,6 +67,28 @@ fn a_bypassed_check_warns_and_has_no_other_effect_and_without_the_bypass_it_bite
         let (state, _) = after(&mut engaged(CheckSet::EMPTY), disturbance, scans);
         assert_ne!(state, State::Active, "negative control: {disturbance}");
     }
+}
+
+/// A loop with everything in force, engaged, with one bypass.
+fn everything_with(check: CheckId, subject: Subject) -> World {
+    let mut world = World::with_everything(Reach::ClosedLoop);
+    assert_eq!(world.engage().state, State::Active);
+    world.bypasses = set([lawful(check, subject, world.now)]);
+    world
+}
+
+#[test]
+fn a_bypass_on_an_mv_is_of_that_mv() {
+    for (mv, state) in [(0, State::Active), (1, State::Hold)] {
+        let mut world = everything_with(CheckId::Readback, Subject::Mv(mv));
+        assert_eq!(after(&mut world, "stuck=1 mv1.sp=54", 21).0, state, "on MV{}", mv + 1);
+    }
+}
+
+#[test]
+fn a_balance_is_no_subject_and_one_of_the_loop_does_not_reach_it() {
+    let mut world = everything_with(CheckId::Balance, Subject::Loop);
+    assert_eq!(after(&mut world, "stuck=1 mv1.sp=60 mv2.sp=40", 11).0, State::Shed);
 }
 
 #[test]
@@ -122,10 +144,11 @@ type Spoil = fn(Bypass) -> Bypass;
 
 #[test]
 fn a_bypass_that_breaks_a_rule_bypasses_nothing_and_says_which() {
-    let table: [(Objection, Spoil); 5] = [
+    let table: [(Objection, Spoil); 6] = [
         (Objection::OnePerson, |b| Bypass { approved_by: b.requested_by, ..b }),
         (Objection::TooLong, |b| Bypass { until: b.from + MAX_LIFE + Duration::from_nanos(1), ..b }),
         (Objection::NoSubject, |b| Bypass { subject: Subject::Tag(3), ..b }),
+        (Objection::NoSubject, |b| Bypass { subject: Subject::Mv(2), ..b }),
         (Objection::NotYet, |b| Bypass { from: b.until, until: b.until + Duration::from_secs(1), ..b }),
         (Objection::Over, |b| Bypass { until: b.from + Duration::from_secs(1), ..b }),
     ];
