@@ -12,8 +12,10 @@ use clap::Args;
 
 use crate::stopwatch::Stopwatch;
 
-/// The foreign parts of the interop tests, as modules of Python with their versions: an OPC UA client and a Modbus master.
-const FOREIGN: [(&str, &str); 2] = [("asyncua", "2.1.0"), ("pymodbus", "3.16.1")];
+/// The foreign parts of the interop tests, as modules of Python with their versions: an OPC UA client, a Modbus master, and
+/// what makes FMI units.
+const FOREIGN: [(&str, &str); 4] =
+    [("asyncua", "2.1.0"), ("pymodbus", "3.16.1"), ("pythonfmu", "0.7.0"), ("pythonfmu3", "0.3.4")];
 /// The tests that need the client look for a Python here and skip without it.
 const PYTHON_VARIABLE: &str = "OUTRIGGER_TEST_PYTHON";
 /// Where this one is set, they fail instead.
@@ -21,10 +23,10 @@ const REQUIRE_VARIABLE: &str = "OUTRIGGER_REQUIRE_PYTHON";
 /// Without nextest nothing gives a `wall_` test the machine to itself, so every test runs alone.
 const WITHOUT_NEXTEST: [&str; 6] = ["test", "--workspace", "--all-targets", "--locked", "--", "--test-threads=1"];
 
-/// Format, lints, house test, unit tests, scenarios, interop tests, loom and doctests.
+/// Format, lints, house test, unit tests, scenarios, interop tests, loom, doctests and FMI units.
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
-    /// Leave out the slow steps: the Python client for interop, loom and the doctests.
+    /// Leave out the slow steps: the Python client for interop, loom, the doctests and the FMI units.
     #[arg(long)]
     quick: bool,
     /// Run the steps that follow a failed one too.
@@ -45,7 +47,7 @@ struct Step {
     run: fn(&Path) -> Result<Outcome>,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step { name: "format", slow: false, run: |root| cargo(root, &["fmt", "--all", "--", "--check"]) },
     Step { name: "house", slow: false, run: house },
     Step { name: "lints", slow: false, run: lints },
@@ -55,6 +57,7 @@ const STEPS: [Step; 8] = [
     Step { name: "tests", slow: false, run: tests },
     Step { name: "loom", slow: true, run: loom },
     Step { name: "doctests", slow: true, run: |root| cargo(root, &["test", "--doc", "--workspace"]) },
+    Step { name: "fmu", slow: true, run: fmu },
 ];
 
 /// Runs the steps in order; `false` if one failed.
@@ -161,7 +164,7 @@ fn quiet(program: &OsStr, args: &[&str]) -> bool {
 }
 
 /// The foreign parts as pip is asked for them.
-fn pins() -> [String; 2] {
+fn pins() -> [String; 4] {
     FOREIGN.map(|(name, version)| format!("{name}=={version}"))
 }
 
@@ -206,6 +209,61 @@ fn interop_client(root: &Path) -> Result<Outcome> {
     command(root, python.as_os_str(), &args, &[])
 }
 
+/// The package `fmu`, which is not in the workspace. Clippy stands in for the compiler, so that one pass lints and
+/// builds: two would compile its hundred and more foreign crates twice.
+fn fmu(root: &Path) -> Result<Outcome> {
+    let required = client_is_required(|name| std::env::var_os(name));
+    if std::env::var_os("LIBCLANG_PATH").is_none() && !LIBRARIES.iter().any(|folder| has_libclang(Path::new(folder))) {
+        return Ok(without_libclang(required));
+    }
+    let formatted = cargo(root, &["fmt", "--manifest-path", "fmu/Cargo.toml", "--", "--check"])?;
+    if !matches!(formatted, Outcome::Passed) {
+        return Ok(formatted);
+    }
+    let python = venv_python(root);
+    let mut envs = vec![
+        ("RUSTC_WORKSPACE_WRAPPER", OsStr::new("clippy-driver")),
+        ("CLIPPY_ARGS", OsStr::new("-Dwarnings__CLIPPY_HACKERY__")),
+        ("CARGO_INCREMENTAL", OsStr::new("0")),
+        (PYTHON_VARIABLE, python.as_os_str()),
+    ];
+    if required {
+        envs.push((REQUIRE_VARIABLE, OsStr::new("1")));
+    }
+    let args = ["test", "--manifest-path", "fmu/Cargo.toml", "--locked", "--target-dir", "target/fmu"];
+    command(root, &crate::cargo(), &args, &envs)
+}
+
+/// Where Linux keeps libraries; below them, or below an `llvm…` in them, libclang is looked for.
+const LIBRARIES: [&str; 6] =
+    ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt"];
+
+/// True if libclang lies in this folder, or in the `lib` of an LLVM there.
+fn has_libclang(folder: &Path) -> bool {
+    let names = |folder: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    };
+    let here = |folder: &Path| names(folder).iter().any(|name| is_libclang(name));
+    let llvms = names(folder).into_iter().filter(|name| name.starts_with("llvm"));
+    here(folder) || llvms.into_iter().any(|llvm| here(&folder.join(llvm).join("lib")))
+}
+
+/// `libclang.so`, or `libclang-14.so.1`; not `libclang-cpp.so.14`, which is another library.
+fn is_libclang(name: &str) -> bool {
+    let rest = name.strip_prefix("libclang").and_then(|rest| rest.split_once(".so"));
+    rest.is_some_and(|(version, _)| version.is_empty() || version.starts_with('-') && !version.starts_with("-cpp"))
+}
+
+fn without_libclang(required: bool) -> Outcome {
+    let lacks = "libclang is missing (Debian: libclang1-14 and libclang-common-14-dev, or another version)";
+    if required {
+        Outcome::Failed(format!("{lacks}, and the FMI units must be tested here"))
+    } else {
+        Outcome::Skipped(format!("{lacks}, so the FMI units are not tested"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +281,7 @@ mod tests {
             assert_eq!(found, required, "{set:?}");
             assert_eq!(matches!(without_python(found), Outcome::Failed(_)), required, "{set:?}");
             assert_eq!(matches!(without_python(found), Outcome::Skipped(_)), !required, "{set:?}");
+            assert_eq!(matches!(without_libclang(found), Outcome::Failed(_)), required, "{set:?}");
         }
     }
 
@@ -230,5 +289,15 @@ mod tests {
     fn the_fallback_gives_each_test_the_machine_to_itself() {
         let own = WITHOUT_NEXTEST.iter().position(|arg| *arg == "--").unwrap();
         assert_eq!(WITHOUT_NEXTEST[own + 1..], ["--test-threads=1"]);
+    }
+
+    #[test]
+    fn libclang_is_told_from_its_neighbours() {
+        for name in ["libclang.so", "libclang.so.1", "libclang-14.so.1", "libclang-19.so.19.1.7"] {
+            assert!(is_libclang(name), "{name}");
+        }
+        for name in ["libclang-cpp.so.14", "libclang_rt.so", "libclang.a", "libclangAST.so", "libc.so.6"] {
+            assert!(!is_libclang(name), "{name}");
+        }
     }
 }
