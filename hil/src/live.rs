@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::clock::WallClock;
+use crate::modbus::outside::{Outside, OutsideLoop};
 use crate::modbus::{ModbusError, ModbusServer};
 use crate::server::{RigServer, ServerError, ServerOptions, SharedRig, certificate_path, lock};
 use rig::Rig;
@@ -31,6 +32,8 @@ pub struct LiveOptions {
     pub server: ServerOptions,
     /// Where Modbus masters are served as well, if at all; port 0 takes a free one.
     pub modbus: Option<SocketAddr>,
+    /// The MVs whose slave loops are in PLCs.
+    pub outside: Vec<Outside>,
 }
 
 /// A rig that cannot be served.
@@ -42,6 +45,9 @@ pub enum LiveError {
     /// Over Modbus.
     #[error(transparent)]
     Modbus(#[from] ModbusError),
+    /// A slave loop that the rig does not have.
+    #[error("the rig has no MV{0}, so it has no slave loop outside")]
+    NoSuchMv(usize),
 }
 
 /// What the rig has to say. Serialised, it is one JSON object with the key `event`.
@@ -107,6 +113,8 @@ struct Live {
     server: Option<RigServer>,
     plant_silent: bool,
     modbus: Option<ModbusServer>,
+    /// Held while they exchange.
+    _outside: Vec<OutsideLoop>,
 }
 
 /// Runs `rig` until a command, the wall limit or `stop` ends it. `tell` is given every event; it ends the run by
@@ -159,6 +167,9 @@ pub async fn run(
 
 impl Live {
     async fn start(rig: Rig, mut options: LiveOptions) -> Result<Self, LiveError> {
+        if let Some(outside) = options.outside.iter().find(|outside| rig.slave(outside.mv).is_none()) {
+            return Err(LiveError::NoSuchMv(outside.mv + 1));
+        }
         let rig = Arc::new(Mutex::new(rig));
         let clock = WallClock::start(options.speed);
         let server = RigServer::start(&rig, &clock, &options.server)?;
@@ -168,7 +179,10 @@ impl Live {
             Some(address) => Some(ModbusServer::start(Arc::clone(&rig), address).await?),
             None => None,
         };
-        Ok(Self { rig, clock, options, server: Some(server), plant_silent: false, modbus })
+        let every = lock(&rig).config().scan.div_f64(options.speed).max(TICK);
+        let start = |outside: &Outside| OutsideLoop::start(Arc::clone(&rig), *outside, every);
+        let _outside = options.outside.iter().map(start).collect();
+        Ok(Self { rig, clock, options, server: Some(server), plant_silent: false, modbus, _outside })
     }
 
     fn ready(&self) -> Event {

@@ -14,6 +14,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use hil::external::{self, ExternalPlant, Place};
 use hil::live::{Event, LiveOptions};
+use hil::modbus::outside::Outside;
 use hil::server::ServerOptions;
 use rig::report::Summary;
 use rig::{Rig, RigConfig};
@@ -84,6 +85,10 @@ struct Plant {
     /// Serve Modbus masters here as well, without any account: whoever reaches it is the application. `registers` has the map.
     #[arg(long, value_name = "ADDRESS")]
     modbus: Option<SocketAddr>,
+    /// The slave loop of an MV is in a PLC that serves Modbus: MV1=HOST:PORT, with /REGISTER behind it for its first
+    /// register. May be given for each MV.
+    #[arg(long, value_name = "MV=PLC")]
+    slave: Vec<Outside>,
     /// Folder of the certificates; made if missing.
     #[arg(long, default_value = "pki-rig")]
     pki: PathBuf,
@@ -182,6 +187,7 @@ async fn serve(plant: Plant) -> anyhow::Result<()> {
         speed: plant.speed,
         wall_limit,
         modbus: plant.modbus,
+        outside: plant.slave.clone(),
         server: ServerOptions {
             listen: plant.listen,
             advertised: None,

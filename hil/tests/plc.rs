@@ -110,3 +110,69 @@ fn engage(say: &mut impl FnMut(&str), lines: &mut impl Iterator<Item = std::io::
         }
     })
 }
+
+/// A PLC that is the slave loop of MV1, at a port or at a free one; gives its port.
+fn slave_loop(python: &Path, port: u16) -> (Running, u16) {
+    let mut plc = Command::new(python);
+    plc.arg(repo("hil/examples/slave.py")).arg(port.to_string()).args(["0", "100", "0.5"]);
+    let mut plc = Running(plc.stdout(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(plc.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let port = line.trim().strip_prefix("ready ").unwrap().parse().unwrap();
+    (plc, port)
+}
+
+#[test]
+fn wall_a_plc_is_a_slave_loop_and_without_it_the_loop_is_in_man_until_a_person_takes_it_out() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (plc, port) = slave_loop(&python, 0);
+    let mut rig = Command::new(RIG);
+    rig.arg("plant").arg(repo("hil/plants/cstr-1hz.toml")).args(["--json", "--speed", "10", "--seconds", "120"]);
+    rig.args(["--listen", "127.0.0.1:0", "--slave", &format!("MV1=127.0.0.1:{port}"), "--pki"]);
+    rig.arg(folder.path().join("pki")).env("OUTRIGGER_DCS_PASSWORD", "plc");
+    let mut rig = Running(rig.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let (mut keys, out) = (rig.0.stdin.take().unwrap(), rig.0.stdout.take().unwrap());
+    let mut lines = BufReader::new(out).lines();
+    event(&mut lines, "ready");
+    let begun = Instant::now();
+    let mut comes = |seconds: u64, is: &dyn Fn(&Value) -> bool| {
+        let before = begun.elapsed() + Duration::from_secs(seconds);
+        std::iter::from_fn(|| (begun.elapsed() < before).then(|| event(&mut lines, "cycle")))
+            .any(|cycle| is(&cycle["mv"][0]))
+    };
+    let mut say = |line: &str| writeln!(keys, "{line}").unwrap();
+    let pv_near = |at: f64| move |mv: &Value| (mv["pv"].as_f64().unwrap() - at).abs() < 0.05;
+    say("slave MV1 sp 18");
+    assert!(comes(20, &pv_near(18.0)), "the PLC did not bring the actuator to its set-point");
+
+    // It answers no more: the loop is in MAN, and the actuator stays.
+    drop(plc);
+    assert!(comes(20, &|mv| mv["mode"] == "MAN"), "the loop of a dead PLC is not in MAN");
+    assert!(comes(2, &pv_near(18.0)));
+    say("slave MV1 auto");
+    assert!(!comes(2, &|mv| mv["mode"] != "MAN"), "nobody computes an output, and the loop left MAN");
+
+    // It answers again: that alone changes nothing.
+    let (_plc, _) = slave_loop(&python, port);
+    assert!(!comes(3, &|mv| mv["mode"] != "MAN"), "the loop left MAN by itself");
+    say("slave MV1 auto");
+    assert!(comes(5, &|mv| mv["mode"] == "AUTO"));
+    say("slave MV1 sp 15");
+    assert!(comes(20, &pv_near(15.0)));
+    say("quit");
+}
+
+#[test]
+fn wall_a_campaign_against_a_plc_is_judged_at_the_rig_and_its_control_fails() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = std::env::join_paths([python.parent().unwrap().to_owned(), PathBuf::from("/usr/bin"), "/bin".into()]);
+    let mut run = Command::new(RIG);
+    run.arg("run").arg(repo("hil/campaigns/plc")).args(["--filter", "plc-permit", "--json", "--report"]);
+    let out = run.arg(folder.path()).env("PATH", path.unwrap()).output().unwrap();
+    let count: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!((&count["passed"], &count["negative_failed_as_expected"]), (&1.into(), &1.into()), "{out:?}");
+    let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+    assert!(page.contains("examples/plc.py"), "the report names the device");
+}

@@ -37,6 +37,7 @@ pub use fault::{ActuatorFault, SensorFault};
 pub use plant::{Offer, Plant, PlantFault, PlantSource};
 pub use random::Random;
 pub use rig::{Carried, Rig, RigError};
+pub use slave::{Controller, SlaveView};
 
 #[cfg(test)]
 pub(crate) fn test_plant() -> RigConfig {

@@ -22,6 +22,7 @@ use crate::fault::{ActuatorFault, SensorFault};
 use crate::instruments::Instruments;
 use crate::plant::{Plant, PlantFault};
 use crate::report::{AlarmCause, CvRecord, DvRecord, MvRecord, RecRecord, Snapshot, Summary, Totals};
+use crate::slave::{Controller, SlaveView};
 
 /// A rig that cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -247,6 +248,17 @@ impl Rig {
     pub fn inject_actuator(&mut self, mv: usize, fault: Option<ActuatorFault>) -> Result<(), CommandError> {
         fault.map_or(Ok(()), |fault| fault.check())?;
         self.dcs.inject(mv, fault)
+    }
+
+    /// The slave loop of MV `mv`, counted from 0, as a device outside is told of it.
+    #[must_use]
+    pub fn slave(&self, mv: usize) -> Option<SlaveView> {
+        self.dcs.slave(mv)
+    }
+
+    /// Has somebody else compute the output of the slave loop of MV `mv`, counted from 0, from the next scan on.
+    pub fn set_controller(&mut self, mv: usize, controller: Controller) {
+        self.dcs.set_controller(mv, controller);
     }
 
     /// The commands of the timeline carried out since the last call, oldest first.

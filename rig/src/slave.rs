@@ -15,6 +15,31 @@ use signals::dcs::{MvMode, Windup};
 use crate::config::{MvConfig, SlaveTuning, Span};
 use crate::fault::{ActuatorFault, Valve};
 
+/// Who computes the output of a slave loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Controller {
+    /// The loop of the rig.
+    #[default]
+    Own,
+    /// A device outside, such as a PLC: its output in percent.
+    Outside(f64),
+    /// A device outside that does not answer: the output stays, and the DCS puts the loop in MAN.
+    Lost,
+}
+
+/// A slave loop as a device outside is told of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SlaveView {
+    /// The mode.
+    pub mode: MvMode,
+    /// The set-point in use, in engineering units.
+    pub sp: f64,
+    /// The measurement, in engineering units.
+    pub pv: f64,
+    /// The output to the actuator, in percent.
+    pub output_pct: f64,
+}
+
 /// A slave loop and its actuator.
 #[derive(Clone, Debug)]
 pub(crate) struct Slave {
@@ -28,6 +53,7 @@ pub(crate) struct Slave {
     last_pv: f64,
     output_pct: f64,
     integral_pct: f64,
+    controller: Controller,
     faulty: Option<Valve>,
 }
 
@@ -47,6 +73,7 @@ impl Slave {
             last_pv: config.start,
             output_pct,
             integral_pct: output_pct,
+            controller: Controller::Own,
             faulty: None,
         }
     }
@@ -67,6 +94,23 @@ impl Slave {
     #[must_use]
     pub(crate) fn readback(&self) -> f64 {
         self.faulty.map_or(self.sp, |valve| self.sp + valve.readback_error_pct() / 100.0 * self.range.width())
+    }
+
+    /// Has somebody else compute the output, from the next scan on.
+    pub(crate) fn set_controller(&mut self, controller: Controller) {
+        self.controller = controller;
+    }
+
+    /// Whether nobody computes the output.
+    #[must_use]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.controller == Controller::Lost
+    }
+
+    /// What a device outside is told.
+    #[must_use]
+    pub(crate) fn view(&self) -> SlaveView {
+        SlaveView { mode: self.mode, sp: self.sp, pv: self.pv, output_pct: self.output_pct }
     }
 
     /// Gives the actuator a fault, or mends it.
@@ -122,10 +166,16 @@ impl Slave {
         if self.mode == MvMode::Man {
             self.sp = self.pv;
             self.target = self.sp;
-            self.integral_pct = self.output_pct;
         } else {
             let step = self.max_rate_per_s * dt_s;
             self.sp += (self.target - self.sp).clamp(-step, step);
+        }
+        if let (Controller::Outside(output_pct), true) = (self.controller, self.mode != MvMode::Man) {
+            self.output_pct = output_pct.clamp(0.0, 100.0);
+        }
+        if self.mode == MvMode::Man || self.controller != Controller::Own {
+            self.integral_pct = self.output_pct;
+        } else {
             let error = (self.sp - self.pv) * scale;
             let wanted = gain * error + self.integral_pct + derivative;
             self.output_pct = wanted.clamp(0.0, 100.0);
@@ -168,6 +218,33 @@ mod tests {
         assert!((s.sp() - start - rate.min(5.0)).abs() < 1e-12);
         run(&mut s, 300);
         assert!((s.pv() - start - 5.0).abs() < 1e-3, "{}", s.pv());
+    }
+
+    #[test]
+    fn a_device_outside_gives_the_output_but_in_man_and_the_return_to_the_own_loop_is_bumpless() {
+        let mut s = slave();
+        let start = s.output_pct;
+        s.set_controller(Controller::Outside(start + 7.0));
+        run(&mut s, 5);
+        assert!((s.output_pct - start - 7.0).abs() < 1e-12);
+        s.set_controller(Controller::Outside(130.0));
+        s.step(1.0);
+        assert!((s.output_pct - 100.0).abs() < 1e-12, "no output beyond the actuator");
+        s.set_controller(Controller::Outside(start));
+        s.step(1.0);
+        s.set_mode(MvMode::Man);
+        s.set_controller(Controller::Outside(90.0));
+        s.step(1.0);
+        assert!((s.output_pct - start).abs() < 1e-12, "the hand has it");
+        s.set_controller(Controller::Lost);
+        s.set_mode(MvMode::Auto);
+        s.step(1.0);
+        assert!((s.output_pct - start).abs() < 1e-12 && s.is_lost(), "the output stays");
+        run(&mut s, 600);
+        s.set_controller(Controller::Own);
+        let (out, error) = (s.output_pct, (s.sp() - s.pv()) * 100.0 / s.range.width());
+        s.step(1.0);
+        assert!((s.output_pct - out - s.tuning.gain * error).abs() < 1e-3, "{} {out} {error}", s.output_pct);
     }
 
     #[test]

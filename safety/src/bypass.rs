@@ -21,7 +21,6 @@ use signals::{Fixed, Stamp};
 use crate::cause::Cause;
 use crate::check::{CheckId, CheckSet};
 use crate::reaction::Effect;
-use crate::subject;
 
 pub use book::{
     Account, Act, BookError, BypassBook, CLOCK_SLACK, Calendar, Entry, Names, Outcome, Refused, Shown, Standing, Target,
@@ -51,18 +50,6 @@ pub enum Subject {
     Tag(u16),
     /// An MV.
     Mv(u16),
-}
-
-impl Subject {
-    /// The subject of a cause; `None` for a balance, which has no name by which a bypass could be asked for.
-    fn of(cause: &Cause) -> Option<Self> {
-        match cause.subject() {
-            subject::Subject::Loop => Some(Self::Loop),
-            subject::Subject::Tag(measured) => Some(Self::Tag(measured.tag)),
-            subject::Subject::Mv(mv) => Some(Self::Mv(mv)),
-            subject::Subject::Balance(_) => None,
-        }
-    }
 }
 
 /// A person, as far as the interlock must tell one from another: a fingerprint of the name. Two names with the same
@@ -247,10 +234,9 @@ impl BypassWatch {
         here.fold(CheckSet::EMPTY, |set, bypass| set.with(bypass.check))
     }
 
-    /// A hazard as it bites: a bypassed one only warns.
+    /// A hazard of the loop as it bites: a bypassed one only warns.
     pub(crate) fn soften(&self, (effect, cause): (Effect, Cause)) -> (Effect, Cause) {
-        let found = cause.check().zip(Subject::of(&cause));
-        let bypassed = found.is_some_and(|(check, subject)| self.on(subject).contains(check));
+        let bypassed = cause.check().is_some_and(|check| self.on(Subject::Loop).contains(check));
         (if bypassed { Effect::Warn } else { effect }, cause)
     }
 

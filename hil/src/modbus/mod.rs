@@ -16,6 +16,7 @@
 //! - A register is never half of a value: reads and writes of one request see one state of the rig.
 
 pub mod map;
+pub mod outside;
 
 use std::future::{Ready, ready};
 use std::net::SocketAddr;

@@ -41,7 +41,7 @@ impl Foreign {
             Some(Vec::new())
         };
         let beside = |word: String| match word.starts_with("./") || word.starts_with("../") {
-            true => folder.join(word).display().to_string(),
+            true => std::path::absolute(folder.join(&word)).map_or(word, |file| file.display().to_string()),
             false => word,
         };
         let listen = listen?.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));

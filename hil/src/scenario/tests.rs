@@ -44,7 +44,11 @@ fn a_device_is_told_where_the_rig_is() {
     assert_eq!((device.name.as_str(), device.wire, device.listen.port()), ("PLC", Wire::Modbus, 0));
     let words = device.words(&[("{host}", "127.0.0.1".to_owned()), ("{port}", "502".to_owned())]);
     assert_eq!(words[0], "python3");
-    assert_eq!(words[1], folder().join("./plc.py").display().to_string(), "a file beside the scenario");
+    assert_eq!(
+        words[1],
+        std::path::absolute(folder().join("plc.py")).unwrap().display().to_string(),
+        "a file beside the scenario"
+    );
     assert_eq!(words[2], "127.0.0.1:502");
 }
 

@@ -212,11 +212,17 @@ impl Device {
         }
     }
 
+    /// How it has ended by itself, if it has.
+    pub(super) fn ended(&mut self) -> Option<String> {
+        let status = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+        status.map(|status| format!("the program ended by itself, {status}: {}", self.last_words()))
+    }
+
     /// Ends it; gives how it had ended by itself, if it had.
     pub(super) fn end(&mut self) -> Option<String> {
-        let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+        let ended = self.ended();
         self.kill();
-        ended.map(|status| format!("the program ended by itself, {status}: {}", self.last_words()))
+        ended
     }
 
     /// The last lines of its log.

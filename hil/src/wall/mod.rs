@@ -223,10 +223,14 @@ impl<'a> Wall<'a> {
         let by_hand = self.scenario.device.as_ref().is_some_and(|device| device.exec.is_empty());
         let (from, patience) = (self.clock.elapsed(), if by_hand { BY_HAND } else { FIRST_WORD });
         if by_hand {
-            let told = writeln!(std::io::stderr(), "{}: start the device at {}", self.scenario.id, self.proxy.address());
+            let told =
+                writeln!(std::io::stderr(), "{}: start the device at {}", self.scenario.id, self.proxy.address());
             told.context("standard error")?;
         }
         while lock(&self.rig).apc().mode_act.source_time == Stamp::NEVER {
+            if let Some(how) = self.device.ended() {
+                bail!("{how}");
+            }
             if self.clock.elapsed() > from + patience {
                 bail!("the device has said nothing for {patience:?}: {}", self.device.last_words());
             }

@@ -30,6 +30,7 @@ use signals::{Quality, Stamp};
 use crate::command::CommandError;
 use crate::config::{CvConfig, RigConfig};
 use crate::report::{Alarm, AlarmCause, Tally};
+use crate::slave::{Controller, SlaveView};
 use advice::Answers;
 use mv::MvLoop;
 pub use operator::is_operator_tag;
@@ -155,6 +156,19 @@ impl Dcs {
         self.mvs.iter().map(|mv| mv.slave.pv()).collect()
     }
 
+    /// A slave loop as a device outside is told of it; `None` for no such MV, counted from 0.
+    #[must_use]
+    pub fn slave(&self, mv: usize) -> Option<SlaveView> {
+        self.mvs.get(mv).map(|mv| mv.slave.view())
+    }
+
+    /// Has somebody else compute the output of a slave loop; nothing for no such MV, counted from 0.
+    pub fn set_controller(&mut self, mv: usize, controller: Controller) {
+        if let Some(mv) = self.mvs.get_mut(mv) {
+            mv.slave.set_controller(controller);
+        }
+    }
+
     /// The time after which an unchanged heartbeat sheds: `max(3 Ts, 30 s)`.
     #[must_use]
     pub fn watchdog_time(&self) -> Duration {
@@ -166,6 +180,10 @@ impl Dcs {
         self.hb_dcs = self.hb_dcs.wrapping_add(1);
         self.watch(now);
         self.follow_the_application(now);
+        // A slave loop without a controller is in the hand of the operator, whoever had it.
+        for mv in self.mvs.iter_mut().filter(|mv| mv.slave.is_lost()) {
+            mv.change_mode(MvMode::Man);
+        }
         self.hand_over(now);
         self.follow_the_answers(now);
         let may_write = self.leased && self.wd_ok;

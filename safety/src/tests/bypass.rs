@@ -91,6 +91,44 @@ fn a_balance_is_no_subject_and_one_of_the_loop_does_not_reach_it() {
     assert_eq!(after(&mut world, "stuck=1 mv1.sp=60 mv2.sp=40", 11).0, State::Shed);
 }
 
+/// Offers a bypass of check 1 on CV1, then the same number with other times; whether it was in force then, and after
+/// another hour.
+fn offered_again(change: Spoil) -> (u8, u8) {
+    let mut world = World::with_everything(Reach::ClosedLoop);
+    world.engage();
+    let bypass = lawful(CheckId::Quality, Subject::Tag(0), world.now);
+    world.bypasses = set([bypass]);
+    world.scan();
+    world.bypasses = set([change(bypass)]);
+    let then = world.scan().bypasses;
+    world.now = world.now + Duration::from_hours(1);
+    (then, world.scan().bypasses)
+}
+
+#[test]
+fn other_times_make_no_other_bypass_and_put_no_end_off() {
+    assert_eq!(offered_again(|b| b), (1, 0));
+    assert_eq!(offered_again(|b| Bypass { from: b.from + Duration::from_secs(60), ..b }), (1, 0));
+    assert_eq!(offered_again(|b| Bypass { until: b.until + Duration::from_hours(2), ..b }), (1, 0), "not put off");
+    assert_eq!(offered_again(|b| Bypass { subject: Subject::Tag(1), ..b }), (0, 0), "that is another");
+}
+
+#[test]
+fn what_was_withdrawn_is_forgotten() {
+    let mut world = World::with_everything(Reach::ClosedLoop);
+    world.engage();
+    let bypass = lawful(CheckId::Quality, Subject::Tag(0), world.now);
+    for (offered, in_force) in [
+        (Some(bypass), 1),
+        (None, 0),
+        (None, 0),
+        (Some(Bypass { subject: Subject::Tag(1), ..bypass }), 1),
+    ] {
+        world.bypasses = set(offered);
+        assert_eq!(world.scan().bypasses, in_force);
+    }
+}
+
 #[test]
 fn a_bypass_is_of_one_check_on_one_subject() {
     for (check, subject) in [

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use super::world::{config, everything};
+use signals::{MAX_CVS, MAX_MVS, MAX_TAGS};
+
+use super::world::{config, everything, large};
 use crate::check::{CheckId, CheckSet};
-use crate::config::{Cusum, Frozen, InterlockConfig, Reach, SafetyError, Spike};
+use crate::config::{Cusum, Frozen, InterlockConfig, MAX_BALANCES, Reach, SafetyError, Spike};
+use crate::config_hash::ConfigHash;
 use crate::interlock::Interlock;
 use crate::reaction::Effect;
 use crate::row::Row;
@@ -18,7 +21,7 @@ fn a_sound_configuration_is_accepted() {
 #[test]
 fn each_unsound_number_is_refused_by_name() {
     type Spoil = fn(&mut InterlockConfig);
-    let spoils: [(&str, Spoil); 40] = [
+    let spoils: [(&str, Spoil); 44] = [
         ("period", |c| c.period = Duration::ZERO),
         ("heartbeat_timeout", |c| c.heartbeat_timeout = c.period / 2),
         ("armed_timeout", |c| c.armed_timeout = Duration::ZERO),
@@ -54,6 +57,10 @@ fn each_unsound_number_is_refused_by_name() {
         ("MV1: reactions", |c| c.mvs[0].reactions = c.mvs[0].reactions.with(Row::Readback, Effect::Clamp)),
         ("balance 1: tags", |c| c.balances[0].tags[0].0 = 3),
         ("balance 1: coefficients", |c| c.balances[0].bias = f64::INFINITY),
+        ("tolerance and effect", |c| c.balances[0].tolerance = 0.0),
+        ("tolerance and effect", |c| c.balances[0].reaction.effect = Effect::Clamp),
+        ("policy", |c| c.policy.as_mut().unwrap().distance_max = 0.0),
+        ("policy", |c| c.policy.as_mut().unwrap().disagreement_max = 0.0),
         ("17 balances", |c| c.balances = vec![c.balances[0].clone(); 17]),
         ("policy", |c| c.policy.as_mut().unwrap().distance_max = f64::NAN),
         ("scan_max", |c| c.scan_max = Duration::ZERO),
@@ -69,6 +76,43 @@ fn each_unsound_number_is_refused_by_name() {
         let message = Interlock::new(config).unwrap_err().to_string();
         assert!(message.contains(name), "{name}: {message}");
     }
+}
+
+#[test]
+fn as_many_as_there_may_be_are_accepted() {
+    let mut config = large();
+    config.mvs = vec![config.mvs[0]; MAX_MVS];
+    config.balances.iter_mut().for_each(|balance| balance.mvs.clear());
+    assert_eq!((config.tags.len(), config.cvs, config.balances.len()), (MAX_TAGS, MAX_CVS, MAX_BALANCES));
+    assert!(Interlock::new(config).is_ok());
+}
+
+#[test]
+fn the_customary_numbers_are_those_that_are_told() {
+    let InterlockConfig { tags, mvs, cvs, .. } = config(Reach::ClosedLoop);
+    let period = Duration::from_secs(10);
+    let config = InterlockConfig::customary(period, Reach::ClosedLoop, tags, cvs, mvs);
+    assert_eq!((config.heartbeat_timeout, config.armed_timeout), (period * 3, Duration::from_secs(60)));
+    assert_eq!((config.clock_jump_max, config.scan_max), (Duration::from_secs(5), Duration::from_secs(3)));
+    assert_eq!((config.hold_periods, config.write_failures_max), (5, 2));
+    assert_eq!((config.solver_failures_hold, config.solver_failures_shed), (2, 5));
+    for (row, effect) in [
+        (Row::OutOfDistribution, Effect::Hold),
+        (Row::Disagreement, Effect::Hold),
+        (Row::ClockJump, Effect::Hold),
+        (Row::ConfigHash, Effect::StandDown),
+        (Row::ScanOverrun, Effect::Warn),
+    ] {
+        let reaction = config.reactions.get(row).unwrap();
+        assert_eq!((reaction.effect, reaction.delay), (effect, Duration::ZERO), "{row:?}");
+    }
+}
+
+#[test]
+fn a_set_of_checks_is_a_set_and_a_hash_is_shown_in_sixteen_digits() {
+    let twice = CheckSet::EMPTY.with(CheckId::Rate).with(CheckId::Rate);
+    assert!(twice.contains(CheckId::Rate) && !twice.contains(CheckId::Range));
+    assert_eq!(ConfigHash(0xabc).to_string(), "0000000000000abc");
 }
 
 #[test]
