@@ -2,7 +2,8 @@
 //!
 //! [`Site`] is a folder of its own with both certificate stores and made-up passwords. [`RigProcess`] and
 //! [`RuntimeProcess`] are the programs `outrigger-hil` and `outrigger` as children; [`Foreign`] is an OPC UA client that
-//! shares no code with either (Python, asyncua; scripts in `tests/python`).
+//! shares no code with either (Python, asyncua; scripts in `tests/python`). [`OtherDcs`] is a DCS that is not the rig
+//! (`hil/examples/dcs.py`), at which the loop needs evidence.
 //!
 //! # Invariants
 //! - A child does not outlive its value: dropping it kills it, by its handle.
@@ -13,12 +14,14 @@
 
 mod child;
 mod foreign;
+mod other_dcs;
 mod programs;
 mod rig;
 mod site;
 
 pub use child::{Child, Heard};
 pub use foreign::{As, Change, Foreign};
+pub use other_dcs::OtherDcs;
 pub use rig::RigProcess;
 pub use site::{RuntimeProcess, Site};
 

@@ -1,8 +1,8 @@
 //! The two programs over real OPC UA, each in a process of its own, and a foreign client beside them.
 //!
 //! Everything waits for something seen: an event of the rig, a line of a log, a page, a change that a subscription
-//! reported. The rig runs 36 times as fast as the wall. Tests that need the foreign client (Python with asyncua) say
-//! that they are skipped where there is none.
+//! reported. The rig runs 36 times as fast as the wall. Tests that need the foreign client or the foreign DCS (Python with
+//! asyncua) say that they are skipped where there is none.
 #![allow(clippy::indexing_slicing, reason = "of JSON values, where what is not there is null; and a test may panic")]
 
 #[path = "over_the_wire/advice.rs"]
@@ -11,6 +11,8 @@ mod advice;
 mod configuration;
 #[path = "over_the_wire/foreign.rs"]
 mod foreign;
+#[path = "over_the_wire/foreign_dcs.rs"]
+mod foreign_dcs;
 #[path = "over_the_wire/ladder.rs"]
 mod ladder;
 #[path = "over_the_wire/logins.rs"]

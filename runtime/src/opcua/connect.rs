@@ -19,6 +19,9 @@ use crate::config::{Dcs, Login, Security};
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(15);
 
+/// Where, in the folder of certificates, our key lies.
+const PRIVATE_KEY: &str = "private/private.pem";
+
 /// Our certificate, and the certificates that we trust.
 #[derive(Clone, Debug)]
 pub struct Pki {
@@ -38,7 +41,16 @@ impl Pki {
             // The client makes its key pair when it is built with this wish.
             drop(pki.client(Duration::from_secs(1), true)?);
         }
-        if pki.certificate().exists() { Ok(pki) } else { Err(failed("no certificate was written".to_owned())) }
+        // Without its key no channel can be opened, and every try would say that the server had ended the session.
+        for (file, what) in [(pki.certificate(), "certificate"), (dir.join(PRIVATE_KEY), "private key")] {
+            if !file.exists() {
+                return Err(failed(format!(
+                    "no {what}, {}: a pair is made where there is no certificate",
+                    file.display()
+                )));
+            }
+        }
+        Ok(pki)
     }
 
     pub(super) fn open(settings: &LinkSettings) -> Result<Self, LinkError> {
@@ -80,7 +92,7 @@ impl Pki {
             .product_uri("urn:outrigger")
             .pki_dir(&self.dir)
             .certificate_path("own/cert.der")
-            .private_key_path("private/private.pem")
+            .private_key_path(PRIVATE_KEY)
             .create_sample_keypair(create)
             .trust_server_certs(false)
             .session_name("outrigger")
@@ -223,4 +235,21 @@ pub(super) async fn namespace(session: &Session, dcs: &Dcs) -> Result<u16, LinkE
         .get_namespace_index(&dcs.namespace)
         .await
         .map_err(|e| unreachable(dcs, "look up the namespace", &format!("\"{}\": {e}", dcs.namespace)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_without_its_key_is_told_before_anything_is_tried() {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = Pki::create(dir.path()).unwrap();
+        assert!(Pki::create(dir.path()).is_ok(), "the negative control: a pair stays");
+        std::fs::remove_file(dir.path().join(PRIVATE_KEY)).unwrap();
+        let said = Pki::create(dir.path()).unwrap_err();
+        assert!(said.is_fatal() && said.to_string().contains("no private key"), "{said}");
+        std::fs::remove_file(pki.certificate()).unwrap();
+        assert!(Pki::create(dir.path()).is_ok(), "a new pair is made");
+    }
 }

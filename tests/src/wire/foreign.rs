@@ -53,17 +53,7 @@ impl Foreign {
     /// When there is none and `OUTRIGGER_REQUIRE_PYTHON` is set, or when there is one and its certificate cannot be made
     /// or is refused.
     pub fn at(site: &Site) -> Result<Option<Self>> {
-        let given = std::env::var_os(PYTHON).map(PathBuf::from);
-        let python = given.unwrap_or_else(|| crate::repo("target/venv/bin/python"));
-        let has_client = Command::new(&python).args(["-c", "import asyncua"]).output();
-        if !has_client.is_ok_and(|output| output.status.success()) {
-            let missing = format!("no Python with asyncua at {} (set {PYTHON})", python.display());
-            if std::env::var_os(REQUIRE_PYTHON).is_some() {
-                bail!("{missing}, and {REQUIRE_PYTHON} is set");
-            }
-            announce(&format!("skipped: {missing}"));
-            return Ok(None);
-        }
+        let Some(python) = python()? else { return Ok(None) };
         let foreign = Self {
             python,
             certificate: site.path("foreign.der"),
@@ -148,6 +138,25 @@ impl Foreign {
             .with_context(|| format!("{:#?}", errors.to_the_end(Duration::from_secs(1)).unwrap_or_default()))?;
         Ok((child, changes))
     }
+}
+
+/// The Python with asyncua, or `None` with a printed word where this machine has none.
+///
+/// # Errors
+/// When there is none and `OUTRIGGER_REQUIRE_PYTHON` is set.
+pub(super) fn python() -> Result<Option<PathBuf>> {
+    let given = std::env::var_os(PYTHON).map(PathBuf::from);
+    let python = given.unwrap_or_else(|| crate::repo("target/venv/bin/python"));
+    let has_client = Command::new(&python).args(["-c", "import asyncua"]).output();
+    if has_client.is_ok_and(|output| output.status.success()) {
+        return Ok(Some(python));
+    }
+    let missing = format!("no Python with asyncua at {} (set {PYTHON})", python.display());
+    if std::env::var_os(REQUIRE_PYTHON).is_some() {
+        bail!("{missing}, and {REQUIRE_PYTHON} is set");
+    }
+    announce(&format!("skipped: {missing}"));
+    Ok(None)
 }
 
 fn change(line: &str) -> Change {

@@ -12,7 +12,7 @@ use super::{Child, Heard, LIMIT};
 /// How often the hand-over may be begun.
 const ENGAGE_TRIES: u32 = 4;
 
-/// A running `outrigger-hil plant`.
+/// A running `outrigger-hil plant`, or another program that says and understands the same.
 #[derive(Debug)]
 pub struct RigProcess {
     /// The URL of its server.

@@ -92,7 +92,7 @@ impl Site {
         self.dir.path().join(name)
     }
 
-    fn program(&self, name: &str) -> Command {
+    pub(super) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command.current_dir(self.dir.path()).env_remove("RUST_LOG");
         command.env(DCS_PASSWORD, &self.dcs_password).env(OPERATOR_PASSWORD, &self.operator_password);
@@ -179,13 +179,23 @@ impl Site {
     }
 
     fn start(&self, plant: &Path, endpoint: &str, password: &str, more: &[&str]) -> Result<RuntimeProcess> {
-        let mut command = self.program("outrigger");
-        command.arg("run").arg(plant).args(["--endpoint", endpoint, "--speed", &SPEED.to_string()]);
-        command.args(["--http", "127.0.0.1:0", "--report", "report.json"]).args(more).env(DCS_PASSWORD, password);
+        let speed = SPEED.to_string();
+        let mut args = [&["--endpoint", endpoint, "--speed", &speed], more].concat();
         // A loop that was never commissioned, at the rig.
         if !more.contains(&"--override-hours") {
-            command.args(["--override", "a test at the rig", "--override-hours", "1"]);
+            args.extend(["--override", "a test at the rig", "--override-hours", "1"]);
         }
+        self.run_as_it_is(plant, password, &args)
+    }
+
+    /// Starts the loop of `plant` with these arguments and no override.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(super) fn run_as_it_is(&self, plant: &Path, password: &str, args: &[&str]) -> Result<RuntimeProcess> {
+        let mut command = self.program("outrigger");
+        command.arg("run").arg(plant).args(args).env(DCS_PASSWORD, password);
+        command.args(["--http", "127.0.0.1:0", "--report", "report.json"]);
         // A report of an earlier run must not pass for this one's.
         let report = self.path("report.json");
         let _ = std::fs::remove_file(&report);
