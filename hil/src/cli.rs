@@ -88,6 +88,10 @@ pub struct RunArgs {
     /// `outrigger` beside this program.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
+    /// Devices on the wall's clock run in a network namespace of their own: what is lost there is lost by the kernel. Root,
+    /// `ip` and `nft`.
+    #[arg(long)]
+    netns: bool,
     /// Sign a certificate with this key and write it here, if the campaign was passed whole.
     #[arg(long, value_name = "FILE", requires = "key")]
     certificate: Option<PathBuf>,
@@ -200,7 +204,7 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let key = args.key.as_deref().map(RigKey::read).transpose()?;
     let program = args.program.clone().or_else(beside);
     let folder = std::env::temp_dir().join(format!("outrigger-hil-{}", std::process::id()));
-    let wall = Programs { outrigger: program.clone(), folder: folder.clone() };
+    let wall = Programs { outrigger: program.clone(), folder: folder.clone(), namespace: args.netns };
     let options = Options { jobs: args.jobs, resume: args.resume.clone(), wall: Some(wall) };
     let (clock, bar) = (WallClock::start(1.0), bar(scenarios.len() as u64));
     let outcomes = campaign::run(&scenarios, &options, |outcome| {

@@ -29,7 +29,7 @@ fn scenarios(campaign: &str, filter: &str) -> Vec<Scenario> {
 
 #[test]
 fn every_shipped_scenario_is_sound_with_its_guard_and_without() {
-    for campaign in ["cstr", "cstr2", "quadtank", "cstr-wall"] {
+    for campaign in ["cstr", "cstr2", "quadtank", "cstr-wall", "plc"] {
         for scenario in scenarios(campaign, "") {
             for off in [None, Some(&scenario.negative)] {
                 hil::bed::fit(&scenario, off).unwrap_or_else(|e| panic!("{}: {e}", scenario.file.display()));

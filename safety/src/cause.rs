@@ -328,6 +328,32 @@ mod tests {
     }
 
     #[test]
+    fn a_cause_of_the_loop_or_an_mv_says_what_was_seen() {
+        for (cause, words) in [
+            (Cause::Readback { mv: 0, sp_act: 1.0, expected: 2.5 }, "MV1: SP_ACT is 1 and was to be 2.5 by now"),
+            (Cause::Travel { mv: 1, travel: 2.0, limit: 1.0 }, "MV2: moved by 2 in its window, limit 1"),
+            (Cause::Chatter { mv: 0, reversals: 7, limit: 6 }, "MV1: turned back 7 times in its window, limit 6"),
+            (Cause::OutOfDistribution { distance: 2.0, limit: 1.0 }, "the policy is 2 off its ground, limit 1"),
+            (
+                Cause::Disagreement { mv: 1, by: 0.5, limit: 0.2 },
+                "policy and MPC differ by 0.5 of the span of MV2, limit 0.2",
+            ),
+            (Cause::ClockJump { by_ns: 1_500_000_000 }, "the wall clock jumped by 1.500 s"),
+            (
+                Cause::ConfigChanged { held: ConfigHash(1), seen: ConfigHash(2) },
+                "configuration 0000000000000002 in force, 0000000000000001 at the start",
+            ),
+            (Cause::LeftRcas { mv: 1 }, "MV2: taken out of RCAS at the DCS"),
+            (
+                Cause::ScanOverrun { gap: Duration::from_millis(250), dropped: 3 },
+                "0.250 s since the scan before, 3 beats dropped",
+            ),
+        ] {
+            assert_eq!(cause.to_string(), words);
+        }
+    }
+
+    #[test]
     fn codes_are_those_of_the_table_and_differ() {
         let table = [
             (Cause::Boot, 1),

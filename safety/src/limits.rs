@@ -145,8 +145,13 @@ impl Bounds {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
     use proptest::prelude::*;
+    use signals::Stamp;
+    use signals::dcs::Reading;
+
+    use super::*;
 
     const FREE: Bounds =
         Bounds { hard: Range { lo: 0.0, hi: 100.0 }, operator: None, step: 5.0, windup: Windup::None, tolerance: 1e-4 };
@@ -154,6 +159,17 @@ mod tests {
     fn limit(bounds: &Bounds, asked: f64, last: f64) -> (f64, Option<Bound>) {
         let Limited { u, by } = bounds.limit(asked, last, CheckSet::EMPTY);
         (u, by)
+    }
+
+    #[test]
+    fn a_step_is_the_lesser_of_the_rates_over_the_period() {
+        let good = |value| Reading::of(value, Stamp::ZERO);
+        let read = MvRead { clamp_lo: good(0.0), clamp_hi: good(100.0), roc_max: good(4.0), ..MvRead::default() };
+        for (rate, step) in [(3.0, 7.5), (5.0, 10.0)] {
+            let checks = MvChecks::customary(0.0, 100.0, rate, Duration::from_secs_f64(2.5));
+            let bounds = Bounds::of(&checks, &read, None, 2.5).unwrap();
+            assert!((bounds.step - step).abs() < 1e-12, "{bounds:?}");
+        }
     }
 
     #[test]

@@ -229,6 +229,13 @@ mod tests {
     }
 
     #[test]
+    fn every_row_has_words_of_its_own() {
+        let mut words: Vec<_> = Row::all().map(Row::words).collect();
+        words.sort_unstable();
+        assert!(words[0].len() > 3 && words.windows(2).all(|pair| pair[0] != pair[1]), "{words:?}");
+    }
+
+    #[test]
     fn every_check_has_a_row() {
         for check in CheckId::ALL {
             assert!(Row::all().any(|row| row.check() == Some(check)), "{check:?}");

@@ -47,13 +47,11 @@ struct Step {
     run: fn(&Path) -> Result<Outcome>,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 8] = [
     Step { name: "format", slow: false, run: |root| cargo(root, &["fmt", "--all", "--", "--check"]) },
     Step { name: "house", slow: false, run: house },
     Step { name: "lints", slow: false, run: lints },
     Step { name: "interop client", slow: true, run: interop_client },
-    // The wire tests start the two programs; cargo builds a package's programs only for tests of its own.
-    Step { name: "programs", slow: false, run: |root| cargo(root, &["build", "-p", "runtime", "-p", "hil", "--bins"]) },
     Step { name: "tests", slow: false, run: tests },
     Step { name: "loom", slow: true, run: loom },
     Step { name: "doctests", slow: true, run: |root| cargo(root, &["test", "--doc", "--workspace"]) },
@@ -133,6 +131,8 @@ fn loom(root: &Path) -> Result<Outcome> {
     command(root, &crate::cargo(), &args, &envs)
 }
 
+/// Each test of the workspace. Those over the wire start the two programs, which cargo builds because their packages have
+/// tests of their own; they come last, two at a time.
 fn tests(root: &Path) -> Result<Outcome> {
     let python = venv_python(root);
     let mut envs: Vec<(&str, &OsStr)> = Vec::new();
@@ -146,7 +146,14 @@ fn tests(root: &Path) -> Result<Outcome> {
     }
     let cargo = crate::cargo();
     if quiet(&cargo, &["nextest", "--version"]) {
-        return command(root, &cargo, &["nextest", "run", "--workspace", "--locked"], &envs);
+        let nextest = |more: &[&str]| {
+            let args: Vec<&str> = ["nextest", "run", "--workspace", "--locked"].iter().chain(more).copied().collect();
+            command(root, &cargo, &args, &envs)
+        };
+        return match nextest(&["-E", "not binary(over_the_wire)"])? {
+            Outcome::Passed => nextest(&["--profile", "wire", "-E", "binary(over_the_wire)"]),
+            failed => Ok(failed),
+        };
     }
     eprintln!("    cargo-nextest is missing: falling back to `cargo test` (cargo install cargo-nextest --locked)");
     command(root, &cargo, &WITHOUT_NEXTEST, &envs)

@@ -1,5 +1,6 @@
 //! The program under test, and what befalls its process.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use super::netns::Namespace;
 use crate::faults::{Fault, HostFault};
 use crate::scenario::{Foreign, Scenario};
 
@@ -55,6 +57,8 @@ pub(super) struct Device {
     arguments: Vec<String>,
     password: String,
     disk_is_full: bool,
+    /// Words before the program: those that start it in a namespace.
+    within: Vec<String>,
     child: Option<Child>,
     killed: bool,
     stopped: bool,
@@ -69,6 +73,7 @@ impl Device {
             arguments,
             password: password.to_owned(),
             disk_is_full: false,
+            within: Vec::new(),
             child: None,
             killed: false,
             stopped: false,
@@ -121,6 +126,11 @@ impl Device {
         Ok(device)
     }
 
+    /// Has it run in this namespace.
+    pub(super) fn put_into(&mut self, namespace: &Namespace) {
+        self.within = namespace.words().map(str::to_owned).into();
+    }
+
     fn call(&self, args: &[&str]) -> anyhow::Result<()> {
         let out = Command::new(&self.program).args(args).current_dir(&self.folder).output()?;
         if !out.status.success() {
@@ -150,17 +160,17 @@ impl Device {
             return Ok(());
         }
         let log = File::options().create(true).append(true).open(self.folder.join("log"))?;
-        let mut command = match self.disk_is_full {
-            false => Command::new(&self.program),
-            true => {
-                // A write beyond the limit fails instead of killing the process.
-                let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {FULL_BLOCKS}; exec \"$0\" \"$@\"")]);
-                shell.arg(&self.program);
-                shell
-            }
-        };
-        command.args(&self.arguments).current_dir(&self.folder).env(PASSWORD, &self.password);
+        let mut words: Vec<OsString> = self.within.iter().map(OsString::from).collect();
+        if self.disk_is_full {
+            // A write beyond the limit fails instead of killing the process.
+            let line = format!("trap '' XFSZ; ulimit -f {FULL_BLOCKS}; exec \"$0\" \"$@\"");
+            words.extend(["sh".into(), "-c".into(), line.into()]);
+        }
+        words.push(self.program.clone().into());
+        words.extend(self.arguments.iter().map(OsString::from));
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).current_dir(&self.folder).env(PASSWORD, &self.password);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         // The log goes through a pipe where the disk is full, or it would be the first to feel it.
         command.stderr(if self.disk_is_full { Stdio::null() } else { Stdio::from(log) });

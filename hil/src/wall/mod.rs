@@ -9,6 +9,7 @@
 //! is killed, stopped and limited by is the operating system's.
 
 mod device;
+mod netns;
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -32,6 +33,7 @@ use crate::record::{Observer, Record};
 use crate::scenario::{Guard, Off, Scenario, Wire};
 use crate::server::{RigServer, ServerOptions, SharedRig, certificate_path, lock, trust};
 use device::{Device, REGISTERS, Told};
+use netns::{Lost, Namespace};
 
 /// Where the program finds the DCS, which is the proxy, and where the server is: at the same port, for that is what the
 /// server tells its clients.
@@ -50,6 +52,8 @@ pub struct Programs {
     pub outrigger: Option<PathBuf>,
     /// A folder in which each run gets one of its own.
     pub folder: PathBuf,
+    /// Whether a device runs in a network namespace of its own.
+    pub namespace: bool,
 }
 
 /// Runs a scenario against the device, so many times as fast as the wall, with that guard switched off.
@@ -92,6 +96,7 @@ struct Wall<'a> {
     options: ServerOptions,
     target: watch::Sender<SocketAddr>,
     proxy: Proxy,
+    namespace: Option<Namespace>,
     device: Device,
     chance: Random,
     speed: f64,
@@ -110,7 +115,11 @@ impl<'a> Wall<'a> {
         let clock = WallClock::start(speed);
         let password = format!("rig-{}", std::process::id());
         let foreign = scenario.device.as_ref();
-        let front = foreign.map_or(SocketAddr::new(IpAddr::V4(FRONT), 0), |device| device.listen);
+        let namespace = programs.namespace.then(Namespace::make).transpose()?;
+        let mut front = foreign.map_or(SocketAddr::new(IpAddr::V4(FRONT), 0), |device| device.listen);
+        if let Some(namespace) = &namespace {
+            front.set_ip(namespace.host().into());
+        }
         let overmodbus = foreign.is_some_and(|device| device.wire == Wire::Modbus);
         let options = ServerOptions {
             listen: (BEHIND, if overmodbus { 0 } else { front.port() }).into(),
@@ -134,7 +143,7 @@ impl<'a> Wall<'a> {
         let proxy = Proxy::start(front, watched).await?;
         let options = ServerOptions { listen: server.address(), ..options };
         let told = Told { rig: proxy.address(), speed, password: &password };
-        let device = match (foreign, &programs.outrigger) {
+        let mut device = match (foreign, &programs.outrigger) {
             (Some(foreign), _) => {
                 std::fs::write(folder.join(REGISTERS), registers(&lock(&rig)))?;
                 Device::foreign(foreign, folder, scenario, &told)
@@ -147,6 +156,9 @@ impl<'a> Wall<'a> {
             }
             (None, None) => bail!("no program for the wall's clock: --program FILE"),
         };
+        if let Some(namespace) = &namespace {
+            device.put_into(namespace);
+        }
         let chance = Random::stream(scenario.seed, STREAM);
         let keyboard = Keyboard::new(scenario, off, period);
         Ok(Self {
@@ -159,6 +171,7 @@ impl<'a> Wall<'a> {
             options,
             target,
             proxy,
+            namespace,
             device,
             chance,
             speed,
@@ -182,7 +195,7 @@ impl<'a> Wall<'a> {
             while scanned + self.scan <= passed {
                 scanned += self.scan;
                 self.keyboard.at_the_rig(scanned, &mut lock(&self.rig), observer.record_mut());
-                self.befall(scanned);
+                self.befall(scanned)?;
             }
             let down = self.host(scanned, |host| *host == HostFault::DeviceRestart);
             if down != was_down {
@@ -245,10 +258,16 @@ impl<'a> Wall<'a> {
         acting.into_iter().any(|timed| matches!(&timed.fault, Fault::Host(host) if is(host)))
     }
 
-    /// Tells the proxy what passes.
-    fn befall(&mut self, now: Duration) {
-        let mut passing = Passing::default();
+    /// Tells the kernel what it loses, where there is a namespace, and the proxy what passes.
+    fn befall(&mut self, now: Duration) -> anyhow::Result<()> {
+        let (mut passing, mut lost) = (Passing::default(), Lost::default());
         for timed in self.scenario.faults.iter().filter(|timed| timed.acts(now)) {
+            if let (Fault::Link(link), Some(_)) = (&timed.fault, &self.namespace)
+                && let Some(more) = Lost::by(link, now - timed.at)
+            {
+                lost = lost.and(more);
+                continue;
+            }
             let one = match &timed.fault {
                 Fault::Link(link) => link.at(now - timed.at, self.scan, &mut self.chance),
                 Fault::Host(HostFault::SessionLoss | HostFault::DeviceRestart) => {
@@ -259,6 +278,7 @@ impl<'a> Wall<'a> {
             passing = passing.and(one);
         }
         self.proxy.set(Passing { late: passing.late.div_f64(self.speed), ..passing });
+        self.namespace.as_mut().map_or(Ok(()), |namespace| namespace.lose(lost))
     }
 
     /// Takes the DCS's server away, or brings it back.

@@ -73,6 +73,22 @@ fn a_person_is_the_fnv_1a_of_the_name() {
 }
 
 #[test]
+fn targets_and_standings_are_told_in_words() {
+    let targets = [Target::Loop, tag("TI102"), Target::Mv("FC101".to_owned())];
+    assert_eq!(targets.map(|target| target.to_string()), ["the loop", "TI102", "FC101"]);
+    let standings = [
+        (Standing::Waiting, "waiting for an approval"),
+        (Standing::Lapsed, "lapsed without an approval"),
+        (Standing::InForce(START), "in force"),
+        (Standing::Expired, "expired"),
+        (Standing::Revoked, "revoked"),
+    ];
+    for (standing, words) in standings {
+        assert_eq!(standing.to_string(), words);
+    }
+}
+
+#[test]
 fn two_people_put_a_bypass_in_force_from_the_approval_to_its_end() {
     let book = approved();
     let now = Stamp::from_secs_f64(1000.0);
@@ -141,6 +157,7 @@ fn every_rule_of_the_book_refuses_and_without_its_breach_the_act_holds() {
         ),
         (named("Baker", Act::Approve { id: 7 }), Err(Refused::Unknown(7))),
         (named("Carol", revoke(7)), Err(Refused::Unknown(7))),
+        (named("Carol", Act::Revoke { id: 1, reason: " ".to_owned() }), Err(Refused::NoReason)),
         (named("Carol", revoke(1)), Ok(())),
     ];
     for ((by, act), expected) in table {
@@ -164,6 +181,17 @@ fn a_request_that_nobody_approved_in_time_cannot_be_approved() {
     for (late, expected) in [(MAX_LIFE, false), (MAX_LIFE - Duration::from_secs(1), true)] {
         let mut book = book(&[("Abel", age())]);
         assert_eq!(book.write(who("Baker"), Act::Approve { id: 1 }, START.after(late)).1.is_ok(), expected);
+    }
+}
+
+#[test]
+fn only_a_leap_of_the_calendar_moves_an_end_that_was_told() {
+    let (book, now) = (approved(), Stamp::from_secs_f64(1000.0));
+    let look = |calendar, before: &BypassSet| book.in_force(&names(), (Some(calendar), START), now, before);
+    let first = look(APPROVED, &BypassSet::new());
+    for (ahead_ms, until) in [(1000, first[0].until), (1001, now + 2 * HOUR - Duration::from_millis(1001))] {
+        let later = look(APPROVED.after(Duration::from_millis(ahead_ms)), &first);
+        assert_eq!((later[0].until, later[0].from), (until, first[0].from), "{ahead_ms} ms");
     }
 }
 

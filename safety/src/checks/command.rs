@@ -129,12 +129,12 @@ impl Wear {
             Some(false) => sp <= self.turned_at,
             None => false,
         };
+        let away = sp - self.turned_at;
         if on {
             self.turned_at = sp;
-        } else if (sp - self.turned_at).abs() > dead_band {
-            let rising = sp > self.turned_at;
+        } else if away.abs() > dead_band {
             self.turned_at = sp;
-            return self.rising.replace(rising).is_some();
+            return self.rising.replace(away.is_sign_positive()).is_some();
         }
         false
     }
@@ -208,5 +208,110 @@ impl MvMonitor {
 
     pub(crate) fn tell(&mut self, checks: &MvChecks, now: Stamp, events: &mut Events) {
         self.findings.tell(&checks.reactions, now, events);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use signals::Stamp;
+    use signals::dcs::Reading;
+
+    use super::*;
+    use crate::limits::Bounds;
+
+    /// Shows check 13 the same `SP_ACT` of 50 in cycle after cycle, 2 s apart, at a rate of 3 per second, after 50 and then
+    /// `target` were approved; gives what it found in each.
+    fn stuck(target: f64, engaged: bool, cycles: u64) -> Vec<Option<(f64, f64)>> {
+        let good = |value| Reading::of(value, Stamp::ZERO);
+        let read = MvRead { clamp_lo: good(0.0), clamp_hi: good(100.0), roc_max: good(3.0), ..MvRead::default() };
+        let checks = MvChecks::customary(0.0, 100.0, 3.0, Duration::from_secs(2));
+        let bounds = Bounds::of(&checks, &read, None, 2.0);
+        let scan = MvScan { service: Service::In, sp_act: Some(50.0), bounds, ..MvScan::default() };
+        let mut readback = Readback::default();
+        let mut seen = MvSeen {
+            read: &read,
+            scan,
+            approved: Some(50.0),
+            settled: true,
+            engaged,
+            elapsed: Duration::from_secs(2),
+            cycle: 0,
+        };
+        assert_eq!(readback.observe(0.5, &seen), None);
+        let mut one = |cycle| {
+            (seen.approved, seen.cycle) = (Some(target), cycle);
+            readback.observe(0.5, &seen)
+        };
+        (1..=cycles).map(&mut one).collect()
+    }
+
+    #[test]
+    fn a_set_point_that_stays_is_found_when_the_ramp_has_left_it_two_cycles_ago() {
+        // 44 after the first cycle, 38 after the second: then what was in force a cycle ago is 44 to 38 at most.
+        assert_eq!(stuck(20.0, true, 3), [None, None, Some((50.0, 32.0))]);
+        assert_eq!(stuck(80.0, true, 3), [None, None, Some((50.0, 68.0))]);
+        assert_eq!(stuck(50.0, true, 3), [None; 3], "the negative control");
+        assert_eq!(stuck(20.0, false, 3), [None; 3], "of a loop that is not engaged nothing is asked");
+    }
+
+    const TRAVEL: Travel =
+        Travel { window: Duration::from_secs(8), travel_max: 100.0, reversals_max: 100, dead_band: 1.0 };
+
+    /// Travel and reversals after these values, each with its second.
+    fn worn(values: &[(f64, f64)]) -> (f64, u32) {
+        let mut wear = Wear::default();
+        let mut seen = values.iter().map(|(at_s, sp)| wear.observe(TRAVEL, Some(*sp), Stamp::from_secs_f64(*at_s)));
+        let Bin { travel, reversals } = seen.by_ref().last().unwrap();
+        (travel, reversals)
+    }
+
+    /// The rows that are found on an engaged MV after these values of `SP_ACT` in RCAS, and then in that mode.
+    fn found(values: &[f64], approved: Option<f64>, mode: MvMode) -> Vec<Row> {
+        let good = |value| Reading::of(value, Stamp::ZERO);
+        let travel = Some(Travel { travel_max: 10.0, ..TRAVEL });
+        let checks = MvChecks { travel, ..MvChecks::customary(0.0, 100.0, 100.0, Duration::from_secs(1)) };
+        let mut read = MvRead { opr_on: Reading::of(true, Stamp::ZERO), roc_max: good(100.0), ..MvRead::default() };
+        let mut monitor = MvMonitor::new();
+        for (n, sp) in values.iter().enumerate() {
+            let is_last = n + 1 == values.len();
+            read.mode = Reading::of(if is_last { mode } else { MvMode::Rcas }, Stamp::ZERO);
+            let scan = MvScan { service: Service::In, sp_act: Some(*sp), ..MvScan::default() };
+            let elapsed = Duration::from_secs(1);
+            let seen = MvSeen { read: &read, scan, approved, settled: false, engaged: true, elapsed, cycle: n as u64 };
+            monitor.observe(
+                0,
+                &checks,
+                &seen,
+                Look { off: CheckSet::EMPTY, now: Stamp::from_secs_f64(100.0), moves: 0 },
+            );
+        }
+        monitor.present().map(|cause| cause.row()).collect()
+    }
+
+    #[test]
+    fn a_travel_of_exactly_what_may_be_is_none_too_far() {
+        assert_eq!(found(&[50.0, 60.0], Some(60.0), MvMode::Rcas), []);
+        assert_eq!(found(&[50.0, 60.1], Some(60.0), MvMode::Rcas), [Row::Travel]);
+    }
+
+    #[test]
+    fn only_an_mv_that_was_ours_is_taken_out_of_rcas() {
+        assert_eq!(found(&[50.0], Some(50.0), MvMode::Auto), [Row::LeftRcas]);
+        assert_eq!(found(&[50.0], None, MvMode::Auto), []);
+        assert_eq!(found(&[50.0], Some(50.0), MvMode::Rcas), []);
+    }
+
+    #[test]
+    fn what_lies_behind_the_window_is_forgotten() {
+        assert_eq!(worn(&[(100.0, 0.0), (100.5, 10.0), (107.9, 12.0)]), (12.0, 0));
+        assert_eq!(worn(&[(100.0, 0.0), (100.5, 10.0), (108.1, 12.0)]), (2.0, 0));
+    }
+
+    #[test]
+    fn it_has_turned_back_once_it_is_more_than_the_dead_band_from_its_furthest_point() {
+        assert_eq!(worn(&[(100.0, 0.0), (101.0, 10.0), (102.0, 9.0)]).1, 0);
+        assert_eq!(worn(&[(100.0, 0.0), (101.0, 10.0), (102.0, 8.9)]).1, 1);
+        assert_eq!(worn(&[(100.0, 0.0), (101.0, 10.0), (102.0, 9.5), (103.0, 8.9)]).1, 1, "step by step");
+        assert_eq!(worn(&[(100.0, 10.0), (101.0, 0.0), (102.0, 1.1), (103.0, 0.0)]).1, 2, "and up again");
     }
 }

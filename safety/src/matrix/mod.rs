@@ -136,7 +136,8 @@ impl InterlockConfig {
         let watched = match subject {
             Subject::Tag(measured) => self.tags.get(usize::from(measured.tag))?.has(row),
             Subject::Mv(mv) => self.mvs.get(usize::from(mv))?.has(row),
-            Subject::Balance(balance) => usize::from(balance) < self.balances.len(),
+            // Which there are is seen where its reaction is looked up.
+            Subject::Balance(_) => true,
             Subject::Loop => self.policy.is_some() || !matches!(row, Row::OutOfDistribution | Row::Disagreement),
         };
         if !watched {

@@ -118,14 +118,12 @@ fn what_was_withdrawn_is_forgotten() {
     let mut world = World::with_everything(Reach::ClosedLoop);
     world.engage();
     let bypass = lawful(CheckId::Quality, Subject::Tag(0), world.now);
-    for (offered, in_force) in [
-        (Some(bypass), 1),
-        (None, 0),
-        (None, 0),
-        (Some(Bypass { subject: Subject::Tag(1), ..bypass }), 1),
-    ] {
+    for (offered, in_force) in
+        [(Some(bypass), 1), (None, 0), (None, 0), (Some(Bypass { subject: Subject::Tag(1), ..bypass }), 1)]
+    {
         world.bypasses = set(offered);
         assert_eq!(world.scan().bypasses, in_force);
+        assert!(world.interlock.bypasses().eq(offered.as_ref()), "which they are can be asked");
     }
 }
 

@@ -4,15 +4,30 @@ use signals::dcs::{ModeRequest, MvMode, MvStatus};
 
 use super::script::play;
 use super::states::engaged;
-use super::world::{SCANS_PER_PERIOD, World, config};
+use super::world::{SCANS_PER_PERIOD, T, World, config};
 use crate::check::{CheckId, CheckSet};
 use crate::config::Reach;
 use crate::latch::Latch;
 use crate::limits::Bound;
-use crate::verdict::{Recommended, State, Verdict};
+use crate::verdict::{MoveKind, Recommended, State, Verdict};
 
 fn on() -> CheckSet {
     CheckSet::EMPTY
+}
+
+#[test]
+fn an_approved_move_says_under_what_it_was_approved() {
+    let mut world = engaged(on());
+    world.dcs.mvs[1].mode.value = MvMode::Auto;
+    let moved = (0..2 * SCANS_PER_PERIOD).find_map(|_| {
+        let Verdict::Pass(approved) = world.scan().verdict else { return None };
+        (approved.kind() == MoveKind::Move).then_some((approved, world.now))
+    });
+    let (approved, now) = moved.unwrap();
+    assert_eq!((approved.lease(), approved.cycle()), (world.dcs.lease.value, world.cycle()));
+    assert_eq!([0, 1, 2].map(|mv| approved.in_service(mv)), [true, false, false]);
+    assert_eq!(approved.u().len(), 2);
+    assert!(approved.valid_until() > now && approved.valid_until() < now + T * 10, "{approved:?}");
 }
 
 #[test]

@@ -42,6 +42,23 @@ fn a_check_without_its_number_or_switched_off_has_no_cell() {
 }
 
 #[test]
+fn how_many_transmitters_must_say_so_follows_from_the_row() {
+    let votes = |on: &str| {
+        let cells = everything(Reach::ClosedLoop).matrix().into_iter().filter(|c| c.subject.to_string() == on);
+        cells.map(|c| (c.row, (c.vote.needed, c.vote.of))).collect::<Vec<_>>()
+    };
+    for (row, vote) in votes("CV2") {
+        let expected = match row {
+            Row::Quality | Row::Age | Row::NotFinite | Row::Sequence => (3, 3),
+            Row::Transmitter => (1, 3),
+            _ => (2, 3),
+        };
+        assert_eq!(vote, expected, "{row}");
+    }
+    assert!(votes("CV1").iter().chain(&votes("MV1")).all(|(_, vote)| *vote == (1, 1)), "without spares");
+}
+
+#[test]
 fn latching_follows_from_the_effect() {
     for cell in everything(Reach::ClosedLoop).matrix() {
         assert_eq!(cell.latches(), matches!(cell.effect, Effect::Shed | Effect::Trip), "{cell}");

@@ -7,9 +7,6 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-/// The short form tries this fixed part of the mutants.
-const SAMPLE: &str = "0/50";
-
 /// What became of the mutants that compile.
 #[derive(Debug, Deserialize)]
 pub(super) struct Mutants {
@@ -19,7 +16,7 @@ pub(super) struct Mutants {
 }
 
 /// Runs it; `None` where it is not installed.
-pub(super) fn run(root: &Path, long: bool) -> Result<Option<Mutants>> {
+pub(super) fn run(root: &Path) -> Result<Option<Mutants>> {
     let cargo = crate::cargo();
     let mut version = Command::new(&cargo);
     version.args(["mutants", "--version"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -31,9 +28,6 @@ pub(super) fn run(root: &Path, long: bool) -> Result<Option<Mutants>> {
     std::fs::create_dir_all(&out).with_context(|| format!("{} cannot be made", out.display()))?;
     let mut command = Command::new(&cargo);
     command.args(["mutants", "--package", "safety", "--no-shuffle", "--output"]).arg(&out);
-    if !long {
-        command.args(["--shard", SAMPLE]);
-    }
     let status = command.current_dir(root).stdin(Stdio::null()).stdout(std::io::stderr()).status();
     let status = status.context("cargo cannot be started")?;
     // 0: all caught; 2: some missed; 3: some timed out. Anything else is no run.
