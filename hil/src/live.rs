@@ -129,7 +129,7 @@ pub async fn run(
     stop: impl Future<Output = ()>,
     mut tell: impl FnMut(Event) -> bool,
 ) -> Result<(), LiveError> {
-    let mut live = Live::start(rig, options).await?;
+    let mut live = Box::pin(Live::start(rig, options)).await?;
     let mut listened_to = tell(live.ready());
     tokio::pin!(stop);
     let mut next_tick = live.clock.after(TICK);

@@ -24,7 +24,7 @@ use std::time::Duration;
 use rig::{Controller, SlaveView};
 use signals::dcs::{WireType, WireValue};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_modbus::client::{Context, Reader, Writer, tcp};
 
 use super::map::{decode, encode};
@@ -87,16 +87,14 @@ fn answered(words: &[u16]) -> Option<(f64, u16)> {
 pub struct OutsideLoop(JoinHandle<()>);
 
 impl OutsideLoop {
-    /// Exchanges with the PLC every `every` of the wall's time. Call it inside a tokio runtime.
+    /// Exchanges with the PLC, each so long after the one before, of the wall's time. Call it inside a tokio runtime.
     #[must_use]
     pub fn start(rig: SharedRig, outside: Outside, every: Duration) -> Self {
         Self(tokio::spawn(async move {
-            let mut ticks = interval(every);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut line = Line { outside, context: None, beat: 0 };
             let mut was_lost = false;
             loop {
-                ticks.tick().await;
+                sleep(every).await;
                 let Some(slave) = lock(&rig).slave(outside.mv) else { return };
                 let controller = line.exchange(&slave).await;
                 lock(&rig).set_controller(outside.mv, controller);

@@ -189,7 +189,7 @@ fn only_a_leap_of_the_calendar_moves_an_end_that_was_told() {
     let (book, now) = (approved(), Stamp::from_secs_f64(1000.0));
     let look = |calendar, before: &BypassSet| book.in_force(&names(), (Some(calendar), START), now, before);
     let first = look(APPROVED, &BypassSet::new());
-    for (ahead_ms, until) in [(1000, first[0].until), (1001, now + 2 * HOUR - Duration::from_millis(1001))] {
+    for (ahead_ms, until) in [(1000, first[0].until), (1001, now + (2 * HOUR - Duration::from_millis(1001)))] {
         let later = look(APPROVED.after(Duration::from_millis(ahead_ms)), &first);
         assert_eq!((later[0].until, later[0].from), (until, first[0].from), "{ahead_ms} ms");
     }
