@@ -58,12 +58,11 @@ impl Lost {
             share if share <= 0.0 => String::new(),
             share => format!("numgen random mod 10000 < {} drop", (share * 10_000.0).round()),
         };
-        format!(
-            "flush ruleset\ntable inet rig {{\n chain to {{ type filter hook input priority 0; {} }}\n chain from {{ type filter \
-             hook output priority 0; {} }}\n}}\n",
-            rule(self.to),
-            rule(self.from)
-        )
+        let chain = |name: &str, hook: &str, share: f64| {
+            format!(" chain {name} {{\n  type filter hook {hook} priority 0;\n  {}\n }}\n", rule(share))
+        };
+        let (to, from) = (chain("to", "input", self.to), chain("from", "output", self.from));
+        format!("flush ruleset\ntable inet rig {{\n{to}{from}}}\n")
     }
 }
 
@@ -169,7 +168,7 @@ mod tests {
         assert_eq!((at(0.2), at(0.7), at(1.6)), (Some(Lost::ALL), Some(Lost::default()), Some(Lost::ALL)));
         let half = Lost { to: 0.5, from: 0.0 };
         assert_eq!(half.and(half), Lost { to: 0.75, from: 0.0 });
-        assert!(half.rules().contains("mod 10000 < 5000 drop") && Lost::ALL.rules().matches("; drop").count() == 2);
+        assert!(half.rules().contains("mod 10000 < 5000 drop") && Lost::ALL.rules().matches("\n  drop").count() == 2);
     }
 
     /// Whether a program within reaches a port of ours inside a second.

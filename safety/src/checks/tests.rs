@@ -182,6 +182,25 @@ fn a_residual_is_judged_at_once_and_a_drift_when_it_has_added_up() {
 }
 
 #[test]
+fn what_is_exactly_at_its_limit_is_no_finding() {
+    let mut shown = Shown::new(TagChecks { residual_max: Some(3.0), ..checks() });
+    shown.expected = Some(50.0);
+    assert_eq!(shown.row(&sample(53.0, 1.0)), None);
+    assert_eq!(shown.row(&sample(53.1, 2.0)), Some(Row::Residual));
+    let mut cusum = super::model::Cusum::default();
+    let config = Cusum { slack: 0.5, limit: 4.0 };
+    let mut add = |by: f64, times: usize| {
+        (0..times).for_each(|_| cusum.observe(config, 50.0 + by, 50.0));
+        cusum.found(config)
+    };
+    assert_eq!(add(1.5, 4), None, "a sum of 4");
+    assert_eq!(add(1.5, 1), Some(Fault::Drift { sum: 5.0, limit: 4.0 }));
+    assert_eq!(add(10.0, 9), Some(Fault::Drift { sum: 8.0, limit: 4.0 }), "it stops at twice the limit");
+    assert_eq!(add(0.0, 8), None, "and from there it takes eight samples to be believed");
+    assert_eq!(add(-10.0, 1), Some(Fault::Drift { sum: -8.0, limit: 4.0 }), "the other way it is below 0");
+}
+
+#[test]
 fn the_order_of_samples_is_kept() {
     let numbered = |sequence, at_s, value| Sample { sequence, ..sample(value, at_s) };
     let first = numbered(7, 1.0, 50.0);

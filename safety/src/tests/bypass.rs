@@ -86,6 +86,15 @@ fn a_bypass_on_an_mv_is_of_that_mv() {
 }
 
 #[test]
+fn a_check_of_the_host_is_bypassed_on_the_loop() {
+    let mut world = everything_with(CheckId::ClockJump, Subject::Loop);
+    let (state, events) = after(&mut world, "wall=jump", 1);
+    assert!(state == State::Active && warned_of(CheckId::ClockJump, &events), "{events:?}");
+    let mut control = everything_with(CheckId::ScanOverrun, Subject::Loop);
+    assert_eq!(after(&mut control, "wall=jump", 1).0, State::Hold, "the negative control");
+}
+
+#[test]
 fn a_balance_is_no_subject_and_one_of_the_loop_does_not_reach_it() {
     let mut world = everything_with(CheckId::Balance, Subject::Loop);
     assert_eq!(after(&mut world, "stuck=1 mv1.sp=60 mv2.sp=40", 11).0, State::Shed);

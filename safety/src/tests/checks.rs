@@ -1,12 +1,15 @@
 //! Every implemented check by its number, each with its negative control: the same scenario with that check, and only
 //! that, switched off must not react.
 
+use std::time::Duration;
+
 use super::script::{change, play};
 use super::states::engaged;
 use super::world::{World, everything};
 use crate::check::{CheckId, CheckSet};
 use crate::config::{InterlockConfig, Reach};
 use crate::latch::Latch;
+use crate::row::Row;
 use crate::verdict::{Event, State};
 use signals::dcs::ModeRequest;
 
@@ -118,6 +121,53 @@ fn a_scan_that_is_late_or_lost_holds_and_only_while_check_24_is_on() {
             assert_eq!(world.scan().state, State::Active, "{disturbance}: over with the next scan");
         }
     }
+}
+
+/// A loop with everything in force, engaged.
+fn everything_engaged() -> World {
+    let mut world = World::with_everything(Reach::ClosedLoop);
+    assert_eq!(world.engage().state, State::Active);
+    world
+}
+
+#[test]
+fn a_scan_of_exactly_the_longest_and_a_clock_that_goes_exactly_as_far_as_it_may_are_no_fault() {
+    let mut world = everything_engaged();
+    change(&mut world, "late_scan=2");
+    assert_eq!(world.scan().state, State::Active);
+    let mut world = everything_engaged();
+    world.wall_ahead += world.interlock.config().clock_jump_max;
+    assert_eq!(world.scan().state, State::Active);
+    world.wall_ahead += world.interlock.config().clock_jump_max + Duration::from_nanos(1);
+    assert_eq!(world.scan().state, State::Hold);
+}
+
+#[test]
+fn a_clock_that_jumped_is_told_for_a_period_and_then_its_end() {
+    let mut world = everything_engaged();
+    change(&mut world, "wall=jump");
+    let of = |event: &Event| match event {
+        Event::Raised { cause, .. } if cause.row() == Row::ClockJump => Some(true),
+        Event::Cleared { cause } if cause.row() == Row::ClockJump => Some(false),
+        _ => None,
+    };
+    let told: Vec<Option<bool>> = (0..12).map(|_| world.scan().events.iter().find_map(of)).collect();
+    assert_eq!((told[0], told[10]), (Some(true), Some(false)), "{told:?}");
+    assert_eq!(told.iter().flatten().count(), 2, "{told:?}");
+}
+
+#[test]
+fn a_balance_counts_its_bias() {
+    let state_with = |bias| {
+        let mut config = everything(Reach::ClosedLoop);
+        config.balances[0].bias = bias;
+        let mut world = World::alive(config, Latch::default());
+        world.engage();
+        change(&mut world, "cv1=56");
+        (0..20).map(|_| world.scan().state).last()
+    };
+    // The step of CV1 has checks of its own, which hold the loop.
+    assert_eq!((state_with(4.0), state_with(-4.0)), (Some(State::Shed), Some(State::Hold)));
 }
 
 #[test]

@@ -101,6 +101,45 @@ fn a_file_changes_named_cells_and_the_step_obeys() {
     assert_eq!(control.scan().state, State::Hold);
 }
 
+/// Where a cause that has not had its effect yet leaves the operator's reset; the loop was engaged if it `was_on`.
+fn reset_beside(cause: &str, on: &str, effect: &str, (disturbance, was_on): (&str, bool)) -> State {
+    let cell = format!(r#"{{"cause": "{cause}", "on": "{on}", "effect": "{effect}", "delay_s": 100}}"#);
+    let (config, result) = apply(&format!(r#"{{"cell": [{cell}]}}"#));
+    assert_eq!(result, Ok(()));
+    let mut world = World::alive(config, Latch::default());
+    if was_on {
+        world.engage();
+    } else {
+        world.scan();
+    }
+    disturbance.split_whitespace().for_each(|token| super::script::change(&mut world, token));
+    world.scan();
+    if was_on {
+        super::script::change(&mut world, "cv1=150");
+        assert_eq!(world.scan().state, State::Tripped);
+        super::script::change(&mut world, "cv1=ok");
+    }
+    super::script::change(&mut world, "mode=OFF");
+    for _ in 0..4 {
+        assert_eq!(world.scan().state, State::Tripped);
+    }
+    super::script::change(&mut world, "mode=WARM");
+    world.scan().state
+}
+
+#[test]
+fn what_will_trip_keeps_a_reset_back_before_its_delay_is_over() {
+    for (cause, on, softer, disturbance) in [
+        ("range", "CV1", "warn", ("cv1=150", false)),
+        ("balance", "balance1", "warn", ("cv1=60", false)),
+        ("clock_jump", "loop", "warn", ("wall=jump", false)),
+        ("travel", "MV1", "warn", ("mv1.sp=75 mv2.sp=75", true)),
+    ] {
+        assert_eq!(reset_beside(cause, on, "trip", disturbance), State::Tripped, "{cause}");
+        assert_eq!(reset_beside(cause, on, softer, disturbance), State::Ready, "the negative control: {cause}");
+    }
+}
+
 #[test]
 fn every_fault_of_a_file_is_told_with_its_row_and_key_and_nothing_is_changed() {
     let (config, result) = apply(
