@@ -149,7 +149,9 @@ impl<'a> Wall<'a> {
                 Device::foreign(foreign, folder, scenario, &told)
             }
             (None, Some(program)) => {
-                let device = Device::outrigger(program, folder, &fitted.loaded.text, scenario, &told)?;
+                // An override is for rigs that the plant file names; seen from a namespace this one has another address.
+                let text = fitted.loaded.text.replace(&FRONT.to_string(), &told.rig.ip().to_string());
+                let device = Device::outrigger(program, folder, &text, scenario, &told)?;
                 trust(&options.pki, &device.certificate()?)?;
                 device.trust(&certificate_path(&options.pki))?;
                 device
