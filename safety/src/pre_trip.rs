@@ -112,3 +112,30 @@ impl PreTrip {
         older.iter().chain(newer).filter(move |entry| end.since(entry.at) <= SPAN)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(times_s: impl IntoIterator<Item = f64>) -> PreTrip {
+        let mut ring = PreTrip::new();
+        for at in times_s.into_iter().map(Stamp::from_secs_f64) {
+            ring.record(PreTripEntry { at, cycle: 1, state: State::Active, tags: Fixed::new(), mvs: Fixed::new() });
+        }
+        ring
+    }
+
+    #[test]
+    fn a_step_at_which_time_ran_back_is_kept_and_one_at_the_same_time_gives_way() {
+        let times = |ring: &PreTrip| ring.entries().map(|entry| entry.at.nanos()).collect::<Vec<_>>();
+        assert_eq!(times(&ring([10.0, 5.0, 5.01])), [10_000_000_000, 5_000_000_000, 5_010_000_000]);
+        assert_eq!(times(&ring([10.0, 10.0, 10.01])), [10_000_000_000, 10_010_000_000]);
+    }
+
+    #[test]
+    fn a_full_ring_turns_and_does_not_grow() {
+        let steps = u32::try_from(PLACES).unwrap() + 10;
+        let full = ring((0..steps).map(|step| f64::from(step) * SPACING.as_secs_f64()));
+        assert_eq!((full.entries.len(), full.entries.capacity()), (PLACES, PreTrip::new().entries.capacity()));
+    }
+}

@@ -120,9 +120,9 @@ impl<'a> Wall<'a> {
         if let Some(namespace) = &namespace {
             front.set_ip(namespace.host().into());
         }
-        let overmodbus = foreign.is_some_and(|device| device.wire == Wire::Modbus);
+        let over_modbus = foreign.is_some_and(|device| device.wire == Wire::Modbus);
         let options = ServerOptions {
-            listen: (BEHIND, if overmodbus { 0 } else { front.port() }).into(),
+            listen: (BEHIND, if over_modbus { 0 } else { front.port() }).into(),
             advertised: Some(front.ip()),
             pki: folder.join("rig-pki"),
             // A foreign device has made no certificate that the rig could know beforehand.
@@ -131,7 +131,7 @@ impl<'a> Wall<'a> {
             operator_password: None,
         };
         let server = RigServer::start(&rig, &clock, &options)?;
-        let modbus = match overmodbus {
+        let modbus = match over_modbus {
             true => Some(ModbusServer::start(Arc::clone(&rig), (BEHIND, 0).into()).await?),
             false => None,
         };
