@@ -135,7 +135,15 @@ mod tests {
     #[test]
     fn a_full_ring_turns_and_does_not_grow() {
         let steps = u32::try_from(PLACES).unwrap() + 10;
-        let full = ring((0..steps).map(|step| f64::from(step) * SPACING.as_secs_f64()));
+        let spaced = |step: u32| f64::from(step) * SPACING.as_secs_f64();
+        let full = ring((0..steps).map(spaced));
         assert_eq!((full.entries.len(), full.entries.capacity()), (PLACES, PreTrip::new().entries.capacity()));
+        let times = |ring: &PreTrip| ring.entries().map(|entry| entry.at).collect::<Vec<_>>();
+        let told = times(&full);
+        let in_span = steps - 1 - u32::try_from(SPAN.as_millis() / SPACING.as_millis()).unwrap();
+        assert_eq!(told, (in_span..steps).map(spaced).map(Stamp::from_secs_f64).collect::<Vec<_>>());
+        // What comes a millisecond after another gives way to the next, but for the last.
+        let fast = times(&ring((0..steps).flat_map(|step| [spaced(step), spaced(step) + 1e-3])));
+        assert_eq!((fast.len(), &fast[..told.len() - 1]), (told.len(), &told[1..]));
     }
 }

@@ -4,6 +4,8 @@
 //! - A bad sample has no value.
 //! - A sample from the future is as little worth as an old one, or a source clock running ahead would blind check 2.
 
+use std::cmp::Ordering;
+
 use signals::{Quality, Sample, Stamp};
 
 use super::Look;
@@ -108,13 +110,10 @@ fn age(checks: &TagChecks, sample: Option<&Sample>, now: Stamp) -> Option<Fault>
 fn order(before: Mark, mark: Mark, gap_max: Option<u64>) -> Option<Fault> {
     let by = before.source_time.since(mark.source_time);
     let missed = mark.sequence.saturating_sub(before.sequence).saturating_sub(1);
-    if mark.sequence == before.sequence {
-        Some(Fault::Duplicate)
-    } else if mark.sequence < before.sequence {
-        Some(Fault::Reordered)
-    } else if !by.is_zero() {
-        Some(Fault::SourceBack { by })
-    } else {
-        gap_max.is_some_and(|most| missed > most).then_some(Fault::Gap { missed })
+    match mark.sequence.cmp(&before.sequence) {
+        Ordering::Equal => Some(Fault::Duplicate),
+        Ordering::Less => Some(Fault::Reordered),
+        Ordering::Greater if !by.is_zero() => Some(Fault::SourceBack { by }),
+        Ordering::Greater => gap_max.is_some_and(|most| missed > most).then_some(Fault::Gap { missed }),
     }
 }

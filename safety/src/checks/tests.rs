@@ -6,8 +6,9 @@ use signals::{Fixed, Quality, Sample, Stamp, TagId};
 
 use super::*;
 use crate::cause::{Cause, Fault};
-use crate::config::{Cusum, Frozen, Role, Spike, TagChecks, TagReactions};
-use crate::reaction::Effect;
+use crate::config::{Balance, Cusum, Frozen, Role, Spike, TagChecks, TagReactions};
+use crate::handshake::MvScan;
+use crate::reaction::{Effect, Reaction};
 use crate::row::Row;
 use crate::subject::{Measured, Variable};
 use crate::verdict::{Event, Events};
@@ -82,6 +83,97 @@ fn a_range_violation_lasts_until_the_value_is_inside_by_the_hysteresis() {
 }
 
 #[test]
+fn a_value_exactly_at_a_limit_is_lawful() {
+    let calm = TagChecks { rate_max_per_s: f64::INFINITY, ..checks() };
+    for value in [0.0, 100.0] {
+        assert_eq!(after(calm, &[sample(value, 0.0)]), None, "{value}");
+    }
+    assert_eq!(after(checks(), &[sample(50.0, 0.0), sample(60.0, 1.0)]), None, "10 in a second");
+    let ahead = |at_s| {
+        let mut monitor = TagMonitor::new(&calm);
+        let tag = Tagged { checks: &calm, name: NAME };
+        monitor.observe(tag, (Some(&sample(50.0, at_s)), &[]), None, look(Stamp::ZERO));
+        monitor.unusable().is_some()
+    };
+    assert_eq!((ahead(2.5), ahead(2.6)), (false, true));
+}
+
+#[test]
+fn no_rate_is_taken_where_time_runs_back_nor_over_what_is_no_value() {
+    let fast = |samples: &[Sample]| after(checks(), samples).is_some_and(|(_, fault)| fault.row() == Row::Rate);
+    let jump = [sample(50.0, 0.5), sample(80.0, 1.0)];
+    assert!(fast(&jump));
+    assert!(!fast(&[sample(50.0, 1.0), sample(80.0, 0.5)]));
+    // Another quality of the same sample: what was found on its value is over.
+    let [first, second] = jump;
+    let bad = Sample { quality: Quality::Bad, ..second };
+    assert!(!fast(&[first, second, bad, second]));
+}
+
+#[test]
+fn a_monitor_that_has_forgotten_is_as_new() {
+    let frozen = Some(Frozen { samples: 3, resolution: 0.1 });
+    let spike = Some(Spike { window: 3, sigmas: 3.0, floor: 0.5 });
+    let cusum = Some(Cusum { slack: 0.5, limit: 4.0 });
+    for spares_tolerance in [None, Some(5.0)] {
+        let checks = TagChecks { frozen, spike, cusum, spares_tolerance, ..checks() };
+        let tag = Tagged { checks: &checks, name: NAME };
+        let mut monitor = TagMonitor::new(&checks);
+        let new = format!("{monitor:?}");
+        for (at, value) in [(0.0, 50.0), (0.1, 150.0), (0.2, 90.0)] {
+            let (own, spare) = (sample(value, at), Some(sample(50.0, at)));
+            let spares = &[spare, spare][..monitor.spares()];
+            monitor.observe(tag, (Some(&own), spares), Some(40.0), look(own.source_time));
+        }
+        assert!(monitor.usable().is_some() && monitor.present().next().is_some());
+        assert_ne!(format!("{monitor:?}"), new);
+        monitor.forget();
+        assert_eq!(format!("{monitor:?}"), new);
+    }
+}
+
+#[test]
+fn the_one_of_three_that_is_left_is_named_and_two_sets_of_voters_are_not_compared() {
+    let checks = TagChecks { spares_tolerance: Some(5.0), ..checks() };
+    let tag = Tagged { checks: &checks, name: NAME };
+    let mut monitor = TagMonitor::new(&checks);
+    let mut found = |at_s: f64, [own, second, third]: [f64; 3]| {
+        let [own, second, third] = [own, second, third].map(|value| sample(value, at_s));
+        monitor.observe(tag, (Some(&own), &[Some(second), Some(third)]), None, look(own.source_time));
+        monitor.present().collect::<Vec<_>>()
+    };
+    assert_eq!(found(0.0, [46.0, 50.0, 54.0]), []);
+    // The value is now 52, and was 50: in a tenth of a second too fast, if the same had measured both.
+    let lost = |transmitter, fault| Cause::Transmitter { tag: NAME, transmitter, fault };
+    assert_eq!(found(0.1, [f64::NAN, 50.0, 54.0]), [lost(1, Fault::NotFinite)]);
+    let fast = |cause: &Cause| cause.row() == Row::Rate;
+    assert!(found(0.2, [f64::NAN, 53.0, 57.0]).iter().any(fast), "the same two again");
+    let one_left = Cause::Measurement { tag: NAME, fault: Fault::OneLeft { transmitter: 3 } };
+    assert_eq!(found(0.3, [f64::NAN, f64::NAN, 57.0]), [lost(1, Fault::NotFinite), one_left]);
+}
+
+#[test]
+fn a_balance_is_closed_over_tags_and_set_points() {
+    let reaction = Reaction::of(Effect::Shed, Duration::ZERO);
+    let balance = Balance { tags: vec![(0, 2.0)], mvs: vec![(0, -1.0)], bias: 1.0, tolerance: 3.0, reaction };
+    let cause = |residual| Cause::Balance { balance: 7, residual, tolerance: 3.0 };
+    let mut monitor = BalanceMonitor::new();
+    let mut found = |tag: f64, sp_act: Option<f64>| {
+        let mvs = Fixed::filled(MvScan { sp_act, ..MvScan::default() }, 1);
+        monitor.observe((7, &balance), |_| Some(tag), &mvs, look(Stamp::ZERO));
+        let mut events: Events = Fixed::new();
+        monitor.tell(&balance, Stamp::ZERO, &mut events);
+        (monitor.present().next(), events.first().copied())
+    };
+    assert_eq!(found(10.0, Some(18.0)), (None, None), "2 · 10 − 18 + 1 is the tolerance");
+    assert_eq!(found(10.0, Some(24.0)), (None, None), "and so from below");
+    let began = Event::Raised { cause: cause(4.0), effect: Effect::Shed };
+    assert_eq!(found(10.0, Some(17.0)), (Some(cause(4.0)), Some(began)));
+    assert_eq!(found(10.0, Some(25.0)), (Some(cause(-4.0)), None));
+    assert_eq!(found(10.0, None), (None, Some(Event::Cleared { cause: cause(4.0) })));
+}
+
+#[test]
 fn the_rate_is_taken_between_source_times_and_speaks_of_one_sample() {
     let fast = Some((Effect::Warn, Fault::Fast { per_s: 11.0, limit_per_s: 10.0 }));
     let steps = [sample(50.0, 0.0), sample(61.0, 1.0), sample(61.0, 1.0), sample(70.0, 2.0)];
@@ -150,7 +242,15 @@ fn an_outlier_is_a_spike_and_a_step_is_believed_when_it_has_the_median() {
     let rows: Vec<_> = (1..).zip(values).map(|(at, value)| shown.row(&sample(value, f64::from(at)))).collect();
     let spikes: Vec<_> = (0..).zip(&rows).filter(|(_, row)| **row == Some(Row::Spike)).map(|(n, _)| n).collect();
     assert_eq!(spikes, [4, 8, 9], "{rows:?}");
+    // Of 0, 0, 3 the median is 0, and the deviation of most is none: the floor alone decides.
+    let last_of = |values: [f64; 3], floor| {
+        let spike = Some(Spike { window: 3, sigmas: 3.0, floor });
+        let mut shown = Shown::new(TagChecks { spike, ..checks() });
+        (0..).zip(values).map(|(at, value)| shown.row(&sample(value, f64::from(at)))).last().flatten()
+    };
+    assert_eq!((last_of([0.0, 0.0, 3.0], 3.0), last_of([0.0, 0.0, 3.0], 2.9)), (None, Some(Row::Spike)));
     assert_eq!(Shown::new(checks()).row(&sample(9.0, 0.0)), None);
+    assert_eq!(Shown::new(TagChecks { spike, ..checks() }).row(&sample(9.0, 0.0)), None, "the window is not full");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use signals::{Fixed, MAX_MVS, ProposedMove, Stamp, Values};
 use super::Interlock;
 use super::observe::Scan;
 use crate::cause::Cause;
-use crate::config::Reach;
+use crate::config::{MvChecks, Reach};
 use crate::handshake::{MvScan, Service};
 use crate::limits::Limited;
 use crate::reaction::Effect;
@@ -128,8 +128,8 @@ impl Interlock {
         let ours = (0..self.mvs.len()).map(|mv| (mv, scan.mv(mv))).filter(|(_, seen)| seen.service == Service::In);
         let mut left = ours.map(|(mv, seen)| {
             let still = self.command(mv, &seen, &Aim::Stay).u;
-            let span = self.config.mvs.get(mv).map_or(1.0, |checks| checks.span);
-            (self.command(mv, &seen, &Aim::Safe).u - still).abs() > f64::EPSILON * span
+            let tolerance = self.config.mvs.get(mv).map_or(0.0, MvChecks::tolerance);
+            (self.command(mv, &seen, &Aim::Safe).u - still).abs() > tolerance
         });
         !left.any(|moves| moves)
     }

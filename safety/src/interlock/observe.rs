@@ -372,3 +372,20 @@ impl Interlock {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use signals::dcs::Reading;
+
+    use super::*;
+
+    #[test]
+    fn an_input_has_moved_when_it_is_more_than_a_hundredth_of_its_span_from_where_it_was() {
+        let mvs = [MvChecks::customary(0.0, 200.0, 5.0, Duration::from_secs(1))];
+        let mut moves = InputMoves::default();
+        let mut moved =
+            |sp| moves.observe(&mvs, &[MvRead { sp_act: Reading::of(sp, Stamp::ZERO), ..MvRead::default() }]);
+        assert_eq!([50.0, 52.0, 48.0, 52.5, 51.0, 50.0].map(&mut moved), [0, 0, 0, 1, 1, 2]);
+        assert_eq!([f64::NAN, 50.0, 51.5, 52.5].map(&mut moved), [2, 2, 2, 3]);
+    }
+}

@@ -69,6 +69,25 @@ fn a_bypassed_check_warns_and_has_no_other_effect_and_without_the_bypass_it_bite
     }
 }
 
+/// Checks 15 and 17 have no findings of their own: what a bypass of theirs told is over with the finding, not with it.
+#[test]
+fn what_a_bypassed_controller_check_told_is_over_when_its_finding_is() {
+    let of = |event: &Event| match event {
+        Event::Raised { cause, .. } if cause.check() == Some(CheckId::SolverStatus) => Some(true),
+        Event::Cleared { cause } if cause.check() == Some(CheckId::SolverStatus) => Some(false),
+        _ => None,
+    };
+    let told = |events: &[Event]| events.iter().filter_map(of).collect::<Vec<_>>();
+    let mut world = engaged(CheckSet::EMPTY);
+    world.bypasses = set([lawful(CheckId::SolverStatus, Subject::Loop, world.now)]);
+    assert_eq!(told(&after(&mut world, "solver=fail", 40).1), [true]);
+    world.bypasses = BypassSet::new();
+    assert_eq!(told(&after(&mut world, "", 5).1), Vec::<bool>::new(), "the solver still fails");
+    assert_eq!(told(&after(&mut world, "solver=ok", 5).1), [false]);
+    // Without a bypass the ladder tells it, and it is no warning.
+    assert_eq!(told(&after(&mut engaged(CheckSet::EMPTY), "solver=fail", 40).1), Vec::<bool>::new());
+}
+
 /// A loop with everything in force, engaged, with one bypass.
 fn everything_with(check: CheckId, subject: Subject) -> World {
     let mut world = World::with_everything(Reach::ClosedLoop);

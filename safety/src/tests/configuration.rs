@@ -6,7 +6,9 @@ use signals::{MAX_CVS, MAX_MVS, MAX_TAGS};
 
 use super::world::{config, everything, large};
 use crate::check::{CheckId, CheckSet};
-use crate::config::{Cusum, Frozen, InterlockConfig, MAX_BALANCES, Reach, SafetyError, Spike};
+use crate::config::{
+    Cusum, Frozen, InterlockConfig, MAX_BALANCES, MAX_SPIKE_WINDOW, MvChecks, Reach, SafetyError, Spike, Travel,
+};
 use crate::config_hash::ConfigHash;
 use crate::interlock::Interlock;
 use crate::reaction::Effect;
@@ -21,7 +23,7 @@ fn a_sound_configuration_is_accepted() {
 #[test]
 fn each_unsound_number_is_refused_by_name() {
     type Spoil = fn(&mut InterlockConfig);
-    let spoils: [(&str, Spoil); 44] = [
+    let spoils: [(&str, Spoil); 57] = [
         ("period", |c| c.period = Duration::ZERO),
         ("heartbeat_timeout", |c| c.heartbeat_timeout = c.period / 2),
         ("armed_timeout", |c| c.armed_timeout = Duration::ZERO),
@@ -51,6 +53,7 @@ fn each_unsound_number_is_refused_by_name() {
         ("spike", |c| c.tags[0].spike = Some(Spike { window: 5, sigmas: 0.5, floor: 0.0 })),
         ("spares_tolerance", |c| c.tags[1].spares_tolerance = Some(0.0)),
         ("residual_max", |c| c.tags[1].residual_max = Some(f64::NAN)),
+        ("residual_max", |c| c.tags[1].residual_max = Some(0.0)),
         ("cusum", |c| c.tags[1].cusum = Some(Cusum { slack: -1.0, limit: 1.0 })),
         ("MV1: readback_tolerance", |c| c.mvs[0].readback_tolerance = 0.0),
         ("MV1: travel", |c| c.mvs[0].travel.as_mut().unwrap().window = Duration::ZERO),
@@ -69,6 +72,18 @@ fn each_unsound_number_is_refused_by_name() {
         ("MV1: rate_max_per_s", |c| c.mvs[0].rate_max_per_s = f64::NAN),
         ("ramp_safe_value", |c| c.mvs[0].ramp_safe_value = Some(100.5)),
         ("span", |c| c.mvs[0].span = 0.0),
+        ("span", |c| c.mvs[0].span = f64::INFINITY),
+        ("MV1: lo and hi", |c| c.mvs[0].hi = c.mvs[0].lo),
+        ("MV1: rate_max_per_s", |c| c.mvs[0].rate_max_per_s = 0.0),
+        ("MV1: travel", |c| c.mvs[0].travel.as_mut().unwrap().travel_max = 0.0),
+        ("MV1: travel", |c| c.mvs[0].travel.as_mut().unwrap().reversals_max = 0),
+        ("MV1: travel", |c| c.mvs[0].travel.as_mut().unwrap().dead_band = -0.1),
+        ("hysteresis", |c| c.tags[0].hysteresis = -0.1),
+        ("hysteresis", |c| (c.tags[0].lo, c.tags[0].hysteresis) = (40.0, 30.0)),
+        ("frozen", |c| c.tags[0].frozen = Some(Frozen { samples: 1, resolution: -0.1 })),
+        ("spike", |c| c.tags[0].spike = Some(Spike { window: 5, sigmas: 3.0, floor: -0.1 })),
+        ("cusum", |c| c.tags[1].cusum = Some(Cusum { slack: 0.0, limit: 0.0 })),
+        ("cusum", |c| c.tags[1].cusum = Some(Cusum { slack: 0.0, limit: f64::INFINITY })),
     ];
     for (name, spoil) in spoils {
         let mut config = everything(Reach::ClosedLoop);
@@ -76,6 +91,23 @@ fn each_unsound_number_is_refused_by_name() {
         let message = Interlock::new(config).unwrap_err().to_string();
         assert!(message.contains(name), "{name}: {message}");
     }
+}
+
+#[test]
+fn a_number_exactly_at_its_bound_is_accepted() {
+    let mut config = everything(Reach::ClosedLoop);
+    let [low, high, ..] = &mut config.tags[..] else { panic!("three tags") };
+    low.hysteresis = 0.0;
+    low.frozen = Some(Frozen { samples: 1, resolution: 0.0 });
+    low.spike = Some(Spike { window: 3, sigmas: 1.0, floor: 0.0 });
+    low.cusum = Some(Cusum { slack: 0.0, limit: 1e-9 });
+    high.spike = Some(Spike { window: MAX_SPIKE_WINDOW, sigmas: 1.0, floor: 0.0 });
+    for (mv, safe) in config.mvs.iter_mut().zip([0.0, 100.0]) {
+        mv.ramp_safe_value = Some(safe);
+        mv.travel = Some(Travel { reversals_max: 1, dead_band: 0.0, ..mv.travel.unwrap() });
+    }
+    assert_eq!((config.mvs[0].lo, config.mvs[0].hi), (0.0, 100.0));
+    assert!(Interlock::new(config).is_ok());
 }
 
 #[test]
@@ -96,6 +128,8 @@ fn the_customary_numbers_are_those_that_are_told() {
     assert_eq!((config.clock_jump_max, config.scan_max), (Duration::from_secs(5), Duration::from_secs(3)));
     assert_eq!((config.hold_periods, config.write_failures_max), (5, 2));
     assert_eq!((config.solver_failures_hold, config.solver_failures_shed), (2, 5));
+    let mv = MvChecks::customary(20.0, 70.0, 2.0, period);
+    assert_eq!((mv.span, mv.readback_tolerance, mv.tolerance()), (50.0, 0.5, 1e-6 * 50.0));
     for (row, effect) in [
         (Row::OutOfDistribution, Effect::Hold),
         (Row::Disagreement, Effect::Hold),

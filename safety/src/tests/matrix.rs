@@ -33,7 +33,8 @@ fn a_cell_reads_as_a_line() {
 fn a_check_without_its_number_or_switched_off_has_no_cell() {
     let rows = |config: &InterlockConfig| config.matrix().iter().map(|cell| cell.row).collect::<Vec<_>>();
     let plain = rows(&config(Reach::ClosedLoop));
-    for row in [Row::Frozen, Row::Spike, Row::OneLeft, Row::Drift, Row::Balance, Row::Travel, Row::Disagreement] {
+    let missing = [Row::Frozen, Row::Spike, Row::OneLeft, Row::Residual, Row::Drift, Row::Balance, Row::Travel];
+    for row in missing.into_iter().chain([Row::Disagreement]) {
         assert!(!plain.contains(&row), "{row}");
     }
     assert!(plain.contains(&Row::Readback) && plain.contains(&Row::Permit));
@@ -79,6 +80,7 @@ fn a_file_changes_named_cells_and_the_step_obeys() {
         r#"{"cell": [
             {"cause": "quality", "on": "CV1", "effect": "shed", "delay_s": 0.3},
             {"cause": "rate", "on": "DV1", "priority": "high"},
+            {"cause": "not_finite", "on": "CV1", "effect": "hold", "delay_s": 0.0},
             {"cause": "permit", "on": "loop", "priority": "critical"},
             {"cause": "balance", "on": "balance1", "effect": "warn"},
             {"cause": "left_rcas", "on": "MV2", "effect": "hold"}

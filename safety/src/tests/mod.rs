@@ -7,6 +7,7 @@ mod cells;
 mod checks;
 mod commands;
 mod configuration;
+mod engaged;
 mod matrix;
 mod pre_trip;
 mod properties;

@@ -4,14 +4,14 @@
 //! Changes: `mode=` OFF, WARM, ADVISORY, ON or bad · `permit=` `wd=` 1, 0, bad · `lease=` number, bad · `grant` ·
 //! `hb_dcs=` `echo=` `confirm=` go, stop · `link=` up, down · `cv1=` `cv2=` `dv1=` number, nan, bad, uncertain, frozen, lost, skipped,
 //! still, ok ·
-//! `solver=` ok, fail, silent · `prop=` none or `u1,u2` · `late=` cycles · `left=` 0, 1 · `fail1=` count ·
+//! `solver=` ok, fail, silent · `prop=` none or `u1,u2` · `late=` cycles · `valid=` seconds · `left=` 0, 1 · `fail1=` count ·
 //! `mv1.mode=` `mv1.opr=` `mv1.sp=` `mv1.lim=` `mv1.clamp=` `mv1.roc=` `mv1.windup=` · `clock=back` · `cycle=back` ·
 //! `takes_back=0` · `cv2b=` `cv2c=` the spares of CV2, like `cv2=` · `model=` what is expected of every tag, or none ·
 //! `by=` mpc, policy · `ground=` the policy's distance, or none · `wall=jump` · `hash=` number · `dropped=1` · `late_scan=`
 //! scans · `stuck=` 0, 1.
 //!
 //! Expectations: `act=` · `reason=` · `moves=` `tracks=` `beats=` `shown=` a count, or `+` for some · `refused` ·
-//! `raised` · `clamped` · `u1=` · `sts1=` · `ack1=`.
+//! `raised` · `clamped` · `acked` · `u1=` · `sts1=` · `ack1=`.
 
 use signals::dcs::{ModeRequest, MvMode, MvRead, Reading, Windup};
 use signals::{Proposer, Quality, SolveStatus, Values};
@@ -31,6 +31,7 @@ struct Seen {
     refused: bool,
     raised: bool,
     clamped: bool,
+    acked: bool,
     u: Option<Vec<f64>>,
 }
 
@@ -51,6 +52,7 @@ impl Seen {
             Verdict::Withhold(_) | Verdict::Trip(_) => {}
         }
         self.clamped |= decision.clamped;
+        self.acked |= decision.mv.iter().any(|mv| mv.init_ack);
         for event in &decision.events {
             self.refused |= matches!(event, Event::Refused { .. });
             self.raised |= matches!(event, Event::Raised { .. });
@@ -70,6 +72,7 @@ impl Seen {
             "beats" => count(self.beats as usize),
             "refused" => u8::from(self.refused).to_string(),
             "raised" => u8::from(self.raised).to_string(),
+            "acked" => u8::from(self.acked).to_string(),
             "clamped" => u8::from(self.clamped).to_string(),
             "u" => self.u.as_ref().map_or("none".into(), |u| u[index].to_string()),
             "sts" => decision.mv[index].sts.label(),
@@ -170,6 +173,7 @@ pub(super) fn change(world: &mut World, token: &str) {
             }
         }
         "prop" => world.propose = (word != "none").then(|| pair(word).into()),
+        "valid" => world.valid_ns = (number(word) * 1e9) as i64,
         "late" => world.propose_late = word.parse().unwrap(),
         "left" => world.no_proposal_left = word == "0",
         "fail1" => world.writes.failures[0] = word.parse().unwrap(),

@@ -8,8 +8,9 @@ use crate::config::Reach;
 use crate::inputs::Inputs;
 use crate::interlock::Interlock;
 use crate::latch::Latch;
-use crate::verdict::{State, Verdict};
+use crate::verdict::{Decision, State, Verdict};
 use signals::Stamp;
+use signals::dcs::DcsView;
 
 fn closed_loop() -> World {
     World::new(Reach::ClosedLoop, CheckSet::EMPTY)
@@ -137,13 +138,13 @@ fn no_engagement_without_a_new_lease_every_mv_in_rcas_and_a_confirmed_track() {
     for line in [
         "takes_back=0 mv1.mode=RCAS mv2.mode=RCAS | 30 | Armed | moves=0",
         "lease=8 mv1.mode=RCAS | 30 | Armed | moves=0 sts2=INIT",
-        "mv1.init=1 mv2.init=1 | 30 | Armed | ack1=0 moves=0",
+        "mv1.init=1 mv2.init=1 | 30 | Armed | acked=0 moves=0",
         "grant cv1=bad | 30 | Armed | moves=0",
     ] {
         play(&mut closed_loop(), &format!("{armed}{line}"));
     }
     let unconfirmed = armed.replace("mode=ON", "confirm=stop mode=ON");
-    play(&mut closed_loop(), &format!("{unconfirmed} grant | 30 | Armed | ack1=0 moves=0"));
+    play(&mut closed_loop(), &format!("{unconfirmed} grant | 30 | Armed | acked=0 moves=0"));
     let in_rcas = "takes_back=0 lease=8 mv1.mode=RCAS mv2.mode=RCAS";
     play(&mut closed_loop(), &format!("{unconfirmed} {in_rcas} | 30 | Armed | moves=0\n confirm=go | 12 | Active |"));
     let solver = armed.replace("mode=ON", "solver=fail mode=ON");
@@ -200,6 +201,10 @@ fn the_operators_stop_is_no_shed() {
     play(&mut engaged(CheckSet::EMPTY), "mode=ADVISORY | 1 | Advisory | act=ADVISORY moves=0");
     play(&mut engaged(CheckSet::EMPTY), "mode=bad | 1 | Ready | act=OFF moves=0");
     play(&mut engaged(CheckSet::EMPTY), "mode=OFF permit=0 | 1 | Shed | reason=10");
+    for stop in ["mode=WARM", "mode=OFF"] {
+        let table = format!(" | 5 | Tripped |\n mode=ADVISORY | 5 | Advisory |\n {stop} | 1 | Ready | refused=0");
+        play(&mut closed_loop(), &table);
+    }
 }
 
 #[test]
@@ -316,14 +321,31 @@ fn time_or_cycle_running_back_trips_and_nothing_survives_on_old_stamps() {
 
 #[test]
 fn inputs_that_do_not_fit_trip() {
-    let mut world = engaged(CheckSet::EMPTY);
-    world.pass_time();
-    let mut interlock = Interlock::build(super::world::config(Reach::ClosedLoop), Latch::default());
-    std::mem::swap(&mut interlock, &mut world.interlock);
-    let inputs = Inputs { samples: &world.samples[..2], ..world.inputs(None) };
-    let decision = interlock.step(&inputs, world.now);
-    assert_eq!(decision.verdict, Verdict::Trip(Cause::Inconsistent(Mismatch::Samples)));
-    assert_eq!(decision.mv.len(), 2);
+    let with = |change: &dyn Fn(Inputs<'_>, &mut Interlock, Stamp) -> Decision| {
+        let mut world = engaged(CheckSet::EMPTY);
+        world.pass_time();
+        let mut interlock = Interlock::build(super::world::config(Reach::ClosedLoop), Latch::default());
+        std::mem::swap(&mut interlock, &mut world.interlock);
+        change(world.inputs(None), &mut interlock, world.now)
+    };
+    let trips = |mismatch, decision: Decision| {
+        assert_eq!(decision.verdict, Verdict::Trip(Cause::Inconsistent(mismatch)));
+        assert_eq!(decision.mv.len(), 2);
+    };
+    let one_mv = DcsView::sized(1, 2, 1);
+    let proposal = closed_loop().proposal_of([50.0]);
+    trips(Mismatch::Samples, with(&|i, interlock, now| interlock.step(&Inputs { samples: &i.samples[..2], ..i }, now)));
+    trips(
+        Mismatch::Expected,
+        with(&|i, interlock, now| interlock.step(&Inputs { expected: &i.expected[..2], ..i }, now)),
+    );
+    trips(Mismatch::Mvs, with(&|i, interlock, now| interlock.step(&Inputs { dcs: &one_mv, ..i }, now)));
+    trips(
+        Mismatch::Proposal,
+        with(&|i, interlock, now| interlock.step(&Inputs { proposal: Some(&proposal), ..i }, now)),
+    );
+    let no_model = with(&|i, interlock, now| interlock.step(&Inputs { expected: &[], ..i }, now));
+    assert_eq!(no_model.state, State::Active, "a loop without a model expects nothing");
 }
 
 #[test]
@@ -331,11 +353,12 @@ fn shadow_and_advisory_write_no_set_point() {
     for reach in [Reach::Shadow, Reach::Advisory] {
         let mut world = World::new(reach, CheckSet::EMPTY);
         let top = if reach == Reach::Shadow { "Ready" } else { "Advisory" };
+        let refused = u8::from(reach == Reach::Shadow);
         let (act, shown) = if reach == Reach::Shadow { ("WARM", "0") } else { ("ADVISORY", "+") };
         let table = format!(
             " | 5 | Tripped |
              mode=WARM | 20 | Ready | tracks=0 moves=0 act=WARM
-             mode=ADVISORY | 20 | {top} | tracks=0 moves=0 act={act} shown={shown}
+             mode=ADVISORY | 20 | {top} | tracks=0 moves=0 act={act} shown={shown} refused={refused}
              mode=ON | 20 | {top} | tracks=0 moves=0 refused
              grant | 20 | {top} | tracks=0 moves=0"
         );

@@ -22,7 +22,7 @@ use crate::verdict::{Decision, Verdict};
 
 pub(super) const T: Duration = Duration::from_secs(1);
 pub(super) const SCANS_PER_PERIOD: u64 = 10;
-const SCAN_NS: i64 = 100_000_000;
+pub(super) const SCAN_NS: i64 = 100_000_000;
 /// In this scan of each cycle the controller proposes.
 const PROPOSES_AT: u64 = 3;
 pub(super) const MVS: usize = 2;
@@ -122,6 +122,8 @@ pub(super) struct World {
     pub(super) stuck: [bool; MVS],
     /// The proposals are of a cycle so long ago.
     pub(super) propose_late: u64,
+    /// When a proposal lapses: so many nanoseconds after it is made.
+    pub(super) valid_ns: i64,
     pub(super) no_proposal_left: bool,
     pub(super) confirms: bool,
     pub(super) writes: WriteReport,
@@ -184,6 +186,7 @@ impl World {
             beats_dropped: 0,
             stuck: [false; MVS],
             propose_late: 0,
+            valid_ns: 1_000_000_000,
             no_proposal_left: false,
             confirms: true,
             writes: WriteReport { failures: Fixed::filled(0, MVS), ..WriteReport::default() },
@@ -212,14 +215,19 @@ impl World {
     /// What the controller says in this scan.
     pub(super) fn proposal(&self) -> Option<ProposedMove> {
         let u = self.propose.filter(|_| self.scans % SCANS_PER_PERIOD == PROPOSES_AT)?;
-        Some(ProposedMove {
+        Some(self.proposal_of(u.into_iter()))
+    }
+
+    /// A proposal of these set-points, made now.
+    pub(super) fn proposal_of(&self, u: impl IntoIterator<Item = f64>) -> ProposedMove {
+        ProposedMove {
             proposer: self.proposer,
             cycle: self.cycle().saturating_sub(self.propose_late),
             computed_at: self.now,
-            valid_until: self.now + T,
+            valid_until: Stamp::from_nanos(self.now.nanos() + self.valid_ns),
             u: Values::collect(u),
             solve: SolveStatus::Solved,
-        })
+        }
     }
 
     pub(super) fn inputs<'a>(&'a self, proposal: Option<&'a ProposedMove>) -> Inputs<'a> {
