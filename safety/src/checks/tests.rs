@@ -250,7 +250,10 @@ fn an_outlier_is_a_spike_and_a_step_is_believed_when_it_has_the_median() {
     };
     assert_eq!((last_of([0.0, 0.0, 3.0], 3.0), last_of([0.0, 0.0, 3.0], 2.9)), (None, Some(Row::Spike)));
     assert_eq!(Shown::new(checks()).row(&sample(9.0, 0.0)), None);
-    assert_eq!(Shown::new(TagChecks { spike, ..checks() }).row(&sample(9.0, 0.0)), None, "the window is not full");
+    let mut young = Shown::new(TagChecks { spike, ..checks() });
+    let rows: Vec<_> =
+        (0..).zip([0.0, 0.0, 0.0, 9.0]).map(|(at, value)| young.row(&sample(value, f64::from(at)))).collect();
+    assert_eq!(rows, [None; 4], "the window of 5 is not full");
 }
 
 #[test]
