@@ -21,7 +21,7 @@ use program::{Checked, Fuzzed};
 /// Prove what can be proven by machine: properties, model checker, fuzzing, mutants, kills.
 #[derive(Debug, Args)]
 pub(crate) struct ProveArgs {
-    /// Everything that docs/proof.md claims, mutants too: hours.
+    /// Everything that docs/proof.md claims, mutants too: an hour and a half.
     #[arg(long)]
     long: bool,
     /// Print one JSON object on standard output.
