@@ -215,7 +215,7 @@ impl World {
     /// What the controller says in this scan.
     pub(super) fn proposal(&self) -> Option<ProposedMove> {
         let u = self.propose.filter(|_| self.scans % SCANS_PER_PERIOD == PROPOSES_AT)?;
-        Some(self.proposal_of(u.into_iter()))
+        Some(self.proposal_of(u))
     }
 
     /// A proposal of these set-points, made now.
