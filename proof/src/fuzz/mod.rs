@@ -115,6 +115,18 @@ mod tests {
         assert_eq!((all.steps, all.moves, all.lives), (again.steps, again.moves, again.lives));
     }
 
+    /// Found by coverage: `SP_ACT` of an MV in RCAS is infinite for one scan between two moves, and then is elsewhere.
+    #[test]
+    fn an_mv_that_was_not_ours_between_two_moves_begins_where_the_dcs_has_it() {
+        let hex = "0a316cf26c16161eff6c16161eff830a32ff316cf21616ff0a32ff316cf26c256c258e8e8e868e8e8e8e256c258e8e8e868e\
+            8e8eff0a32ff316cf216161e0a32ff316cf26c256c258e8e8e868e00bb76320ad31ed14fff4c00d205002c003204008e8e8e\
+            256c258e8e8e868e8e8e8e258e";
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        let lived = live(&hex.as_bytes().chunks(2).map(byte).collect::<Vec<_>>());
+        assert!(lived.engagements > 0 && lived.moves > 0);
+        assert_eq!(lived.wrong, []);
+    }
+
     /// The unsafe writes of many lives under an oracle.
     fn wrong_under(oracle: Oracle) -> Vec<Unsafe> {
         let mut chance = Random::seeded(2);

@@ -1,7 +1,7 @@
 //! What may not be written, in words of its own: the oracle knows the plant file's numbers and what stood on the interface.
 
 use safety::{ApprovedMove, Decision, MoveKind, Reach, State, Verdict};
-use signals::dcs::DcsView;
+use signals::dcs::{DcsView, MvMode, MvRead};
 use signals::{MAX_MVS, Stamp};
 
 /// What of a set-point is rounding.
@@ -20,7 +20,7 @@ pub enum Unsafe {
     Lease,
     /// I11: by a loop that may not write, or a move outside an engagement.
     Reach,
-    /// I12: an engagement that begins with a jump.
+    /// I12: an MV that begins with a jump.
     Jump,
     /// A move that does not lapse within a period.
     Lasts,
@@ -54,8 +54,8 @@ impl Default for Oracle {
 pub(super) struct Memory {
     before: State,
     armed_at: Option<u32>,
+    /// The last move of each MV that has been ours since.
     last: [Option<f64>; MAX_MVS],
-    engaged: bool,
 }
 
 impl Oracle {
@@ -71,7 +71,10 @@ impl Oracle {
             memory.armed_at = said.lease.good();
         }
         if !decision.state.is_engaged() {
-            (memory.last, memory.engaged) = ([None; MAX_MVS], false);
+            memory.last = [None; MAX_MVS];
+        }
+        for (read, last) in said.mvs.iter().zip(&mut memory.last) {
+            *last = last.filter(|_| self.is_ours(read));
         }
         memory.before = decision.state;
         let Verdict::Pass(approved) = &decision.verdict else { return };
@@ -97,7 +100,6 @@ impl Oracle {
     }
 
     fn judge_steps(&self, memory: &mut Memory, approved: &ApprovedMove, said: &DcsView, wrong: &mut Vec<Unsafe>) {
-        let first = !std::mem::replace(&mut memory.engaged, true);
         for ((mv, read), last) in said.mvs.iter().enumerate().zip(&mut memory.last) {
             let Some(u) = approved.u().get(mv).copied().filter(|_| approved.in_service(mv)) else {
                 *last = None;
@@ -113,10 +115,19 @@ impl Oracle {
             if (u - from).abs() > step {
                 wrong.push(Unsafe::Rate);
             }
-            if first && (u - from).abs() > ROUNDING {
+            if last.is_none() && (u - from).abs() > ROUNDING {
                 wrong.push(Unsafe::Jump);
             }
             *last = Some(u);
         }
+    }
+
+    /// Whether the DCS lets us manipulate the MV, and says enough of it. One that was taken back between two moves begins
+    /// anew, where the DCS has it.
+    fn is_ours(&self, read: &MvRead) -> bool {
+        let numbers = [&read.sp_act, &read.clamp_lo, &read.clamp_hi, &read.roc_max].map(|number| number.finite());
+        let [Some(sp_act), Some(low), Some(high), Some(_)] = numbers else { return false };
+        let inside = sp_act >= low.max(self.low) - ROUNDING && sp_act <= high.min(self.high) + ROUNDING;
+        inside && read.mode.good() == Some(MvMode::Rcas) && read.opr_on.good() == Some(true)
     }
 }
