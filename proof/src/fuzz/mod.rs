@@ -122,9 +122,9 @@ mod tests {
             8e8eff0a32ff316cf216161e0a32ff316cf26c256c258e8e8e868e00bb76320ad31ed14fff4c00d205002c003204008e8e8e\
             256c258e8e8e868e8e8e8e258e";
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-        let lived = live(&hex.as_bytes().chunks(2).map(byte).collect::<Vec<_>>());
-        assert!(lived.engagements > 0 && lived.moves > 0);
-        assert_eq!(lived.wrong, []);
+        let life = hex.as_bytes().chunks(2).map(byte).collect::<Vec<_>>();
+        assert_eq!(live(&life).wrong, []);
+        assert_eq!(live_under(&life, Oracle { anew: false, ..Oracle::default() }).wrong, [Unsafe::Rate], "the control");
     }
 
     /// The unsafe writes of many lives under an oracle.
@@ -139,6 +139,7 @@ mod tests {
         assert!(wrong_under(right).is_empty(), "the negative control of the others");
         assert!(wrong_under(Oracle { high: 55.0, ..right }).contains(&Unsafe::Range));
         assert!(wrong_under(Oracle { rate_per_s: 0.5, ..right }).contains(&Unsafe::Rate));
+        assert!(wrong_under(Oracle { jump_max: -1.0, ..right }).contains(&Unsafe::Jump));
         assert!(wrong_under(Oracle { leases: false, ..right }).contains(&Unsafe::Lease));
         assert!(wrong_under(Oracle { writes: false, ..right }).contains(&Unsafe::Latched));
     }

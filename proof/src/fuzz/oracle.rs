@@ -41,11 +41,24 @@ pub struct Oracle {
     pub leases: bool,
     /// Whether there are states in which a move may be written.
     pub writes: bool,
+    /// Whether an MV that was not ours between two moves begins anew, where the DCS has it.
+    pub anew: bool,
+    /// The most by which the first move of an MV may differ from where the DCS has it.
+    pub jump_max: f64,
 }
 
 impl Default for Oracle {
     fn default() -> Self {
-        Self { low: 0.0, high: 100.0, rate_per_s: 5.0, period_s: 1.0, leases: true, writes: true }
+        Self {
+            low: 0.0,
+            high: 100.0,
+            rate_per_s: 5.0,
+            period_s: 1.0,
+            leases: true,
+            writes: true,
+            anew: true,
+            jump_max: ROUNDING,
+        }
     }
 }
 
@@ -74,7 +87,7 @@ impl Oracle {
             memory.last = [None; MAX_MVS];
         }
         for (read, last) in said.mvs.iter().zip(&mut memory.last) {
-            *last = last.filter(|_| self.is_ours(read));
+            *last = last.filter(|_| !self.anew || self.is_ours(read));
         }
         memory.before = decision.state;
         let Verdict::Pass(approved) = &decision.verdict else { return };
@@ -115,15 +128,14 @@ impl Oracle {
             if (u - from).abs() > step {
                 wrong.push(Unsafe::Rate);
             }
-            if last.is_none() && (u - from).abs() > ROUNDING {
+            if last.is_none() && (u - from).abs() > self.jump_max {
                 wrong.push(Unsafe::Jump);
             }
             *last = Some(u);
         }
     }
 
-    /// Whether the DCS lets us manipulate the MV, and says enough of it. One that was taken back between two moves begins
-    /// anew, where the DCS has it.
+    /// Whether the DCS lets us manipulate the MV, and says enough of it.
     fn is_ours(&self, read: &MvRead) -> bool {
         let numbers = [&read.sp_act, &read.clamp_lo, &read.clamp_hi, &read.roc_max].map(|number| number.finite());
         let [Some(sp_act), Some(low), Some(high), Some(_)] = numbers else { return false };

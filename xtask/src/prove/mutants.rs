@@ -27,7 +27,7 @@ pub(super) fn run(root: &Path) -> Result<Option<Mutants>> {
     let out = root.join("target/mutants");
     std::fs::create_dir_all(&out).with_context(|| format!("{} cannot be made", out.display()))?;
     let mut command = Command::new(&cargo);
-    let jobs = std::thread::available_parallelism().map_or(1, usize::from).to_string();
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from).min(8).to_string();
     command.args(["mutants", "--package", "safety", "--no-shuffle", "--jobs", &jobs, "--output"]).arg(&out);
     // The tests of one mutant take a second either way; optimised, it takes three times as long to build.
     command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0").env("CARGO_PROFILE_DEV_DEBUG", "false");
