@@ -3,6 +3,7 @@
 
 mod allocation;
 mod bypass;
+mod bypass_lives;
 mod cells;
 mod checks;
 mod commands;
